@@ -1,0 +1,104 @@
+"""What the agent writes below `raw/<host>-<pid>/`, and what it is told by environment.
+
+This module is all that tftrace's other packages know of the agent. It uses the standard library alone and runs on
+Python 3.9, like the rest of the agent.
+
+Clocks: every time in a raw record is CLOCK_MONOTONIC_RAW in ns; `clocks.bin` holds the pairs that convert it.
+Binary files are little-endian arrays of the fixed records below, grown by the segment and therefore padded with
+zeros at the end: a record whose first field is 0 was never written. Text files are JSON, one object a line,
+appended with single writes, so a killed process leaves at most one cut line.
+
+| file | content |
+|---|---|
+| process.json | what the process is (pid, argv, interpreter); written once, when the agent starts |
+| status.json | probes, versions, devices, environment; replaced whole whenever it changes |
+| clocks.bin | CLOCK records |
+| dispatch.bin | DISPATCH records: one call from Python into the runtime |
+| stacks.jsonl | {"key", "frames": [[file, line, function, module], ..innermost first]}: Python stacks |
+| metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
+| sessions.jsonl | {"key", "graph", "fetches": [..], "feeds": [..]}: what a Session.run was asked for |
+| graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t"} |
+| nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid"} |
+| sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |
+| exports.jsonl | {"code": [file, first line, name], "names": [exported names]} of the functions on seen stacks |
+| threads.bin | THREAD records |
+| itt.bin | ITT records: one task of a library that reports to ITT (oneDNN) |
+| itt_names.jsonl | {"id", "name"} of the tasks |
+| native_stacks.bin | u64 key, u64 n, n x u64 return addresses, innermost first; repeated |
+| maps.txt | /proc/self/maps, replaced whole |
+| verbose.log | "tid t itt line": a line of ONEDNN_VERBOSE, the ITT record (index + 1, or 0) running on the thread |
+| windows.jsonl | {"run", "open", "close", "why", "options", "lost"}: windows of the TensorFlow profiler |
+| plugins/profile/<run>/ | the TensorFlow profile of each window, in TensorBoard's layout |
+"""
+
+import struct
+from typing import NamedTuple
+
+FORMAT = 1
+
+ENV_RAW = "TFTRACE_RAW"
+"""Absolute path of the trace's raw/ directory; its presence turns the agent on."""
+ENV_OPTIONS = "TFTRACE_OPTIONS"
+"""JSON object, see `capture.launch`: probes, profile_mb, steps, native, source, redact."""
+
+PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt")
+
+
+class Field(NamedTuple):
+    name: str
+    code: str  # struct and numpy type code, without byte order
+
+
+class Record:
+    """A fixed record: `struct` for the writer in Python, `dtype` description for numpy in the reader."""
+
+    def __init__(self, *fields: Field) -> None:
+        self.fields = fields
+        self.struct = struct.Struct("<" + "".join({"u8": "Q", "i8": "q", "u4": "I", "u2": "H"}[f.code] for f in fields))
+        self.size = self.struct.size
+        self.dtype = [(f.name, "<" + f.code) for f in fields]
+
+
+CLOCK = Record(Field("raw", "i8"), Field("realtime", "i8"), Field("monotonic", "i8"))
+
+DISPATCH = Record(
+    Field("t0", "i8"),
+    Field("t1", "i8"),  # 0: still inside when the process ended
+    Field("stack", "u8"),
+    Field("meta", "u8"),
+    Field("parent", "u8"),  # enclosing record on this thread: index + 1, or 0
+    Field("tid", "u4"),
+    Field("own_ns", "u4"),  # what tftrace spent before t0
+    Field("kind", "u2"),  # ENTRIES
+    Field("status", "u2"),  # STATUS
+    Field("spare", "u4"),
+    Field("step", "u8"),  # graph executions begun in this process so far
+)
+ENTRIES = ("TFE_Py_FastPathExecute", "TFE_Py_Execute", "TFE_Py_ExecuteCancelable", "TF_SessionRun")
+STATUS = ("open", "ok", "raised", "fallback")
+"""`fallback`: the fast path declined, and the same op comes again through TFE_Py_Execute; not an execution."""
+
+ITT = Record(
+    Field("t0", "i8"),
+    Field("t1", "i8"),
+    Field("stack", "u8"),
+    Field("call", "u8"),  # DISPATCH record running on this thread: index + 1, or 0
+    Field("tid", "u4"),
+    Field("name", "u4"),
+    Field("depth", "u2"),
+    Field("flags", "u2"),  # ITT_*
+    Field("own_ns", "u4"),
+    Field("parent", "u8"),  # enclosing ITT record on this thread: index + 1, or 0
+    Field("spare", "u8"),
+)
+ITT_FULL_UNWIND = 1  # the stack was unwound frame by frame at this record
+ITT_FAST_UNWIND = 2  # walked by frame sizes learned from full unwinds
+ITT_CHECKED = 4  # fast walk compared with a full unwind at this record: equal
+ITT_MISMATCH = 8  # .. and not equal; the full unwind was kept
+
+THREAD = Record(
+    Field("tid", "u8"),
+    Field("pthread", "u8"),  # pthread_self(): what TensorFlow's profiler derives its line ids from
+)
+
+SEGMENT = 1 << 16  # records by which a binary file grows
