@@ -1,0 +1,156 @@
+/* ITT collector. oneDNN loads this library (INTEL_LIBITTNOTIFY64), calls __itt_api_init with the table of its entry
+ * points, and then reports the begin and the end of every primitive on the thread that runs it. The structures are
+ * the public ones of ittnotify. */
+#include "tftrace.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+  const char *name;
+  void **function;
+  void *init, *null;
+  int group;
+} api_info;
+typedef struct {
+  unsigned char magic[8];
+  unsigned long major, minor, build;
+  volatile long api_initialized, mutex_initialized, atomic_counter;
+  char mutex[40];
+  void *lib, *error_handler;
+  const char **dll_path;
+  api_info *api_list;
+} itt_global;
+typedef struct {
+  volatile int flags;
+  const char *name;
+  void *wide;
+  int extra1;
+  void *extra2, *next;
+} itt_domain;
+typedef struct {
+  const char *text;
+  void *wide;
+  int number; /* extra1 of ittnotify: our id of the name */
+  void *extra2, *next;
+} itt_string;
+typedef struct {
+  unsigned long long d1, d2, d3;
+} itt_id;
+
+enum { NESTING = 32, OWN_EVERY = 64 };
+__thread uint64_t tft_itt_current;
+static __thread struct {
+  tft_itt *record;
+  uint64_t index;
+} running[NESTING];
+static __thread int depth;
+static int names_fd = -1;
+static int names;
+static itt_string *strings; /* written again into each new directory */
+static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int attached;
+
+extern void tft_open_by_environment(void);
+
+static void write_name(const itt_string *s) {
+  char line[512];
+  int n = snprintf(line, sizeof line, "{\"id\": %d, \"name\": \"", s->number);
+  for (const char *c = s->text; *c && n < (int)sizeof line - 8; c++)
+    if ((unsigned char)*c >= ' ' && *c != '"' && *c != '\\') line[n++] = *c;
+  n += snprintf(line + n, sizeof line - n, "\"}\n");
+  ssize_t done = write(names_fd, line, n);
+  (void)done;
+}
+
+static itt_domain *domain_create(const char *name) {
+  itt_domain *domain = calloc(1, sizeof *domain);
+  if (domain) domain->flags = 1, domain->name = strdup(name ? name : "");
+  return domain;
+}
+
+static itt_string *string_create(const char *text) {
+  itt_string *s = calloc(1, sizeof *s);
+  if (!s) return NULL;
+  pthread_mutex_lock(&naming);
+  s->text = strdup(text ? text : "");
+  s->number = ++names;
+  s->extra2 = strings;
+  strings = s;
+  if (names_fd >= 0) write_name(s);
+  pthread_mutex_unlock(&naming);
+  return s;
+}
+
+static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt_string *name) {
+  (void)domain, (void)task, (void)parent;
+  int at = depth++;
+  if (at >= NESTING) return;
+  running[at].record = NULL;
+  if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return;
+  uint64_t index;
+  uint16_t flags = 0;
+  uint32_t tid = tft_tid();
+  tft_itt *r = tft_slot(&tft_itt_file, &index);
+  if (!r) return;
+  int64_t entered = index % OWN_EVERY ? 0 : tft_now();
+  r->parent = tft_itt_current;
+  r->call = tft_call;
+  r->tid = tid;
+  r->name = name ? (uint32_t)name->number : 0;
+  r->depth = (uint16_t)at;
+  r->stack = tft_native_stack(&flags);
+  r->flags = flags;
+  running[at].record = r;
+  running[at].index = index;
+  tft_itt_current = index + 1;
+  if (tft_nvtx_active) tft_nvtx_push(name ? name->text : "task", TFT_NVTX_LIBRARY);
+  r->t1 = 0;
+  r->t0 = tft_now();
+  if (entered) r->own_ns = (uint32_t)(r->t0 - entered);
+}
+
+static void task_end(const itt_domain *domain) {
+  (void)domain;
+  int64_t now = tft_now();
+  if (depth == 0 || --depth >= NESTING) return;
+  tft_itt *r = running[depth].record;
+  if (!r) return;
+  r->t1 = now;
+  tft_itt_current = r->parent;
+  if (tft_nvtx_active) tft_nvtx_pop();
+}
+
+TFT_API void __itt_api_init(itt_global *global, int group) {
+  (void)group;
+  static const struct {
+    const char *name;
+    void *function;
+  } entries[] = {
+      {"__itt_task_begin", task_begin},
+      {"__itt_task_end", task_end},
+      {"__itt_domain_create", domain_create},
+      {"__itt_domain_createA", domain_create},
+      {"__itt_string_handle_create", string_create},
+      {"__itt_string_handle_createA", string_create},
+  };
+  tft_open_by_environment();
+  for (api_info *api = global->api_list; api->name; api++)
+    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++)
+      if (!strcmp(api->name, entries[i].name)) *api->function = entries[i].function;
+  atomic_store(&attached, 1);
+}
+
+TFT_API int tft_itt_attached(void) { return atomic_load(&attached); }
+
+void tft_itt_open(const char *directory) {
+  pthread_mutex_lock(&naming);
+  if (names_fd >= 0) close(names_fd);
+  names_fd = tft_open_in(directory, "itt_names.jsonl", O_WRONLY | O_APPEND);
+  for (itt_string *s = strings; s; s = s->extra2) write_name(s);
+  pthread_mutex_unlock(&naming);
+}
