@@ -1,50 +1,18 @@
 /* The dispatch hook: stands in for the three functions through which every op leaves Python, calls the original, and
  * writes one record a call.
  *
- * Only what is stable across CPython 3.9 to 3.13 (with the GIL) is assumed: the first two words of an object, and
- * the METH_FASTCALL | METH_KEYWORDS calling convention. What a record cannot hold (Python stacks, op names, shapes)
+ * What a record cannot hold (Python stacks, op names, shapes)
  * is represented by a hash, and described by a callback into Python the first time that hash is seen. */
-#include "tftrace.h"
+#include "python.h"
 
 #include <dlfcn.h>
 #include <string.h>
-
-typedef struct {
-  ptrdiff_t references;
-  void *type;
-} object;
-typedef struct {
-  const char *name;
-  void *function;
-  int flags;
-  const char *doc;
-} method;
 
 enum { FAST, EXECUTE, CANCELABLE, SESSION, ENTRIES }; /* contract.ENTRIES */
 enum { OPEN, OK, RAISED, FALLBACK };                  /* contract.STATUS */
 enum { BY_TYPE, BY_IDENTITY, BY_DIMS, BY_SHAPE, BY_HASH, STRATEGIES }; /* how an argument's type is described */
 enum { MAX_FRAMES = 256, MAX_ITEMS = 64, OWN_EVERY = 64, SESSION_WEIGHT = 20000 };
 
-static struct {
-  object *(*Vectorcall)(object *, object *const *, size_t, object *);
-  object *(*CallFunctionObjArgs)(object *, ...);
-  object *(*GetFrame)(void), *(*GetBack)(object *), *(*GetCode)(object *);
-  int (*GetLasti)(object *), (*GetLineNumber)(object *);
-  object *(*NewCFunction)(method *, object *, object *);
-  object *(*GetAttrString)(object *, const char *);
-  object *(*FromUnsignedLongLong)(unsigned long long);
-  object *(*FromLong)(long);
-  long (*AsLong)(object *);
-  ptrdiff_t (*Hash)(object *);
-  const char *(*AsUTF8)(object *);
-  ptrdiff_t (*ListSize)(object *), (*TupleSize)(object *);
-  object *(*ListItem)(object *, ptrdiff_t), *(*TupleItem)(object *, ptrdiff_t);
-  void (*IncRef)(object *), (*DecRef)(object *), (*Clear)(void), (*WriteUnraisable)(object *);
-  object *(*Occurred)(void);
-  int (*IsSubclass)(object *, object *);
-  void (*Fetch)(object **, object **, object **), (*Restore)(object *, object *, object *);
-  object *(*NewMethod)(object *);
-} py;
 static struct {
   void *(*Handle)(object *);
   int (*DataType)(void *), (*NumDims)(void *, void *);
@@ -54,7 +22,6 @@ static struct {
 
 static void *type_tensor, *type_str, *type_int, *type_bool, *type_float, *type_bytes, *type_list, *type_tuple, *type_none;
 static object *fallback, *on_stack, *on_meta, *on_op, *on_type, *on_step;
-static object *none;
 static void *tf_status;
 static _Atomic uint64_t stack_slots[1 << 16], meta_slots[1 << 16];
 static tft_set stacks = {.bits = 16, .slots = stack_slots}, metas = {.bits = 16, .slots = meta_slots};
@@ -74,32 +41,32 @@ static struct {
 } types[1 << 10];
 
 static uint64_t python_stack(int *fresh) {
-  object *codes[MAX_FRAMES], *frame = py.GetFrame();
+  object *codes[MAX_FRAMES], *frame = tft_py.GetFrame();
   uint64_t key = 1;
   int n = 0, owned = 0;
   while (frame) {
-    object *code = py.GetCode(frame), *back;
+    object *code = tft_py.GetCode(frame), *back;
     key = tft_mix(key, (uintptr_t)code);
-    key = tft_mix(key, (uint64_t)(py.GetLasti ? py.GetLasti(frame) : py.GetLineNumber(frame)));
+    key = tft_mix(key, (uint64_t)(tft_py.GetLasti ? tft_py.GetLasti(frame) : tft_py.GetLineNumber(frame)));
     if (n < MAX_FRAMES) codes[n++] = code;
-    py.DecRef(code); /* the frame keeps it alive */
-    back = py.GetBack(frame);
-    if (owned) py.DecRef(frame);
+    tft_py.DecRef(code); /* the frame keeps it alive */
+    back = tft_py.GetBack(frame);
+    if (owned) tft_py.DecRef(frame);
     frame = back, owned = 1;
   }
   key |= !key;
   int added = tft_set_add(&stacks, key);
   *fresh = added == 1;
   if (added == 1) /* the address of a code object is part of the key: it must not be given to another */
-    for (int i = 0; i < n; i++) py.IncRef(codes[i]);
+    for (int i = 0; i < n; i++) tft_py.IncRef(codes[i]);
   if (added < 0) atomic_fetch_add(&unknown_stacks, 1);
   return added < 0 ? 0 : key;
 }
 
 static void call_back(object *function, object *a, object *b, object *c) {
-  object *result = py.CallFunctionObjArgs(function, a, b, c, NULL);
-  if (result) py.DecRef(result);
-  else py.WriteUnraisable(function);
+  object *result = tft_py.CallFunctionObjArgs(function, a, b, c, NULL);
+  if (result) tft_py.DecRef(result);
+  else tft_py.WriteUnraisable(function);
 }
 
 static int strategy_of(object *value) {
@@ -108,13 +75,13 @@ static int strategy_of(object *value) {
     if (types[at].type == (void *)type) return types[at].strategy;
     if (!types[at].type) {
       int strategy = BY_TYPE;
-      object *answer = py.CallFunctionObjArgs(on_type, value, NULL);
+      object *answer = tft_py.CallFunctionObjArgs(on_type, value, NULL);
       if (answer) {
-        strategy = (int)py.AsLong(answer);
-        py.DecRef(answer);
+        strategy = (int)tft_py.AsLong(answer);
+        tft_py.DecRef(answer);
       } else
-        py.Clear();
-      py.IncRef((object *)type);
+        tft_py.Clear();
+      tft_py.IncRef((object *)type);
       types[at].strategy = strategy;
       types[at].type = (void *)type;
       return strategy;
@@ -124,18 +91,18 @@ static int strategy_of(object *value) {
 }
 
 static uint64_t of_attribute(object *value, const char *outer, const char *inner) {
-  object *first = py.GetAttrString(value, outer), *second;
+  object *first = tft_py.GetAttrString(value, outer), *second;
   ptrdiff_t hash = 0;
   if (first && inner) {
-    second = py.GetAttrString(first, inner);
-    py.DecRef(first);
+    second = tft_py.GetAttrString(first, inner);
+    tft_py.DecRef(first);
     first = second;
   }
   if (first) {
-    hash = py.Hash(first);
-    py.DecRef(first);
+    hash = tft_py.Hash(first);
+    tft_py.DecRef(first);
   }
-  if (py.Occurred()) py.Clear();
+  if (tft_py.Occurred()) tft_py.Clear();
   return (uint64_t)hash;
 }
 
@@ -151,25 +118,25 @@ static uint64_t describe(uint64_t h, object *value, int input, int nested) {
     for (int i = 0; i < rank; i++) h = tft_mix(h, (uint64_t)tf.Dim(handle, i, tf_status));
   } else if (type == type_list || type == type_tuple) {
     int list = type == type_list;
-    ptrdiff_t n = list ? py.ListSize(value) : py.TupleSize(value);
+    ptrdiff_t n = list ? tft_py.ListSize(value) : tft_py.TupleSize(value);
     h = tft_mix(h, (uint64_t)n);
     for (ptrdiff_t i = 0; i < n && i < MAX_ITEMS && nested < 4; i++)
-      h = describe(h, list ? py.ListItem(value, i) : py.TupleItem(value, i), input, nested + 1);
+      h = describe(h, list ? tft_py.ListItem(value, i) : tft_py.TupleItem(value, i), input, nested + 1);
   } else if (type == type_none) {
   } else if (type == type_str || type == type_int || type == type_bool || type == type_float || type == type_bytes) {
-    if (!input) h = tft_mix(h, (uint64_t)py.Hash(value));
+    if (!input) h = tft_mix(h, (uint64_t)tft_py.Hash(value));
   } else
     switch (strategy_of(value)) {
       case BY_IDENTITY: h = tft_mix(h, (uintptr_t)value); break;
       case BY_DIMS: h = tft_mix(h, of_attribute(value, "_shape", "_dims")); break;
       case BY_SHAPE: h = tft_mix(h, of_attribute(value, "shape", NULL)); break;
-      case BY_HASH: h = tft_mix(h, (uint64_t)py.Hash(value)); break;
+      case BY_HASH: h = tft_mix(h, (uint64_t)tft_py.Hash(value)); break;
     }
   return h;
 }
 
 static int is_seed(object *name) { /* a new value at each call, and of no interest */
-  const char *text = name->type == type_str ? py.AsUTF8(name) : NULL;
+  const char *text = name->type == type_str ? tft_py.AsUTF8(name) : NULL;
   return text && !strncmp(text, "seed", 4);
 }
 
@@ -177,15 +144,15 @@ static const struct op *op_of(object *name, uint64_t hash) {
   for (unsigned at = hash & 8191, tries = 0; tries < 64; tries++, at = (at + 1) & 8191) {
     if (ops[at].hash == hash) return &ops[at];
     if (!ops[at].hash) {
-      object *answer = py.CallFunctionObjArgs(on_op, name, NULL); /* (inputs, weight) */
+      object *answer = tft_py.CallFunctionObjArgs(on_op, name, NULL); /* (inputs, weight) */
       if (!answer) {
-        py.Clear();
+        tft_py.Clear();
         return NULL;
       }
-      ops[at].inputs = (int)py.AsLong(py.TupleItem(answer, 0));
-      ops[at].weight = (uint32_t)py.AsLong(py.TupleItem(answer, 1));
+      ops[at].inputs = (int)tft_py.AsLong(tft_py.TupleItem(answer, 0));
+      ops[at].weight = (uint32_t)tft_py.AsLong(tft_py.TupleItem(answer, 1));
       ops[at].hash = hash;
-      py.DecRef(answer);
+      tft_py.DecRef(answer);
       return &ops[at];
     }
   }
@@ -197,11 +164,11 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
   if (kind == SESSION) { /* session, options, feeds, [fetches], [targets], metadata */
     uint64_t h = tft_mix(tft_mix((uint64_t)kind + 1, (uintptr_t)a[0]), sessions);
     for (ptrdiff_t i = 3; i < n && i < 5; i++)
-      if (a[i]->type == type_list) h = tft_mix(h, (uint64_t)py.ListSize(a[i]));
+      if (a[i]->type == type_list) h = tft_mix(h, (uint64_t)tft_py.ListSize(a[i]));
     return h | !h;
   }
   if (n <= at + 1) return 0;
-  uint64_t name = (uint64_t)py.Hash(a[at]), h = tft_mix((uint64_t)kind + 1, name);
+  uint64_t name = (uint64_t)tft_py.Hash(a[at]), h = tft_mix((uint64_t)kind + 1, name);
   *op = op_of(a[at], name | !name);
   int inputs = *op ? (*op)->inputs : 0;
   if (kind == FAST) { /* ctx, op, name, inputs.., then attribute names and values in turn */
@@ -214,11 +181,11 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
     h = describe(h, a[3], 1, 0);
     if (n > 4 && inputs >= 0 && (a[4]->type == type_tuple || a[4]->type == type_list)) {
       int list = a[4]->type == type_list;
-      ptrdiff_t m = list ? py.ListSize(a[4]) : py.TupleSize(a[4]);
+      ptrdiff_t m = list ? tft_py.ListSize(a[4]) : tft_py.TupleSize(a[4]);
       for (ptrdiff_t i = 0; i + 1 < m; i += 2) {
-        object *key = list ? py.ListItem(a[4], i) : py.TupleItem(a[4], i);
+        object *key = list ? tft_py.ListItem(a[4], i) : tft_py.TupleItem(a[4], i);
         if (!is_seed(key))
-          h = describe(describe(h, key, 0, 0), list ? py.ListItem(a[4], i + 1) : py.TupleItem(a[4], i + 1), 0, 0);
+          h = describe(describe(h, key, 0, 0), list ? tft_py.ListItem(a[4], i + 1) : tft_py.TupleItem(a[4], i + 1), 0, 0);
       }
     }
   }
@@ -226,25 +193,25 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
 }
 
 static void describe_once(uint64_t key, int kind, object *const *a, ptrdiff_t n) {
-  object *number = py.FromUnsignedLongLong(key), *which = py.FromLong(kind), *result;
-  if (!number || !which) return py.Clear();
+  object *number = tft_py.FromUnsignedLongLong(key), *which = tft_py.FromLong(kind), *result;
+  if (!number || !which) return tft_py.Clear();
   object *all[ENTRIES + MAX_ITEMS];
   int count = 0;
   all[count++] = number;
   all[count++] = which;
   for (ptrdiff_t i = 0; i < n && count < MAX_ITEMS; i++) all[count++] = a[i];
-  result = py.Vectorcall(on_meta, all, (size_t)count, NULL);
-  if (result) py.DecRef(result);
-  else py.WriteUnraisable(on_meta);
-  py.DecRef(number);
-  py.DecRef(which);
+  result = tft_py.Vectorcall(on_meta, all, (size_t)count, NULL);
+  if (result) tft_py.DecRef(result);
+  else tft_py.WriteUnraisable(on_meta);
+  tft_py.DecRef(number);
+  tft_py.DecRef(which);
 }
 
 static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t n, object *names) {
-  if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return py.Vectorcall(original, a, (size_t)n, names);
+  if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return tft_py.Vectorcall(original, a, (size_t)n, names);
   uint64_t index;
   tft_dispatch *r = tft_slot(&tft_dispatch_file, &index);
-  if (!r) return py.Vectorcall(original, a, (size_t)n, names);
+  if (!r) return tft_py.Vectorcall(original, a, (size_t)n, names);
   int64_t entered = index % OWN_EVERY ? 0 : tft_now();
   const struct op *op = NULL;
   int fresh;
@@ -253,10 +220,10 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
   r->parent = tft_call;
   r->stack = python_stack(&fresh);
   if (fresh) {
-    object *key = py.FromUnsignedLongLong(r->stack);
+    object *key = tft_py.FromUnsignedLongLong(r->stack);
     if (key) {
       call_back(on_stack, key, NULL, NULL);
-      py.DecRef(key);
+      tft_py.DecRef(key);
     }
   }
   uint64_t meta = description(kind, a, n, &op);
@@ -272,10 +239,10 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
     if ((!op || op->inputs < 0) && !r->parent) {
       uint64_t step = atomic_fetch_add(&steps, 1) + 1;
       if (step >= atomic_load(&step_trigger)) {
-        object *number = py.FromUnsignedLongLong(step);
+        object *number = tft_py.FromUnsignedLongLong(step);
         if (number) {
           call_back(on_step, number, NULL, NULL);
-          py.DecRef(number);
+          tft_py.DecRef(number);
         }
       }
     }
@@ -285,21 +252,21 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
   tft_call = index + 1;
   if (tft_nvtx_active) {
     object *name = kind == SESSION ? NULL : a[kind == FAST ? 1 : 2];
-    const char *text = name && name->type == type_str ? py.AsUTF8(name) : NULL;
+    const char *text = name && name->type == type_str ? tft_py.AsUTF8(name) : NULL;
     tft_nvtx_push(text ? text : "Session.run", TFT_NVTX_GEN_OP);
   }
   r->t1 = 0;
   r->status = OPEN;
   r->t0 = tft_now();
   if (entered) r->own_ns = (uint32_t)(r->t0 - entered);
-  object *result = py.Vectorcall(original, a, (size_t)n, names);
+  object *result = tft_py.Vectorcall(original, a, (size_t)n, names);
   r->t1 = tft_now();
   tft_call = outer;
   if (tft_nvtx_active) tft_nvtx_pop();
   if (result) r->status = OK;
   else {
-    object *error = py.Occurred();
-    r->status = kind == FAST && error && fallback && py.IsSubclass(error, fallback) == 1 ? FALLBACK : RAISED;
+    object *error = tft_py.Occurred();
+    r->status = kind == FAST && error && fallback && tft_py.IsSubclass(error, fallback) == 1 ? FALLBACK : RAISED;
   }
   return result;
 }
@@ -315,82 +282,17 @@ static object *hook_session(object *self, object *const *a, ptrdiff_t n, object 
   return dispatch(SESSION, self, a, n, k);
 }
 
-/* Any other function of TensorFlow's: `self` is (original, before, after). Calls token = before(), the original, and
- * where that returned, after(token, result, keyword names, *arguments). Being no Python function, it leaves no frame
- * in the tracebacks of what the original raises. */
-static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *names) {
-  object *original = py.TupleItem(self, 0), *before = py.TupleItem(self, 1), *after = py.TupleItem(self, 2);
-  if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return py.Vectorcall(original, a, (size_t)n, names);
-  object *token = py.CallFunctionObjArgs(before, NULL);
-  if (!token) py.WriteUnraisable(before);
-  object *result = py.Vectorcall(original, a, (size_t)n, names);
-  if (!result || !token) {
-    object *error[3] = {NULL, NULL, NULL};
-    if (token) { /* `after` is told of the failure, and the pending exception is kept as it is */
-      py.Fetch(&error[0], &error[1], &error[2]);
-      object *done = py.CallFunctionObjArgs(after, token, NULL);
-      if (done) py.DecRef(done);
-      else py.WriteUnraisable(after);
-      py.DecRef(token);
-      py.Restore(error[0], error[1], error[2]);
-    }
-    return result;
-  }
-  object *all[MAX_ITEMS];
-  ptrdiff_t total = n + (names ? py.TupleSize(names) : 0), count = 0;
-  all[count++] = token, all[count++] = result, all[count++] = names ? names : none;
-  for (ptrdiff_t i = 0; i < total && count < MAX_ITEMS; i++) all[count++] = a[i];
-  object *done = py.Vectorcall(after, all, (size_t)count, NULL);
-  if (done) py.DecRef(done);
-  else py.WriteUnraisable(after);
-  py.DecRef(token);
-  return result;
-}
-
-enum { METH_FASTCALL_KEYWORDS = 0x0080 | 0x0002 };
-static method methods[ENTRIES + 1] = {
+static method methods[ENTRIES] = {
     {"TFE_Py_FastPathExecute", hook_fast, METH_FASTCALL_KEYWORDS, NULL},
     {"TFE_Py_Execute", hook_execute, METH_FASTCALL_KEYWORDS, NULL},
     {"TFE_Py_ExecuteCancelable", hook_cancelable, METH_FASTCALL_KEYWORDS, NULL},
     {"TF_SessionRun_wrapper", hook_session, METH_FASTCALL_KEYWORDS, NULL},
-    {"tftrace_around", hook_around, METH_FASTCALL_KEYWORDS, NULL},
 };
 
-/* Finds every entry it needs. NULL, or the name of what is missing. `library` holds TensorFlow's C API; `values`
+/* Finds what it needs of TensorFlow. NULL, or the name of what is missing. `library` holds TensorFlow's C API; `values`
  * are an eager tensor's type, then "", 0, False, 0.0, b"", [], (), None; `callbacks` on_stack(key),
  * on_meta(key, kind, *args), on_op(name), on_type(value), on_step(step). All are kept by the caller. */
 TFT_API const char *tft_dispatch_setup(const char *library, object **values, object **callbacks, object *fallback_error) {
-  static const struct {
-    const char *name, *older;
-    void *into;
-  } python[] = {
-      {"PyObject_Vectorcall", "_PyObject_Vectorcall", &py.Vectorcall},
-      {"PyObject_CallFunctionObjArgs", NULL, &py.CallFunctionObjArgs},
-      {"PyEval_GetFrame", NULL, &py.GetFrame},
-      {"PyFrame_GetBack", NULL, &py.GetBack},
-      {"PyFrame_GetCode", NULL, &py.GetCode},
-      {"PyFrame_GetLineNumber", NULL, &py.GetLineNumber},
-      {"PyCFunction_NewEx", "PyCFunction_New", &py.NewCFunction},
-      {"PyObject_GetAttrString", NULL, &py.GetAttrString},
-      {"PyLong_FromUnsignedLongLong", NULL, &py.FromUnsignedLongLong},
-      {"PyLong_FromLong", NULL, &py.FromLong},
-      {"PyLong_AsLong", NULL, &py.AsLong},
-      {"PyObject_Hash", NULL, &py.Hash},
-      {"PyUnicode_AsUTF8", NULL, &py.AsUTF8},
-      {"PyList_Size", NULL, &py.ListSize},
-      {"PyTuple_Size", NULL, &py.TupleSize},
-      {"PyList_GetItem", NULL, &py.ListItem},
-      {"PyTuple_GetItem", NULL, &py.TupleItem},
-      {"Py_IncRef", NULL, &py.IncRef},
-      {"Py_DecRef", NULL, &py.DecRef},
-      {"PyErr_Clear", NULL, &py.Clear},
-      {"PyErr_Occurred", NULL, &py.Occurred},
-      {"PyErr_WriteUnraisable", NULL, &py.WriteUnraisable},
-      {"PyObject_IsSubclass", NULL, &py.IsSubclass},
-      {"PyErr_Fetch", NULL, &py.Fetch},
-      {"PyErr_Restore", NULL, &py.Restore},
-      {"PyInstanceMethod_New", NULL, &py.NewMethod},
-  };
   static const struct {
     const char *name;
     void *into;
@@ -399,13 +301,6 @@ TFT_API const char *tft_dispatch_setup(const char *library, object **values, obj
       {"TFE_TensorHandleNumDims", &tf.NumDims},         {"TFE_TensorHandleDim", &tf.Dim},
       {"TF_NewStatus", &tf.NewStatus},
   };
-  for (size_t i = 0; i < sizeof python / sizeof *python; i++) {
-    void *found = dlsym(RTLD_DEFAULT, python[i].name);
-    if (!found && python[i].older) found = dlsym(RTLD_DEFAULT, python[i].older);
-    if (!found) return python[i].name;
-    memcpy(python[i].into, &found, sizeof found);
-  }
-  py.GetLasti = (int (*)(object *))dlsym(RTLD_DEFAULT, "PyFrame_GetLasti"); /* 3.11 and later */
   void *handle = dlopen(library, RTLD_NOW | RTLD_NOLOAD);
   if (!handle) return "TensorFlow's Python extension (not loaded)";
   for (size_t i = 0; i < sizeof tensorflow / sizeof *tensorflow; i++) {
@@ -417,7 +312,6 @@ TFT_API const char *tft_dispatch_setup(const char *library, object **values, obj
   type_tensor = values[0];
   void **known[] = {&type_str, &type_int, &type_bool, &type_float, &type_bytes, &type_list, &type_tuple, &type_none};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) *known[i] = values[i + 1]->type;
-  none = values[8];
   on_stack = callbacks[0], on_meta = callbacks[1], on_op = callbacks[2], on_type = callbacks[3], on_step = callbacks[4];
   fallback = fallback_error;
   return NULL;
@@ -425,17 +319,7 @@ TFT_API const char *tft_dispatch_setup(const char *library, object **values, obj
 
 /* A new function object that stands in for `original` (which it keeps alive). */
 TFT_API object *tft_dispatch_wrap(int kind, object *original) {
-  return py.NewCFunction(&methods[kind], original, NULL);
-}
-
-/* A function object that runs `before` and `after` around an original; all three stand in `parts`, a tuple. Bound to
- * instances like a method where `as_method`. */
-TFT_API object *tft_around_wrap(object *parts, int as_method) {
-  object *function = py.NewCFunction(&methods[ENTRIES], parts, NULL), *method;
-  if (!function || !as_method) return function;
-  method = py.NewMethod(function);
-  py.DecRef(function);
-  return method;
+  return tft_py.NewCFunction(&methods[kind], original, NULL);
 }
 
 TFT_API void tft_dispatch_new_session(void) { sessions++; }

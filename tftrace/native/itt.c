@@ -35,14 +35,14 @@ typedef struct {
 typedef struct {
   const char *text;
   void *wide;
-  int number; /* extra1 of ittnotify: our id of the name */
+  int extra1;
   void *extra2, *next;
 } itt_string;
 typedef struct {
   unsigned long long d1, d2, d3;
 } itt_id;
 
-enum { NESTING = 32, OWN_EVERY = 64 };
+enum { NESTING = 32, OWN_EVERY = 64, MAX_NAMES = 256 };
 __thread uint64_t tft_itt_current;
 static __thread struct {
   tft_itt *record;
@@ -50,21 +50,44 @@ static __thread struct {
 } running[NESTING];
 static __thread int depth;
 static int names_fd = -1;
-static int names;
-static itt_string *strings; /* written again into each new directory */
+/* Handles of names, in the order they were first seen; few. oneDNN's side makes them, before or after we are asked. */
+static struct {
+  _Atomic(const itt_string *) handle;
+} names[MAX_NAMES];
 static pthread_mutex_t naming = PTHREAD_MUTEX_INITIALIZER;
 static atomic_int attached;
 
 extern void tft_open_by_environment(void);
 
-static void write_name(const itt_string *s) {
+static void write_name(int id, const itt_string *s) {
   char line[512];
-  int n = snprintf(line, sizeof line, "{\"id\": %d, \"name\": \"", s->number);
-  for (const char *c = s->text; *c && n < (int)sizeof line - 8; c++)
+  int n = snprintf(line, sizeof line, "{\"id\": %d, \"name\": \"", id);
+  for (const char *c = s->text ? s->text : ""; *c && n < (int)sizeof line - 8; c++)
     if ((unsigned char)*c >= ' ' && *c != '"' && *c != '\\') line[n++] = *c;
   n += snprintf(line + n, sizeof line - n, "\"}\n");
   ssize_t done = write(names_fd, line, n);
   (void)done;
+}
+
+static uint32_t name_id(const itt_string *s) { /* from 1; 0: no name, or too many */
+  if (!s) return 0;
+  for (int i = 0; i < MAX_NAMES; i++) {
+    const itt_string *seen = atomic_load_explicit(&names[i].handle, memory_order_acquire);
+    if (seen == s) return (uint32_t)i + 1;
+    if (!seen) break;
+  }
+  uint32_t id = 0;
+  pthread_mutex_lock(&naming);
+  for (int i = 0; i < MAX_NAMES && !id; i++) {
+    if (names[i].handle == s) id = (uint32_t)i + 1;
+    else if (!names[i].handle) {
+      id = (uint32_t)i + 1;
+      if (names_fd >= 0) write_name(i + 1, s);
+      atomic_store(&names[i].handle, s);
+    }
+  }
+  pthread_mutex_unlock(&naming);
+  return id;
 }
 
 static itt_domain *domain_create(const char *name) {
@@ -75,14 +98,7 @@ static itt_domain *domain_create(const char *name) {
 
 static itt_string *string_create(const char *text) {
   itt_string *s = calloc(1, sizeof *s);
-  if (!s) return NULL;
-  pthread_mutex_lock(&naming);
-  s->text = strdup(text ? text : "");
-  s->number = ++names;
-  s->extra2 = strings;
-  strings = s;
-  if (names_fd >= 0) write_name(s);
-  pthread_mutex_unlock(&naming);
+  if (s) s->text = strdup(text ? text : "");
   return s;
 }
 
@@ -101,7 +117,7 @@ static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt
   r->parent = tft_itt_current;
   r->call = tft_call;
   r->tid = tid;
-  r->name = name ? (uint32_t)name->number : 0;
+  r->name = name_id(name);
   r->depth = (uint16_t)at;
   r->stack = tft_native_stack(&flags);
   r->flags = flags;
@@ -151,6 +167,6 @@ void tft_itt_open(const char *directory) {
   pthread_mutex_lock(&naming);
   if (names_fd >= 0) close(names_fd);
   names_fd = tft_open_in(directory, "itt_names.jsonl", O_WRONLY | O_APPEND);
-  for (itt_string *s = strings; s; s = s->extra2) write_name(s);
+  for (int i = 0; i < MAX_NAMES && names[i].handle; i++) write_name(i + 1, names[i].handle);
   pthread_mutex_unlock(&naming);
 }

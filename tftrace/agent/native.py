@@ -1,0 +1,115 @@
+"""The native library, seen through ctypes."""
+
+import ctypes
+import os
+import sys
+from typing import Any, Callable, List, Optional, Tuple
+
+
+class Native:
+    """One per process. `library` has to be loaded from the path that oneDNN is given too: they are one instance."""
+
+    def __init__(self, path: str) -> None:
+        if not getattr(sys, "_is_gil_enabled", lambda: True)():
+            raise OSError("this Python runs without the GIL, which the dispatch hook relies on")
+        if sys.implementation.name != "cpython":
+            raise OSError("this is %s; the dispatch hook knows CPython" % sys.implementation.name)
+        self.path = path
+        self._python = ctypes.PyDLL(path)  # calls that hold the GIL
+        self._plain = ctypes.CDLL(path)  # calls that release it
+        p, c = self._python, self._plain
+        p.tft_python_setup.restype = ctypes.c_char_p
+        p.tft_python_setup.argtypes = [ctypes.py_object]
+        p.tft_dispatch_setup.restype = ctypes.c_char_p
+        p.tft_dispatch_setup.argtypes = [ctypes.c_char_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.py_object]
+        p.tft_dispatch_wrap.restype = ctypes.py_object
+        p.tft_dispatch_wrap.argtypes = [ctypes.c_int, ctypes.py_object]
+        p.tft_around_wrap.restype = ctypes.py_object
+        p.tft_around_wrap.argtypes = [ctypes.py_object, ctypes.c_int]
+        p.tft_dispatch_trigger.argtypes = [ctypes.c_uint64]
+        c.tft_open.argtypes = [ctypes.c_char_p]
+        c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int]
+        c.tft_verbose_reopen.argtypes = [ctypes.c_char_p]
+        c.tft_verbose_lines.restype = ctypes.c_uint64
+        self._kept: List[Any] = []
+        missing = p.tft_python_setup(None)
+        if missing is not None:
+            raise OSError("this Python has no %s" % missing.decode())
+
+    def open(self, directory: str) -> None:
+        if self._plain.tft_open(os.fsencode(directory)) != 0:
+            raise OSError("cannot write records below %s" % directory)
+
+    def pause(self, on: bool) -> None:
+        self._plain.tft_pause(1 if on else 0)
+
+    def counts(self) -> Tuple[int, int, int, int]:
+        """Records handed out and records that found no room: dispatch, then ITT."""
+        out = (ctypes.c_uint64 * 4)()
+        self._plain.tft_counts(out)
+        return out[0], out[1], out[2], out[3]
+
+    def dispatch_counts(self) -> Tuple[int, int, int, int]:
+        """Steps begun, bytes the profiler would need, calls without a described stack, without a description."""
+        out = (ctypes.c_uint64 * 4)()
+        self._python.tft_dispatch_counts(out)
+        return out[0], out[1], out[2], out[3]
+
+    def setup_dispatch(
+        self, library: str, tensor_type: type, fallback: type, callbacks: List[Callable[..., Any]]
+    ) -> Optional[str]:
+        """None, or what this interpreter or this TensorFlow lacks."""
+        values = [tensor_type, "", 0, False, 0.0, b"", [], (), None]
+        self._kept += values + [callbacks, fallback]
+        array = (ctypes.py_object * len(values))(*values)
+        functions = (ctypes.py_object * len(callbacks))(*callbacks)
+        self._kept += [array, functions]
+        missing = self._python.tft_dispatch_setup(
+            os.fsencode(library), ctypes.cast(array, ctypes.c_void_p), ctypes.cast(functions, ctypes.c_void_p), fallback
+        )
+        return None if missing is None else missing.decode()
+
+    def wrap_dispatch(self, kind: int, original: Any) -> Any:
+        self._kept.append(original)
+        return self._python.tft_dispatch_wrap(kind, original)
+
+    def wrap_around(self, original: Any, before: Any, after: Any, as_method: bool) -> Any:
+        parts = (original, before, after)
+        self._kept.append(parts)
+        return self._python.tft_around_wrap(parts, 1 if as_method else 0)
+
+    def reset_dispatch(self) -> None:
+        self._python.tft_dispatch_reset()
+
+    def forget_ops(self) -> None:
+        self._python.tft_dispatch_forget_ops()
+
+    def new_session(self) -> None:
+        self._python.tft_dispatch_new_session()
+
+    def trigger(self, step: int) -> None:
+        self._python.tft_dispatch_trigger(step if step >= 0 else (1 << 64) - 1)
+
+    def step(self) -> int:
+        return self.dispatch_counts()[0]
+
+    def itt_attached(self) -> bool:
+        return bool(self._plain.tft_itt_attached())
+
+    def verbose_install(self, library: str, path: str, pass_on: bool) -> int:
+        return int(self._plain.tft_verbose_install(os.fsencode(library), os.fsencode(path), 1 if pass_on else 0))
+
+    def verbose_reopen(self, path: str) -> None:
+        self._plain.tft_verbose_reopen(os.fsencode(path))
+
+    def verbose_remove(self) -> None:
+        self._plain.tft_verbose_remove()
+
+    def verbose_lines(self) -> int:
+        return int(self._plain.tft_verbose_lines())
+
+    def nvtx_start(self) -> int:
+        return int(self._plain.tft_nvtx_start())
+
+    def nvtx_stop(self) -> None:
+        self._plain.tft_nvtx_stop()

@@ -1,0 +1,28 @@
+"""Attributes of TensorFlow's modules that stand replaced while a session runs, and their restoration."""
+
+from typing import Any, List, Tuple
+
+_MISSING = object()
+
+
+class Patches:
+    def __init__(self) -> None:
+        self._done: List[Tuple[Any, str, Any, Any]] = []
+
+    def set(self, owner: Any, name: str, value: Any) -> None:
+        old = owner.__dict__.get(name, _MISSING)
+        setattr(owner, name, value)
+        self._done.append((owner, name, old, value))
+
+    def restore(self) -> List[str]:
+        """Puts everything back, last first. Names what somebody else has replaced meanwhile: that is left alone."""
+        left: List[str] = []
+        while self._done:
+            owner, name, old, value = self._done.pop()
+            if owner.__dict__.get(name) is not value:
+                left.append(name)
+            elif old is _MISSING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, old)
+        return left

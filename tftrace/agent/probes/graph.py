@@ -1,0 +1,200 @@
+"""Every node of every graph, led back to the Python stack that made it.
+
+Nodes are made in one place, `Graph._create_op_internal`, whatever builds the graph: tf.function, a Session's graph,
+a tf.data map function, a gradient. A concrete function gives its graph a name in the runtime; AutoGraph's source maps
+lead from generated code back to the user's lines.
+"""
+
+import sys
+import threading
+import weakref
+from typing import Any, Dict, List, Set
+
+from .. import files
+from ..clocks import raw
+from ..metas import plain, tensor
+from ..patches import Patches
+from .base import Probe
+
+
+class GraphProbe(Probe):
+    name = "graph"
+
+    def prepare(self) -> None:
+        self._numbers: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
+        self._nodes_in: Dict[int, int] = {}  # graph -> nodes, for the profiler's budget
+        self._calls_in: Dict[int, Set[str]] = {}
+        self._next = 0
+        self._function_attributes: Dict[str, List[str]] = {}
+        self._maps_written: Set[str] = set()
+        self._local = threading.local()
+        self._open_files()
+
+    def _open_files(self) -> None:
+        directory = self.session.directory
+        self._graphs = files.Lines(directory, "graphs.jsonl")
+        self._nodes = files.Lines(directory, "nodes.jsonl")
+        self._maps = files.Lines(directory, "sourcemaps.jsonl")
+
+    def start(self) -> None:
+        from tensorflow.python.autograph.impl import api as autograph
+        from tensorflow.python.framework import op_def_library, ops
+
+        self.patches = Patches()
+        around = self.session.around
+        around(self.patches, ops.Graph, "_create_op_internal", self._node_made, before=raw)
+        around(self.patches, op_def_library, "_apply_op_helper", self._op_applied, before=self._op_begins)
+        around(self.patches, type(autograph._TRANSPILER), "transform", self._transformed)
+        try:  # TF 2.15 and later
+            from tensorflow.python.eager.polymorphic_function import atomic_function
+
+            around(self.patches, atomic_function, "from_func_graph", self._function_made)
+        except (ImportError, AttributeError):
+            from tensorflow.python.eager.polymorphic_function import monomorphic_function
+
+            around(self.patches, monomorphic_function._EagerDefinedFunction, "__init__", self._function_made_before_2_15)
+        self.running = True
+
+    def number(self, graph: Any) -> int:
+        number = self._numbers.get(graph)
+        if number is None:
+            self._next += 1
+            number = self._numbers[graph] = self._next
+            kind = "function" if getattr(graph, "building_function", False) else "graph"
+            name = str(getattr(graph, "name", "") or "")
+            self._graphs.add({"graph": number, "name": name, "kind": kind, "function": None, "t": raw()})
+        return number
+
+    # -- one node
+
+    def _op_begins(self) -> int:
+        pending = self._pending()
+        pending.append([])
+        return raw()
+
+    def _pending(self) -> List[List[Dict[str, Any]]]:
+        try:
+            return self._local.pending  # type: ignore[no-any-return]
+        except AttributeError:
+            self._local.pending = []
+            return self._local.pending  # type: ignore[no-any-return]
+
+    def _node_made(self, started: int, *rest: Any) -> None:
+        if not rest:
+            return  # it raised
+        op, ended = rest[0], raw()
+        graph = self.number(op.graph)
+        row = {
+            "graph": graph,
+            "node": op.name,
+            "op": op.type,
+            "stack": self.session.stacks.intern(sys._getframe(1)),
+            "t": started,
+            "ns": ended - started,
+            "calls": self._functions_called(op),
+            "tid": threading.get_native_id(),
+            "inputs": [tensor(value) for value in list(op.inputs)[:32]],
+            "device": op.device or None,
+        }
+        self._nodes_in[graph] = self._nodes_in.get(graph, 0) + 1
+        if row["calls"]:
+            self._calls_in.setdefault(graph, set()).update(row["calls"])
+        pending = self._pending()
+        if pending:
+            pending[-1].append(row)
+        else:
+            self._nodes.add(row)
+
+    def _op_applied(self, started: int, *rest: Any) -> None:
+        """The generated wrapper's whole work for one node: that is what making it cost in Python."""
+        pending = self._pending()
+        rows = pending.pop() if pending else []
+        if rest and rows:
+            result, names, arguments = rest[0], rest[1], rest[2:]
+            made = result[2].name if isinstance(result, tuple) and len(result) > 2 else None
+            keywords = dict(zip(names or (), arguments[len(arguments) - len(names or ()) :]))
+            for row in rows:
+                if row["node"] == made:
+                    row["ns"] = raw() - started
+                    row["attrs"] = {k: plain(v) for k, v in keywords.items() if k != "name" and _is_plain(v)}
+        for row in rows:
+            self._nodes.add(row)
+
+    def _functions_called(self, op: Any) -> List[str]:
+        attributes = self._function_attributes.get(op.type)
+        if attributes is None:
+            attributes = []
+            definition = getattr(op, "op_def", None)
+            for a in getattr(definition, "attr", ()):
+                if a.type in ("func", "list(func)"):
+                    attributes.append(a.name)
+            self._function_attributes[op.type] = attributes
+        called: List[str] = []
+        for name in attributes:
+            try:
+                value = op.get_attr(name)
+            except ValueError:
+                continue
+            called += [v.name for v in (value if isinstance(value, list) else [value]) if getattr(v, "name", None)]
+        return called
+
+    # -- functions
+
+    def _function_made(self, token: Any, *rest: Any) -> None:
+        if len(rest) >= 4:
+            self._named(rest[2], rest[3])
+
+    def _function_made_before_2_15(self, token: Any, *rest: Any) -> None:
+        if len(rest) >= 5:  # result, names, self, name, graph, ..
+            self._named(rest[3], rest[4])
+
+    def _named(self, name: Any, graph: Any) -> None:
+        text = name.decode() if isinstance(name, bytes) else str(name)
+        number = self.number(graph)
+        row = {"graph": number, "name": str(getattr(graph, "name", "")), "kind": "function", "function": text, "t": raw()}
+        self._graphs.add(row)
+        self._weigh(text, number)
+
+    def _weigh(self, function: str, graph: int) -> None:
+        metas = self.session.metas
+        nested = sum(metas.nodes_of.get(f, 0) for f in self._calls_in.get(graph, ()))
+        metas.nodes_of[function] = self._nodes_in.get(graph, 0) + nested
+        metas.arguments.pop(function, None)
+
+    def _transformed(self, token: Any, *rest: Any) -> None:
+        result = rest[0] if rest else None
+        if not (isinstance(result, tuple) and len(result) >= 3):
+            return
+        file = str(getattr(result[1], "__file__", ""))
+        if not file or file in self._maps_written:
+            return
+        self._maps_written.add(file)
+        lines = {
+            int(at.lineno): [origin.loc.filename, int(origin.loc.lineno), str(origin.function_name or "")]
+            for at, origin in result[2].items()
+        }
+        self._maps.add({"file": file, "lines": lines})
+
+    def stop(self) -> None:
+        left = self.patches.restore()
+        if left:
+            self.partly = "replaced by somebody else meanwhile, left as it is: " + ", ".join(left)
+        self.running = False
+
+    def reopen(self) -> None:
+        self._numbers.clear()
+        self._maps_written.clear()
+        self._open_files()
+
+    def counts(self) -> Dict[str, Any]:
+        return {"events": self._nodes.count, "lost": 0}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(v) for v in value[:64])
+    if value is None or isinstance(value, (str, bytes, bool, int, float)):
+        return True
+    return type(value).__name__ == "DType"
+
+

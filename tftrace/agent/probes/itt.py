@@ -1,0 +1,32 @@
+"""oneDNN's primitives with their native stacks, through its ITT hooks."""
+
+import os
+from typing import Any, Dict
+
+from .base import Probe
+
+VARIABLES = ("INTEL_LIBITTNOTIFY64", "ONEDNN_ITT_TASK_LEVEL")
+
+
+class IttProbe(Probe):
+    name = "itt"
+
+    def prepare(self) -> None:
+        native = self.session.native
+        if native is None:
+            return self.unavailable("no native library: %s" % self.session.native_reason)
+        if os.environ.get(VARIABLES[0], native.path) != native.path:
+            return self.unavailable("another ITT collector is set: INTEL_LIBITTNOTIFY64")
+        # oneDNN reads both at its first primitive, and children of the script inherit them
+        os.environ[VARIABLES[0]] = native.path
+        os.environ.setdefault(VARIABLES[1], "2")
+
+    def start(self) -> None:
+        self.running = True
+
+    def counts(self) -> Dict[str, Any]:
+        native = self.session.native
+        if native is None or self.disabled:
+            return {"events": None, "lost": None}
+        counts = native.counts()
+        return {"events": counts[2] - counts[3], "lost": counts[3], "attached": native.itt_attached()}

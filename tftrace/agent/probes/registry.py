@@ -1,0 +1,20 @@
+"""Every probe by name, in the order they start; they stop in the opposite one."""
+
+from typing import Callable, Dict
+
+from .base import Probe
+from .dispatch import DispatchProbe
+from .graph import GraphProbe
+from .itt import IttProbe
+from .nvtx import NvtxProbe
+from .onednn import OneDnnProbe
+from .tf_profiler import TfProfilerProbe
+
+PROBES: Dict[str, Callable[..., Probe]] = {
+    "itt": IttProbe,
+    "onednn": OneDnnProbe,
+    "graph": GraphProbe,
+    "nvtx": NvtxProbe,
+    "dispatch": DispatchProbe,
+    "tf_profiler": TfProfilerProbe,
+}

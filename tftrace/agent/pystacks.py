@@ -1,0 +1,154 @@
+"""Python stacks, each described once, and the exported names of the functions on them."""
+
+import sys
+from types import CodeType, FrameType
+from typing import Any, Dict, List, Optional, Tuple
+
+from .files import Lines
+
+MAX_FRAMES = 400
+_MASK = (1 << 64) - 1
+_OWN = __name__.rsplit(".", 1)[0]  # this package, under whatever name it was loaded
+
+
+def is_own(frame: FrameType) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return isinstance(name, str) and (name == _OWN or name.startswith(_OWN + "."))
+
+
+class PythonStacks:
+    def __init__(self, directory: str) -> None:
+        self.reopen(directory)
+
+    def reopen(self, directory: str) -> None:
+        self._stacks = Lines(directory, "stacks.jsonl")
+        self._exports = Lines(directory, "exports.jsonl")
+        self._keys: Dict[Tuple[int, ...], int] = {}
+        self._codes: Dict[int, CodeType] = {}  # kept alive: their ids are in the keys
+
+    def intern(self, frame: Optional[FrameType]) -> int:
+        """The key of the stack that begins at `frame`; describes it where it is new.
+
+        Keyed on ids: code objects hash by content, which costs microseconds.
+        """
+        while frame is not None and is_own(frame):
+            frame = frame.f_back
+        parts: List[int] = []
+        at = frame
+        while at is not None:
+            parts.append(id(at.f_code))
+            parts.append(at.f_lasti)
+            at = at.f_back
+        ids = tuple(parts)
+        key = self._keys.get(ids)
+        if key is None:
+            key = (hash(ids) & _MASK) or 1
+            self._keys[ids] = key
+            self.describe(key, frame)
+        return key
+
+    def describe(self, key: int, frame: Optional[FrameType]) -> None:
+        while frame is not None and is_own(frame):
+            frame = frame.f_back
+        rows: List[List[Any]] = []
+        while frame is not None and len(rows) < MAX_FRAMES:
+            code = frame.f_code
+            module = frame.f_globals.get("__name__")
+            rows.append([code.co_filename, frame.f_lineno, _qualified_name(frame), str(module or "")])
+            if id(code) not in self._codes:
+                self._codes[id(code)] = code
+                names = exported_names(frame)
+                if names:
+                    where = [code.co_filename, code.co_firstlineno, rows[-1][2]]
+                    self._exports.add({"code": where, "names": names})
+            frame = frame.f_back
+        self._stacks.add({"key": key, "frames": rows})
+
+    def close(self) -> None:
+        self._stacks.close()
+        self._exports.close()
+
+
+def _qualified_name(frame: FrameType) -> str:
+    code = frame.f_code
+    name = getattr(code, "co_qualname", None)  # Python 3.11
+    if name is None:
+        name = code.co_name
+        if code.co_argcount and code.co_varnames[0] == "self":
+            for cls in type(frame.f_locals.get("self")).__mro__:
+                if _code_of(cls.__dict__.get(name)) is code:
+                    return "%s.%s" % (cls.__qualname__, name)
+    return str(name)
+
+
+def _code_of(value: Any) -> Optional[CodeType]:
+    """Code of a function below its decorators: functools' `__wrapped__` and TensorFlow's own."""
+    for _ in range(16):
+        if isinstance(value, (staticmethod, classmethod)):
+            value = value.__func__
+        inner = getattr(value, "__dict__", {}).get("__wrapped__") if callable(value) else None
+        if inner is None:
+            break
+        value = inner
+    code = getattr(value, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def exported_names(frame: FrameType) -> List[str]:
+    """Public names of the function that runs in `frame`, TensorFlow's own first; empty where it has none."""
+    code = frame.f_code
+    names: List[str] = []
+    module = str(frame.f_globals.get("__name__") or "")
+    root = module.split(".", 1)[0]
+    parts = _qualified_name(frame).split(".")
+    value = frame.f_globals.get(parts[0])
+    if len(parts) == 1:
+        names += _tensorflow_names(value, code)
+    elif isinstance(value, type) and len(parts) == 2:
+        names += ["%s.%s" % (name, parts[1]) for name in _class_names(value)]
+    if root not in ("tensorflow", "") and "<locals>" not in parts:
+        names += _public_paths(root, code, value if isinstance(value, type) else None, parts)
+    return list(dict.fromkeys(names))
+
+
+def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
+    for _ in range(16):
+        own = getattr(value, "__dict__", {})
+        names = ["tf." + n for n in own.get("_tf_api_names", ())]
+        names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+        if names and _code_of(value) is code:
+            return names
+        if "__wrapped__" not in own:
+            break
+        value = own["__wrapped__"]
+    return []
+
+
+def _class_names(cls: type) -> List[str]:
+    own = cls.__dict__
+    names = ["tf." + n for n in own.get("_tf_api_names", ())]
+    return names + ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+
+
+def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[str]) -> List[str]:
+    """Where a package other than TensorFlow exports this function or class: by looking through its public modules."""
+    found: List[str] = []
+    for name, module in list(sys.modules.items()):
+        if name != root and not name.startswith(root + "."):
+            continue
+        steps = name.split(".")
+        if any(s.startswith("_") or s in ("src", "python") for s in steps):
+            continue
+        for attribute, value in list(getattr(module, "__dict__", {}).items()):
+            if attribute.startswith("_"):
+                continue
+            if cls is not None:
+                if isinstance(value, type) and value.__module__.split(".", 1)[0] == root and cls in value.__mro__:
+                    if value is cls or parts[-1] not in value.__dict__:
+                        found.append("%s.%s.%s" % (name, attribute, parts[-1]))
+            elif callable(value) and _code_of(value) is code:
+                found.append("%s.%s" % (name, attribute))
+    # the class itself before its children, then the shortest path
+    own = cls.__name__ if cls is not None else ""
+    found.sort(key=lambda n: (own != "" and n.split(".")[-2] != own, n.count("."), len(n), n))
+    return found[:8]

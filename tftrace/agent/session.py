@@ -1,0 +1,258 @@
+"""One recording in one process: its directory, its clocks, its probes, and the thread that looks after them."""
+
+import _thread
+import functools
+import os
+import platform
+import socket
+import sys
+import sysconfig
+import threading
+import time
+from typing import Any, Dict, List, Optional
+
+from . import contract, files
+from .clocks import Clocks, raw
+from .metas import Metas
+from .native import Native
+from .patches import Patches
+from .probes import registry
+from .probes.base import Probe
+from .pystacks import PythonStacks
+
+TICK = 0.05
+CLOCK_EVERY = 1.0
+ENVIRONMENT = (  # all that is ever stored of the environment
+    "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "TF_CUDNN_DETERMINISTIC", "TF_CUDNN_USE_AUTOTUNE",
+    "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS", "KERAS_BACKEND", "OMP_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "NVIDIA_TF32_OVERRIDE", "PYTHONHASHSEED",
+)  # fmt: skip
+
+
+def host_name() -> str:
+    return "".join(c if c.isalnum() or c in ".-_" else "_" for c in socket.gethostname()) or "host"
+
+
+class Session:
+    """Begins to record at once what needs no TensorFlow; `tensorflow_imported` starts the rest."""
+
+    def __init__(self, raw_directory: str, options: Dict[str, Any]) -> None:
+        self.raw_directory = raw_directory
+        self.options = options
+        self.native: Optional[Native] = None
+        self.native_reason: Optional[str] = options.get("native_reason") or "it was not built"
+        self.probes: List[Probe] = []
+        self.running = False
+        self.tensorflow: Optional[str] = None  # its version, once imported
+        self._wake = threading.Event()
+        self._asleep = threading.Event()
+        self._asleep.set()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.directory = os.path.join(self.raw_directory, "%s-%d" % (host_name(), os.getpid()))
+        if os.path.exists(self.directory):  # the process id came round, or a second recording in one process
+            self.directory += "-%x" % raw()
+        os.makedirs(self.directory, mode=0o700)
+        self.clocks = Clocks(self.directory)
+        self.stacks = PythonStacks(self.directory)
+        self.metas = Metas(self.directory)
+        files.replace_json(self.directory, "process.json", self._process())
+        path = self.options.get("native")
+        if path:
+            try:
+                self.native = self.native or Native(path)
+                self.native.open(self.directory)
+                self.native_reason = None
+            except OSError as error:
+                self.native, self.native_reason = None, str(error)
+        self.probes = [make(self) for name, make in registry.PROBES.items() if self.wants(name)]
+        for probe in self.probes:
+            probe.prepare()
+        self.running = True
+        self.write_status(finished=False)
+
+    def wants(self, name: str) -> bool:
+        return name in self.options.get("probes", contract.PROBES)
+
+    def probe(self, name: str) -> Any:
+        return next((p for p in self.probes if p.name == name), None)
+
+    def around(self, patches: Patches, owner: Any, name: str, after: Any, before: Any = lambda: 0) -> None:
+        """Runs `after(token, result, keyword names, *arguments)` when `owner.name` has returned, `after(token)` when
+        it has raised; `token` is what `before()` gave. Works on a module's function and on a class's method."""
+        original = owner.__dict__.get(name) or getattr(owner, name)  # a class may inherit it
+        as_method = isinstance(owner, type)
+        if self.native is not None:
+            patches.set(owner, name, self.native.wrap_around(original, before, after, as_method))
+            return
+
+        def wrapper(*arguments: Any, **keywords: Any) -> Any:
+            token = before()
+            try:
+                result = original(*arguments, **keywords)
+            except BaseException:
+                after(token)
+                raise
+            after(token, result, tuple(keywords), *arguments, *keywords.values())
+            return result
+
+        patches.set(owner, name, functools.wraps(original)(wrapper))
+
+    def _process(self) -> Dict[str, Any]:
+        libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+        libraries |= {p for p in sys.path if os.path.basename(p.rstrip(os.sep)) in ("site-packages", "dist-packages")}
+        argv = list(getattr(sys, "orig_argv", None) or getattr(sys, "argv", []))  # argv is not set yet at start-up
+        return {
+            "format": contract.FORMAT,
+            "pid": os.getpid(),
+            "ppid": os.getppid(),
+            "host": host_name(),
+            "argv": [] if self.options.get("redact") else argv,
+            "executable": sys.executable,
+            "python": platform.python_version(),
+            "started": raw(),
+            "main": os.getppid() == self.options.get("parent") or bool(self.options.get("inside")),
+            "libraries": sorted(p for p in libraries if p),
+            "cwd": os.getcwd(),
+        }
+
+    def tensorflow_imported(self) -> None:
+        """TensorFlow is there: the probes can stand where they have to."""
+        import tensorflow as tf
+
+        self.tensorflow = str(tf.__version__)
+        for probe in self.probes:
+            if not probe.disabled:
+                try:
+                    probe.start()
+                except Exception as error:
+                    probe.fail("%s: %s" % (type(error).__name__, error))
+        self._start_ticker()
+        self.write_status(finished=False)
+
+    def _start_ticker(self) -> None:
+        # not a threading.Thread: the script's own threading.enumerate() shows what it would without tftrace
+        self._wake.clear()
+        self._asleep.clear()
+        _thread.start_new_thread(self._tick, ())
+
+    def _tick(self) -> None:
+        try:
+            self._until_woken()
+        finally:
+            self._asleep.set()
+
+    def _until_woken(self) -> None:
+        next_clock = next_status = time.monotonic() + CLOCK_EVERY
+        while not self._wake.wait(TICK):
+            now = time.monotonic()
+            for probe in self.probes:
+                if probe.running:
+                    probe.tick(now)
+            if now >= next_clock:
+                self.clocks.sample()
+                self.write_maps()
+                next_clock = now + CLOCK_EVERY
+            if now >= next_status:
+                self.write_status(finished=False)
+                next_status = now + 5 * CLOCK_EVERY
+
+    def write_maps(self) -> None:
+        """Where libraries lie, for the addresses of native stacks; rewritten as the process loads more."""
+        try:
+            with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+                text = file.read()
+            files.replace(self.directory, "maps.txt", text)
+        except OSError:
+            pass
+
+    def write_status(self, finished: bool) -> None:
+        status = {
+            "finished": finished,
+            "stopped": raw() if finished else None,
+            "versions": self._versions(),
+            "devices": self._devices() if finished else [],
+            "env": {k: os.environ[k] for k in ENVIRONMENT if k in os.environ},
+            "probes": [p.status() for p in self.probes],
+            "native": None if self.native else self.native_reason,
+        }
+        try:
+            files.replace_json(self.directory, "status.json", status)
+        except OSError:
+            pass  # the disk is full: what stands there already has to do
+
+    def _versions(self) -> Dict[str, Any]:
+        versions: Dict[str, Any] = {"python": platform.python_version()}
+        if self.tensorflow:
+            versions["tensorflow"] = self.tensorflow
+            build = getattr(sys.modules.get("tensorflow.python.platform.build_info"), "build_info", None) or {}
+            versions["cuda"] = build.get("cuda_version")
+            versions["cudnn"] = build.get("cudnn_version")
+        for name in ("keras", "tf_keras", "numpy"):
+            module = sys.modules.get(name)
+            if module is not None:
+                versions[name] = str(getattr(module, "__version__", None))
+        return versions
+
+    def _devices(self) -> List[Dict[str, Any]]:
+        """Only what the script's own context knows: asking TensorFlow would initialise it."""
+        context = sys.modules.get("tensorflow.python.eager.context")
+        current = getattr(context, "_context", None)
+        devices = getattr(current, "_logical_devices", None) or []
+        return [{"name": d.name, "type": d.device_type} for d in devices]
+
+    def stop(self) -> None:
+        if not self.running:
+            return
+        self.running = False
+        self._wake.set()
+        self._asleep.wait(timeout=30)  # a window that is being written
+        for probe in reversed(self.probes):
+            if probe.running:
+                try:
+                    probe.stop()
+                except Exception as error:
+                    probe.fail("%s: %s" % (type(error).__name__, error))
+        if self.native:
+            self.native.pause(True)
+        self.clocks.sample()
+        self.write_maps()
+        self.write_status(finished=True)
+        self.stacks.close()
+        self.metas.close()
+        self.clocks.close()
+
+    def after_fork(self) -> None:
+        """The child writes into a directory of its own; the parent's files are left alone."""
+        if not self.running:
+            return
+        for probe in self.probes:
+            probe.before_reopen()
+        ticking = not self._asleep.is_set()
+        probes = self.probes
+        self.directory = os.path.join(self.raw_directory, "%s-%d" % (host_name(), os.getpid()))
+        try:
+            os.makedirs(self.directory, mode=0o700)
+        except OSError:
+            self.running = False
+            if self.native:
+                self.native.pause(True)
+            return
+        self.clocks.reopen(self.directory)
+        self.stacks.reopen(self.directory)
+        self.metas.reopen(self.directory)
+        files.replace_json(self.directory, "process.json", self._process())
+        if self.native:
+            self.native.open(self.directory)
+            self.native.reset_dispatch()
+        for probe in probes:
+            probe.reopen()
+        self._wake, self._asleep = threading.Event(), threading.Event()
+        self._asleep.set()
+        if ticking:
+            self._start_ticker()
+        self.write_status(finished=False)
+
+

@@ -1,0 +1,151 @@
+"""Runs a script under the agent: the parent's side of `tftrace run`.
+
+The script is started by its own interpreter exactly as without tftrace; the agent comes in through PYTHONPATH
+(`agent/site/sitecustomize.py`). The parent only waits: it takes no part in the script's input, output or signals.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from tftrace.agent import contract
+from tftrace.capture import native
+from tftrace.errors import CaptureError, UsageError
+from tftrace.store.directory import new_directory
+
+AGENT_SITE = Path(contract.__file__).parent / "site"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What `tftrace run` was asked for. `argv` is the script (or module) and its arguments."""
+
+    argv: list[str]
+    module: bool = False
+    python: str | None = None
+    output: Path | None = None
+    force: bool = False
+    probes: tuple[str, ...] | None = None
+    disabled: tuple[str, ...] = ()
+    profile_mb: float = 64.0
+    steps: tuple[int, int] | None = None
+    quiet: bool = False
+    source: bool = True
+    redact: bool = False
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What came of it. `exit_status` is the script's own code, 128 + signal where it was killed."""
+
+    exit_status: int
+    directory: Path
+    wall_s: float
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def enabled_probes(request: RunRequest) -> list[str]:
+    chosen = contract.PROBES if request.probes is None else request.probes
+    for name in (*chosen, *request.disabled):
+        if name not in contract.PROBES:
+            raise UsageError(f"no probe is called {name!r}; there are {', '.join(contract.PROBES)}")
+    return [p for p in contract.PROBES if p in chosen and p not in request.disabled]
+
+
+def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, str]:
+    library, reason = native.library()
+    options = {
+        "probes": probes,
+        "profile_mb": request.profile_mb,
+        "steps": list(request.steps) if request.steps else None,
+        "native": str(library) if library else None,
+        "native_reason": reason,
+        "redact": request.redact,
+        "parent": os.getpid(),
+    }
+    result = dict(os.environ)
+    result[contract.ENV_RAW] = str(raw)
+    result[contract.ENV_OPTIONS] = json.dumps(options)
+    result["PYTHONPATH"] = os.pathsep.join(p for p in (str(AGENT_SITE), os.environ.get("PYTHONPATH")) if p)
+    return result
+
+
+def interpreter(request: RunRequest) -> str:
+    python = request.python or sys.executable
+    found = shutil.which(python)
+    if found is None:
+        raise UsageError(f"--python {python}: no such interpreter; give the path of a Python executable")
+    return found
+
+
+def run(request: RunRequest) -> RunOutcome:
+    """Runs the script to its end and leaves its raw records below the trace directory.
+
+    Raises UsageError where the request cannot be carried out and CaptureError where the interpreter could not be
+    started; whatever the script itself does is no error here.
+    """
+    if not request.argv:
+        raise UsageError("no script given; see 'tftrace run --help'")
+    target = request.argv[0]
+    if not request.module and not Path(target).is_file() and not (Path(target) / "__main__.py").is_file():
+        raise UsageError(f"{target}: no such script; give a Python file, or -m MODULE")
+    python = interpreter(request)
+    probes = enabled_probes(request)
+    directory = new_directory(request.output, Path(target).stem if not request.module else target, request.force)
+    raw = (directory / "raw").resolve()
+    try:
+        raw.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CaptureError(f"{raw}: cannot be written: {error.strerror}; choose another place with -o") from error
+    command = [python, *(["-m"] if request.module else []), *request.argv]
+    started = time.time_ns()
+    status = _wait(command, environment(raw, request, probes))
+    facts = {
+        "argv": ["(left out)"] if request.redact else command,
+        "started_ns": started,
+        "ended_ns": time.time_ns(),
+        "probes": probes,
+        "disabled": [p for p in contract.PROBES if p not in probes],
+        "profile_mb": request.profile_mb,
+        "source": request.source,
+        "redact": request.redact,
+        "exit_status": status,
+    }
+    (directory / "run.json").write_text(json.dumps(facts, indent=1))
+    return RunOutcome(status, directory, (facts["ended_ns"] - started) / 1e9, facts)
+
+
+def _wait(command: list[str], environ: dict[str, str]) -> int:
+    try:
+        child = subprocess.Popen(command, env=environ, close_fds=False)
+    except OSError as error:
+        raise CaptureError(f"{command[0]}: could not be started: {error.strerror}") from error
+
+    def forward(number: int, frame: FrameType | None) -> None:
+        child.send_signal(number)
+
+    # Ctrl-C and Ctrl-\ reach the child from the terminal itself; the parent only has to outlive it
+    kept: dict[int, Any] = {}
+    handlers: dict[int, Callable[..., Any] | int] = {
+        signal.SIGINT: signal.SIG_IGN, signal.SIGQUIT: signal.SIG_IGN,
+        signal.SIGTERM: forward, signal.SIGHUP: forward, signal.SIGUSR1: forward, signal.SIGUSR2: forward,
+    }  # fmt: skip
+    for number, handler in handlers.items():
+        kept[number] = signal.signal(number, handler)
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+    return 128 - code if code < 0 else code
