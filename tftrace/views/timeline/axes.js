@@ -1,0 +1,244 @@
+// Plotly's part: time axis, legend, hover label, modebar; and the hand: wheel, drag, keys, deep link.
+
+const gd = byId('plot');
+const SHORTEST_VIEW = 50; // ns
+const MARGIN = { l: 196, r: 40, t: 30, b: 34 };
+
+function formatTime(ns, digits = 4) {
+  const size = Math.abs(ns);
+  const [unit, name] = size >= 1e9 ? [1e9, 's'] : size >= 1e6 ? [1e6, 'ms'] : size >= 1e3 ? [1e3, 'µs'] : [1, 'ns'];
+  return `${+(ns / unit).toPrecision(digits)} ${name}`;
+}
+
+// Significant digits that keep neighbouring ticks apart.
+function tickDigits() {
+  const far = Math.max(Math.abs(view.t0), Math.abs(view.t1)), near = (view.t1 - view.t0) / 10;
+  return Math.max(2, Math.min(15, Math.ceil(Math.log10(far / near)) + 1));
+}
+const tickFormat = () => `.${tickDigits()}~s`;
+
+function plotColours() {
+  const ink = INK[theme()], colour = COLOURS[theme()];
+  return {
+    layout: {
+      'font.color': ink.text, 'xaxis.gridcolor': ink.grid, 'xaxis.tickcolor': ink.faint, 'legend.font.color': ink.text,
+      'modebar.color': ink.faint, 'modebar.activecolor': ink.text, 'modebar.bgcolor': 'rgba(0,0,0,0)',
+    },
+    markers: { 'marker.color': LAYERS.map((_, i) => colour[i]), 'marker.line.color': LAYERS.map(() => ink.faint) },
+  };
+}
+
+async function makePlot() {
+  // One empty trace a layer: the legend. The events themselves are drawn on the canvas.
+  const traces = LAYERS.map((name, i) => ({
+    type: 'scatter', mode: 'markers', x: [null], y: [null], name, hoverinfo: 'skip',
+    marker: { symbol: 'square', size: 12, color: COLOURS[theme()][i], line: { width: 1, color: INK[theme()].faint } },
+  }));
+  const layout = {
+    margin: MARGIN, dragmode: false, hovermode: false, showlegend: true, autosize: true,
+    legend: { orientation: 'h', x: 0, y: 0, yanchor: 'top', itemsizing: 'trace' },
+    font: { family: 'system-ui, sans-serif', size: 12 },
+    modebar: { orientation: 'v' },
+    paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+    xaxis: {
+      range: [view.t0 / 1e9, view.t1 / 1e9], side: 'top', tickformat: tickFormat(), ticksuffix: 's', nticks: 9,
+      ticks: 'outside', ticklen: 4, zeroline: false, fixedrange: true,
+    },
+    yaxis: { range: [1, 0], fixedrange: true, visible: false },
+  };
+  const button = (name, title, path, click) => ({ name, title, click, icon: { width: 24, height: 24, path } });
+  await Plotly.newPlot(gd, traces, layout, {
+    displaylogo: false, displayModeBar: true, responsive: true, scrollZoom: false, doubleClick: false,
+    modeBarButtons: [[
+      button('in', 'Zoom in (w)', 'M10 4h4v6h6v4h-6v6h-4v-6H4v-4h6z', () => zoom(0.5)),
+      button('out', 'Zoom out (s)', 'M4 10h16v4H4z', () => zoom(2)),
+      button('all', 'Whole trace (0)', 'M3 3h7v3H6v4H3zM14 3h7v7h-3V6h-4zM3 14h3v4h4v3H3zM18 14h3v7h-7v-3h4z', wholeTrace),
+    ]],
+  });
+  const svg = gd.querySelector('.svg-container');
+  svg.querySelector('.main-svg').after(canvas); // above the grid, below legend and hover label
+  svg.append(labelBox);
+  canvas.id = 'events';
+  canvas.setAttribute('role', 'img');
+  canvas.setAttribute('aria-label', 'Events over time, one lane per thread and layer; the panel lists what is selected');
+  await recolour();
+  gd.on('plotly_restyle', () => {
+    hidden.clear();
+    gd.data.forEach((trace, i) => trace.visible === 'legendonly' && hidden.add(i));
+    redraw();
+  });
+  gd.on('plotly_afterplot', redraw);
+}
+
+async function recolour() {
+  const { layout, markers } = plotColours();
+  await Plotly.update(gd, markers, layout);
+  labelledFor = '';
+  redraw();
+}
+
+function measure() {
+  const { xaxis, yaxis } = gd._fullLayout;
+  Object.assign(plot, { left: xaxis._offset, top: yaxis._offset, width: xaxis._length, height: yaxis._length });
+  plot.row = Math.max(17, Math.min(28, Math.floor(plot.height / M.rows)));
+}
+
+// ---- view
+let pushing = false, pushAgain = false, drag = null;
+
+function setView(t0, t1, top = view.top) {
+  const widest = M.span * 1.2, width = Math.min(Math.max(t1 - t0, SHORTEST_VIEW), widest);
+  const middle = Math.min(Math.max((t0 + t1) / 2, -M.span * 0.1 + width / 4), M.span * 1.1 - width / 4);
+  view.t0 = middle - width / 2;
+  view.t1 = middle + width / 2;
+  view.top = Math.max(0, Math.min(top, M.rows - plot.height / plot.row));
+  redraw();
+  pushAxis();
+  remember();
+}
+
+// The canvas follows every frame, plotly's axis as fast as it can: one relayout at a time, the latest range last.
+async function pushAxis() {
+  if (pushing) { pushAgain = true; return; }
+  pushing = true;
+  do {
+    pushAgain = false;
+    const patch = { 'xaxis.range[0]': view.t0 / 1e9, 'xaxis.range[1]': view.t1 / 1e9 }, format = tickFormat();
+    if (gd.layout.xaxis.tickformat !== format) patch['xaxis.tickformat'] = format;
+    await Plotly.relayout(gd, patch);
+    await new Promise(requestAnimationFrame);
+  } while (pushAgain);
+  pushing = false;
+}
+
+function zoom(factor, at = 0.5) {
+  const width = view.t1 - view.t0, centre = view.t0 + at * width;
+  setView(centre - at * width * factor, centre + (1 - at) * width * factor);
+}
+const pan = (part) => setView(view.t0 + part * (view.t1 - view.t0), view.t1 + part * (view.t1 - view.t0));
+const wholeTrace = () => setView(-M.span * 0.01, M.span * 1.01, 0);
+
+// Brings an event into view, with room around it.
+function showEvent(event) {
+  const inTime = event.t >= view.t0 && event.t + event.d <= view.t1 && event.d > (view.t1 - view.t0) / 200;
+  const rows = plot.height / plot.row, inRows = event.row >= view.top + 1 && event.row < view.top + rows - 1;
+  const room = Math.max(event.d * 2, 200);
+  const [t0, t1] = inTime ? [view.t0, view.t1] : [event.t - room, event.t + event.d + room];
+  setView(t0, t1, inRows ? view.top : event.row - rows / 3);
+}
+
+// ---- deep link: #t=start,end in seconds from the start of the trace, &e=event
+let linkTimer = 0;
+function remember() {
+  clearTimeout(linkTimer);
+  linkTimer = setTimeout(() => {
+    const seconds = (ns) => (ns / 1e9).toFixed(9).replace(/0+$/, '').replace(/\.$/, '');
+    const chosen = selection ? `&e=${selection.rank}` : '';
+    const hash = `#t=${seconds(view.t0)},${seconds(view.t1)}${chosen}`;
+    try { history.replaceState(null, '', hash); } catch { /* a page in a sandboxed frame has no history */ }
+  }, 250);
+}
+
+function followLink() {
+  const range = /[#&]t=(-?[\d.]+),(-?[\d.]+)/.exec(location.hash), chosen = /[#&]e=(\d+)/.exec(location.hash);
+  const t0 = range ? range[1] * 1e9 : NaN, t1 = range ? range[2] * 1e9 : NaN;
+  if (t1 > t0) setView(t0, t1);
+  else wholeTrace();
+  if (chosen) select(+chosen[1]);
+}
+
+// ---- hand
+const inPlot = (e) => {
+  const box = gd.getBoundingClientRect(), x = e.clientX - box.left - plot.left, y = e.clientY - box.top - plot.top;
+  return { x, y, inside: x >= 0 && x <= plot.width && y >= 0 && y <= plot.height, beside: x < 0 && y >= 0 && y <= plot.height };
+};
+
+function listen() {
+  gd.addEventListener('wheel', (e) => {
+    const p = inPlot(e);
+    if (!p.inside && !p.beside) return;
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    const pixels = (v) => v * [1, 16, 100][e.deltaMode];
+    if (p.beside || e.altKey) setView(view.t0, view.t1, view.top + pixels(e.deltaY) / plot.row);
+    else if (e.shiftKey || Math.abs(e.deltaX) > Math.abs(e.deltaY)) pan(pixels(e.deltaX || e.deltaY) / plot.width);
+    else zoom(Math.exp(Math.max(-0.6, Math.min(0.6, pixels(e.deltaY) / 400))), p.x / plot.width);
+  }, { capture: true, passive: false });
+  gd.addEventListener('pointerdown', (e) => {
+    const p = inPlot(e);
+    if (e.button || !p.inside || e.target.closest('.modebar, .legend')) return;
+    drag = { ...p, ...view, box: e.shiftKey, moved: false };
+    unhover();
+  }, true);
+  addEventListener('pointermove', (e) => {
+    if (!drag) return;
+    const p = inPlot(e), dx = p.x - drag.x, dy = p.y - drag.y;
+    if (!drag.moved && Math.hypot(dx, dy) < 4) return;
+    drag.moved = true;
+    gd.classList.add('dragging');
+    if (drag.box) { stretch(drag.x, p.x); return; }
+    const shift = (dx / plot.width) * (drag.t1 - drag.t0);
+    setView(drag.t0 - shift, drag.t1 - shift, drag.top - dy / plot.row);
+  });
+  addEventListener('pointerup', (e) => {
+    if (!drag) return;
+    const done = drag, p = inPlot(e);
+    drag = null;
+    gd.classList.remove('dragging');
+    byId('stretch').hidden = true;
+    if (!done.moved) click(p);
+    else if (done.box) {
+      const at = (x) => done.t0 + (Math.max(0, Math.min(plot.width, x)) / plot.width) * (done.t1 - done.t0);
+      setView(Math.min(at(done.x), at(p.x)), Math.max(at(done.x), at(p.x)));
+    }
+  });
+  addEventListener('pointercancel', () => { drag = null; gd.classList.remove('dragging'); });
+  let move = null;
+  gd.addEventListener('mousemove', (e) => {
+    if (!move) requestAnimationFrame(() => { if (!drag) hover(inPlot(move)); move = null; });
+    move = e;
+  });
+  gd.addEventListener('mouseleave', () => requestAnimationFrame(unhover));
+  const seek = (e) => {
+    const box = overview.getBoundingClientRect(), half = (view.t1 - view.t0) / 2;
+    const t = ((e.clientX - box.left - plot.left) / plot.width) * M.span;
+    setView(t - half, t + half);
+  };
+  overview.addEventListener('pointerdown', (e) => { overview.setPointerCapture(e.pointerId); seek(e); });
+  overview.addEventListener('pointermove', (e) => e.buttons & 1 && seek(e));
+  addEventListener('hashchange', followLink);
+  addEventListener('keydown', keys);
+}
+
+// Shows the stretch of time that a shift-drag will zoom to.
+function stretch(a, b) {
+  const box = byId('stretch'), outer = gd.getBoundingClientRect(), parent = box.parentElement.getBoundingClientRect();
+  box.hidden = false;
+  Object.assign(box.style, {
+    left: outer.left - parent.left + plot.left + Math.min(a, b) + 'px', width: Math.abs(b - a) + 'px',
+    top: outer.top - parent.top + plot.top + 'px', height: plot.height + 'px',
+  });
+  box.textContent = formatTime((Math.abs(b - a) / plot.width) * (view.t1 - view.t0));
+}
+
+function keys(e) {
+  if (e.ctrlKey || e.metaKey || e.altKey) return;
+  const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(e.target.tagName);
+  if (e.key === 'Escape') { escape(); return; }
+  if (typing) return;
+  const act = {
+    w: () => zoom(0.6), s: () => zoom(1 / 0.6), a: () => pan(-0.2), d: () => pan(0.2), 0: wholeTrace,
+    '/': () => byId('search').select(), ArrowUp: () => setView(view.t0, view.t1, view.top - 2),
+    ArrowDown: () => setView(view.t0, view.t1, view.top + 2), ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2),
+    '?': () => byId('help').toggleAttribute('open'),
+  }[e.key];
+  if (!act || e.target.closest('#panel') && e.key.startsWith('Arrow')) return;
+  e.preventDefault();
+  act();
+}
+
+function escape() {
+  if (byId('help').open) byId('help').open = false;
+  else if (!byId('panel').hidden) closePanel();
+  else clearSearch();
+}

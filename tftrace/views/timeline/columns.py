@@ -1,0 +1,137 @@
+"""Arrow columns as numpy arrays and clean text.
+
+All text of a trace is hostile: names come from user code, from libraries and from files that someone else
+wrote. What leaves this module is printable, ordered left to right and of bounded length; it is not escaped
+for HTML, because the page sets it as text only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tftrace.errors import InputError
+from tftrace.model.schemas import TABLES
+from tftrace.model.trace import Trace
+
+Ints = npt.NDArray[np.int64]
+
+TEXT_LIMIT = 400
+"""Characters of one text that the page carries; a longer one is cut and says how long it was."""
+
+# Control characters, marks that reorder or hide text (bidirectional overrides and isolates, zero-width
+# characters, byte order mark) and lone surrogates. Letters of right-to-left scripts stay: only the marks can
+# fake an order.
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
+
+
+def legible(text: str, limit: int = TEXT_LIMIT) -> str:
+    """`text` with every unseen character spelled out (`\\x00`, `\\u202e`) and cut to `limit` characters."""
+    length = len(text)
+    clean = _UNSEEN.sub(_spell, text[:limit])[:limit]
+    return clean if length <= limit else f"{clean}… ({length:,} characters)"
+
+
+def _spell(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def table(trace: Trace, name: str) -> pa.Table:
+    """The named table of the trace, empty where the trace has none; columns that it lacks are null.
+
+    Raises InputError where a column cannot be read as the type that the schema gives it.
+    """
+    schema = TABLES[name]
+    if name not in trace.tables:
+        return schema.empty_table()
+    given = trace.tables[name]
+    columns = []
+    for field in schema:
+        if field.name not in given.column_names:
+            columns.append(pa.nulls(given.num_rows, field.type))
+            continue
+        column = given.column(field.name)
+        if column.type != field.type and pa.types.is_integer(field.type):
+            try:
+                column = column.cast(field.type)
+            except pa.ArrowInvalid as error:
+                raise InputError(
+                    f"{trace.name}: column {field.name} of {name} is {column.type}, "
+                    f"not {field.type}: {error}; "
+                    "rebuild the tables from raw/"
+                ) from error
+        columns.append(column)
+    return pa.table(columns, names=schema.names)
+
+
+def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return column
+
+
+def ints(column: pa.ChunkedArray | pa.Array, null: int = -1) -> Ints:
+    """An integer column as int64, with `null` where it is null."""
+    array = _one(column)
+    if array.null_count:
+        array = pc.fill_null(array, pa.scalar(null, array.type))
+    return np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def codes(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, list[bytes]]:
+    """A text column as (index into the distinct values, distinct values); -1 where it is null."""
+    array = _one(column)
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    values = [v if v is not None else b"" for v in array.dictionary.cast(pa.binary()).to_pylist()]
+    return ints(array.indices), values
+
+
+def texts(column: pa.ChunkedArray | pa.Array, limit: int = TEXT_LIMIT) -> tuple[Ints, list[str]]:
+    """As `codes`, with legible values."""
+    index, values = codes(column)
+    return index, [legible(decode(v, limit), limit) for v in values]
+
+
+def decode(raw: bytes, limit: int | None = None) -> str:
+    """UTF-8, broken or not. With a limit, the tail of a huge value is counted by bytes and never decoded."""
+    if limit is None or len(raw) <= 4 * limit:
+        return raw.decode("utf-8", "replace")
+    return raw[: 4 * limit].decode("utf-8", "replace") + " " * (len(raw) - 4 * limit)
+
+
+def json_object(raw: bytes, where: str) -> dict[str, Any]:
+    """The JSON object in one cell. Raises InputError, naming `where`, if it is none."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        try:  # a lone surrogate, which Python writes and reads, or bytes that are not UTF-8
+            value = json.loads(raw.decode("utf-8", "replace"), strict=False)
+        except ValueError as error:
+            raise InputError(f"{where} is not JSON: {error}; rebuild the tables from raw/") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{where} is JSON but not an object; rebuild the tables from raw/")
+    return value
+
+
+def combine(*keys: Ints) -> tuple[Ints, Ints]:
+    """Numbers the distinct combinations of the keys: (number of each row, a row of each number)."""
+    code = np.zeros(len(keys[0]), np.int64)
+    for key in keys:
+        _, dense = np.unique(key, return_inverse=True)
+        width = int(dense.max(initial=0)) + 1
+        _, code = np.unique(
+            code * width + dense, return_inverse=True
+        )  # dense again: no overflow however many keys
+    _, first = np.unique(code, return_index=True)
+    return code.astype(np.int64), first.astype(np.int64)

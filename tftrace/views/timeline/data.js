@@ -1,0 +1,230 @@
+// Reading the page's data. `pack.py` is the writer of the columns, `page.py` of the meta object.
+
+const byId = (id) => document.getElementById(id);
+const M = JSON.parse(byId('meta').textContent);
+const LAYERS = Object.keys(M.layers);
+const EXACT_ONLY = 30000; // a trace of no more events is always drawn event by event
+
+function fromBase64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const raw = atob(text), out = new Uint8Array(raw.length);
+  for (let i = 0; i < out.length; i++) out[i] = raw.charCodeAt(i);
+  return out;
+}
+
+async function inflate(id) {
+  const unpacker = new DecompressionStream('deflate'), writer = unpacker.writable.getWriter();
+  writer.write(fromBase64(byId('data-' + id).textContent));
+  writer.close();
+  return new Uint8Array(await new Response(unpacker.readable).arrayBuffer());
+}
+
+// Returns a function that reads the next column of n values.
+function columnReader(bytes) {
+  let at = 0;
+  return (n) => {
+    const planes = bytes[at++], low = new Uint32Array(n);
+    for (let j = 0; j < Math.min(planes, 4); j++, at += n)
+      for (let i = 0; i < n; i++) low[i] |= bytes[at + i] << (8 * j);
+    if (planes <= 4) return low;
+    const wide = Float64Array.from(low);
+    for (let j = 4; j < planes; j++, at += n)
+      for (let i = 0; i < n; i++) wide[i] += bytes[at + i] * 2 ** (8 * j);
+    return wide;
+  };
+}
+
+const unzigzag = (v) => (v % 2 ? -(v + 1) / 2 : v / 2);
+
+function sums(gaps, signed) {
+  const out = new Float64Array(gaps.length);
+  for (let i = 0, v = 0; i < gaps.length; i++) out[i] = v += signed ? unzigzag(gaps[i]) : gaps[i];
+  return out;
+}
+
+// A chunk in memory: entries sorted by (row, t); those of row r lie at off[r] to off[r + 1].
+function unpack(bytes, head) {
+  const [kind, level, base, end, n, unit, lowRank] = head;
+  const read = columnReader(bytes), counts = read(M.rows), off = new Uint32Array(M.rows + 1);
+  for (let r = 0; r < M.rows; r++) off[r + 1] = off[r] + counts[r];
+  const gaps = read(n), t = new Float64Array(n), lengths = read(n);
+  for (let r = 0; r < M.rows; r++)
+    for (let i = off[r], v = 0; i < off[r + 1]; i++) t[i] = base + (v += gaps[i]) * unit;
+  if (kind === 'E') {
+    const d = Float64Array.from(lengths), info = read(n), rank = sums(read(n), true).map((v) => v + lowRank);
+    return { kind, level, end, n, off, t, d, info, rank };
+  }
+  const d = Float64Array.from(lengths, (v) => v * unit);
+  return { kind, level, end, n, off, t, d, count: read(n), busy: Uint8Array.from(read(n)), info: read(n) };
+}
+
+function rowOf(chunk, i) {
+  return lowerBound(chunk.off, 0, chunk.off.length, i + 1) - 1;
+}
+
+// First index in [low, high) whose value is not below v.
+function lowerBound(values, low, high, v) {
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < v) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// ---- chunks, decoded when first needed
+const chunks = new Map(); // number -> chunk, or the promise of it
+const ofLevel = new Map();
+M.chunks.forEach((head, number) => {
+  const key = head[0] + head[1];
+  ofLevel.set(key, [...(ofLevel.get(key) || []), number]);
+});
+
+function chunkReady(number) {
+  const chunk = chunks.get(number);
+  return chunk && chunk.kind ? chunk : null;
+}
+
+function loadChunk(number) {
+  if (!chunks.has(number))
+    chunks.set(number, inflate('c' + number).then((bytes) => {
+      const chunk = unpack(bytes, M.chunks[number]);
+      chunks.set(number, chunk);
+      redraw();
+      return chunk;
+    }));
+  return Promise.resolve(chunks.get(number));
+}
+
+const exactChunks = () => M.chunks.flatMap((head, number) => (head[0] === 'E' ? [number] : []));
+
+// The level whose merged events are no wider than about a pixel and a half; -1 draws every event.
+function levelFor(nsPerPixel) {
+  let level = M.levels.includes(M.finest) ? M.finest : -1;
+  if (level < 0 && M.events <= EXACT_ONLY) return -1;
+  for (const k of M.levels) if (k >= 0 && M.widths[k] <= nsPerPixel * 1.5) level = k;
+  return level;
+}
+
+// What to draw between t0 and t1: decoded chunks of the level wanted, or of a coarser one while those decode.
+function visibleChunks(t0, t1, nsPerPixel) {
+  const within = (key) => (ofLevel.get(key) || []).filter((n) => M.chunks[n][2] < t1 && M.chunks[n][3] > t0);
+  const needed = (level) => {
+    const numbers = level >= 0 ? within('M' + level) : [];
+    for (let k = level; k < M.widths.length; k++) numbers.push(...within('E' + k));
+    return numbers;
+  };
+  const level = levelFor(nsPerPixel), wanted = needed(level);
+  const missing = wanted.filter((n) => !chunkReady(n));
+  missing.forEach(loadChunk);
+  if (missing.length)
+    for (const k of M.levels.filter((k) => k > level)) {
+      const coarser = needed(k);
+      if (coarser.every(chunkReady)) return { level: k, ready: false, list: coarser.map(chunkReady) };
+    }
+  return { level, ready: !missing.length, list: wanted.map(chunkReady).filter(Boolean) };
+}
+
+// ---- what events share: names, sites, kinds of call
+let S = null;
+const text = (number) => (number >= 0 ? S.strings[number] : null);
+
+async function loadStatic() {
+  S = JSON.parse(new TextDecoder().decode(await inflate('static')));
+  S.open = new Set(S.info_open);
+  S.siteAt = new Map(S.sites.site_id.map((id, at) => [id, at]));
+}
+
+function siteOf(id) {
+  const at = S.siteAt.get(id);
+  if (at === undefined) return null;
+  const c = S.sites;
+  const positive = (v) => (v >= 0 ? v : null);
+  return {
+    op: text(c.op[at]), api: text(c.api[at]), genOp: text(c.gen_op[at]), mode: text(c.mode[at]),
+    genOpPlace: place(text(c.gen_op_file[at]), c.gen_op_line[at]), file: text(c.python_file[at]),
+    line: positive(c.python_line[at]), code: text(c.python_code[at]), graph: text(c.graph[at]),
+    node: text(c.node[at]), traceUs: positive(c.trace_us[at]), executions: positive(c.executions[at]),
+    callers: c.callers[at].map(([file, line, code]) => ({ place: place(text(file), line), code: text(code) })),
+  };
+}
+
+const place = (file, line) => (file ? (line >= 0 && line !== null ? `${file}:${line}` : file) : null);
+
+function kindOf(number) {
+  if (number < 0) return null;
+  const c = (name) => text(S['kind_' + name][number]);
+  return {
+    site: siteOf(S.kind_site[number]), shapes: c('shapes'), dtypes: c('dtypes'), opAttrs: c('op_attrs'),
+    device: c('device'), status: c('status'), warmUp: S.kind_warm_up[number] === 1,
+  };
+}
+
+// Everything that one info says: what an event shares with the other executions of the same place.
+function infoOf(number) {
+  const extra = S.info_extra[number], pairs = {};
+  if (extra >= 0) {
+    const flat = S.info_extras[extra];
+    for (let i = 0; i < flat.length; i += 2) pairs[text(flat[i])] = text(flat[i + 1]);
+  }
+  const layer = S.info_layer[number];
+  return {
+    name: text(S.info_name[number]) ?? '(no name)', layer, layerName: LAYERS[layer] || 'tftrace itself',
+    kind: kindOf(S.info_kind[number]), stack: S.info_stack[number], attrs: pairs, open: S.open.has(number),
+  };
+}
+
+// ---- single events by their rank
+async function findEvents(ranks) {
+  const found = new Map();
+  for (const number of exactChunks()) {
+    const [, , , , , , low, high] = M.chunks[number];
+    const mine = ranks.filter((rank) => rank >= low && rank <= high && !found.has(rank));
+    if (!mine.length) continue;
+    const c = await loadChunk(number);
+    c.byRank ||= Uint32Array.from(c.rank.keys()).sort((a, b) => c.rank[a] - c.rank[b]);
+    c.ranks ||= Float64Array.from(c.byRank, (i) => c.rank[i]);
+    for (const rank of mine) {
+      const at = lowerBound(c.ranks, 0, c.n, rank);
+      if (c.ranks[at] === rank) found.set(rank, eventAt(c, c.byRank[at]));
+    }
+  }
+  return found;
+}
+
+function eventAt(chunk, i) {
+  return { rank: chunk.rank[i], row: rowOf(chunk, i), t: chunk.t[i], d: chunk.d[i], info: chunk.info[i] };
+}
+
+// ---- relations, decoded at the first click
+let relations = null;
+function loadRelations() {
+  return relations ||= (async () => {
+    const linkColumns = columnReader(await inflate('links')), n = M.links;
+    const parent = sums(linkColumns(n)), step = linkColumns(n), rule = linkColumns(n);
+    const child = parent.map((p, i) => p + unzigzag(step[i]));
+    const byChild = Uint32Array.from(parent.keys()).sort((a, b) => child[a] - child[b]);
+    const children = Float64Array.from(byChild, (i) => child[i]);
+    const read = columnReader(await inflate('calls')), m = M.calls, k = M.belongings;
+    const kind = read(m), up = read(m), steps = read(m), start = read(m), total = read(m);
+    const event = sums(read(k)), call = sums(read(k), true);
+    const byCall = Uint32Array.from(event.keys()).sort((a, b) => call[a] - call[b]);
+    const calls = Float64Array.from(byCall, (i) => call[i]);
+    const range = (values, v) => {
+      const out = [];
+      for (let i = lowerBound(values, 0, values.length, v); values[i] === v; i++) out.push(i);
+      return out;
+    };
+    const link = (i) => ({ parent: parent[i], child: child[i], rule: M.rules[rule[i]][0], evidence: M.rules[rule[i]][1] });
+    return {
+      above: (rank) => range(children, rank).map((i) => link(byChild[i])),
+      below: (rank) => range(parent, rank).map(link),
+      callsOf: (rank) => range(event, rank).map((i) => call[i]),
+      eventsOf: (number) => range(calls, number).map((i) => event[byCall[i]]),
+      call: (i) => ({
+        ...kindOf(kind[i]), parent: up[i] - 1, step: steps[i] ? steps[i] - 1 : null, start: start[i],
+        total: total[i] ? total[i] - 1 : null,
+      }),
+    };
+  })();
+}

@@ -1,0 +1,248 @@
+// Drawing: events on a canvas below plotly's axes, lane labels beside it, the overview above it.
+
+// Okabe and Ito's colours by layer. Black is grey where the page is dark; yellow, sky blue and orange get a dark outline
+// on white, where they would be too pale alone. White text only on what is dark enough.
+const COLOURS = {
+  light: ['#0072B2', '#56B4E9', '#009E73', '#F0E442', '#E69F00', '#D55E00', '#CC79A7', '#3B3B3B', '#8A8F98'],
+  dark: ['#2B8CCB', '#56B4E9', '#009E73', '#F0E442', '#E69F00', '#E8702A', '#CC79A7', '#C9CDD3', '#7A808A'],
+};
+const WHITE_TEXT = { light: new Set([0, 7]), dark: new Set() };
+const OUTLINED = { light: new Set([1, 3, 4]), dark: new Set() };
+const INK = {
+  light: { text: '#14171c', faint: '#5b6270', grid: '#e2e5ea', band: '#f3f5f8', arrow: '#14171c', hit: '#c1121f', paper: '#ffffff' },
+  dark: { text: '#e8eaee', faint: '#a3aab6', grid: '#2b3038', band: '#1c2026', arrow: '#ffffff', hit: '#ff6b6b', paper: '#14171c' },
+};
+const darkMedia = matchMedia('(prefers-color-scheme: dark)');
+const theme = () => document.documentElement.dataset.theme || (darkMedia.matches ? 'dark' : 'light');
+
+const view = { t0: 0, t1: M.span, top: 0 }; // ns, and the first row shown
+const shown = { chunks: [], level: -1 }; // what the last frame drew: hover and clicks look here
+const hidden = new Set(); // layers switched off in the legend
+let hits = null; // Set of infos that the search matches
+let selection = null; // { rank, events: Map(rank -> event), links } of the open panel
+let frame = 0;
+
+const rowLayer = new Int8Array(M.rows).fill(-1), rowTrack = new Int32Array(M.rows).fill(-1);
+for (const [layer, row, depth, track] of M.lanes)
+  for (let r = row; r < row + depth; r++) { rowLayer[r] = layer; rowTrack[r] = track; }
+
+const plot = { left: 0, top: 0, width: 1, height: 1, row: 20 }; // px
+const canvas = document.createElement('canvas'), ctx = canvas.getContext('2d');
+
+function redraw() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    if (S) { draw(); drawOverview(); placeLabels(); }
+  });
+}
+
+function fitCanvas(c, width, height) {
+  const ratio = devicePixelRatio || 1, w = Math.round(width * ratio), h = Math.round(height * ratio);
+  if (c.width !== w || c.height !== h) { c.width = w; c.height = h; }
+  const context = c.getContext('2d');
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+const yOf = (row) => (row - view.top) * plot.row;
+const xOf = (t) => ((t - view.t0) / (view.t1 - view.t0)) * plot.width;
+
+function draw() {
+  measure();
+  Object.assign(canvas.style, {
+    left: plot.left + 'px', top: plot.top + 'px', width: plot.width + 'px', height: plot.height + 'px',
+  });
+  fitCanvas(canvas, plot.width, plot.height);
+  const ink = INK[theme()], labels = [];
+  drawBands(ink);
+  const found = visibleChunks(view.t0, view.t1, (view.t1 - view.t0) / plot.width);
+  shown.chunks = found.list;
+  shown.level = found.level;
+  const seen = { exact: 0, blocks: 0, merged: 0 };
+  for (const kind of ['M', 'E'])
+    for (const chunk of found.list) if (chunk.kind === kind) drawChunk(chunk, labels, seen);
+  ctx.globalAlpha = 1;
+  drawLabels(labels);
+  if (selection) drawSelection(ink);
+  if (found.ready) say(found.level, seen);
+}
+
+function drawBands(ink) {
+  ctx.fillStyle = ink.band;
+  for (const [, , row] of M.tracks) ctx.fillRect(0, yOf(row), plot.width, plot.row);
+  ctx.fillStyle = ink.grid;
+  for (const [, row, depth] of M.lanes) ctx.fillRect(0, Math.round(yOf(row + depth)) - 0.5, plot.width, 0.5);
+}
+
+function drawChunk(chunk, labels, seen) {
+  const { t, d, off, info } = chunk, scale = plot.width / (view.t1 - view.t0), mode = theme();
+  const first = Math.max(0, Math.floor(view.top)), last = Math.min(M.rows - 1, Math.ceil(view.top + plot.height / plot.row));
+  const exact = chunk.kind === 'E', h = plot.row - 3;
+  for (let row = first; row <= last; row++) {
+    const layer = rowLayer[row], end = off[row + 1];
+    if (off[row] === end || layer < 0) continue;
+    let i = lowerBound(t, off[row], end, view.t0);
+    if (i > off[row] && t[i - 1] + d[i - 1] > view.t0) i--;
+    if (hidden.has(layer)) continue;
+    const y = yOf(row) + 1.5, outlined = exact && OUTLINED[mode].has(layer);
+    ctx.fillStyle = COLOURS[mode][layer];
+    ctx.strokeStyle = 'rgba(0,0,0,.55)';
+    ctx.lineWidth = 1;
+    for (let painted = -1; i < end && t[i] < view.t1; i++) {
+      let x = (t[i] - view.t0) * scale, w = d[i] * scale;
+      if (x < 0) { w += x; x = 0; }
+      w = Math.min(w, plot.width - x);
+      const hit = !hits || hits.has(info[i]);
+      if (exact) seen.exact++; else { seen.blocks++; seen.merged += chunk.count[i]; }
+      // A pixel that is painted already is not painted again, unless a hit has to show.
+      if (w < 1 && x + w <= painted && !(hits && hit)) continue;
+      painted = x + Math.max(w, 1);
+      ctx.globalAlpha = hit ? (exact ? 1 : 0.6) : 0.13;
+      if (!exact) {
+        const part = Math.max(0.25, chunk.busy[i] / 255);
+        ctx.fillRect(x, y + h * (1 - part), Math.max(w, 1), h * part);
+        continue;
+      }
+      ctx.fillRect(x, y, w > 4 ? w - 1 : Math.max(w, 1), h); // a gap of a pixel tells neighbours apart
+      if (outlined && w > 4) ctx.strokeRect(x + 0.5, y + 0.5, w - 2, h - 1);
+      if (w > 30 && labels.length < 600) labels.push([x, w, y, info[i], layer, hit]);
+    }
+  }
+}
+
+function drawLabels(labels) {
+  const size = 11, wide = size * 0.602, h = plot.row - 3, mode = theme();
+  ctx.font = `${size}px ui-monospace, 'DejaVu Sans Mono', monospace`;
+  ctx.textBaseline = 'middle';
+  for (const [x, w, y, info, layer, hit] of labels) {
+    const name = text(S.info_name[info]) ?? '', room = Math.floor((w - 8) / wide);
+    if (room < 2) continue;
+    ctx.globalAlpha = hit ? 1 : 0.45;
+    ctx.fillStyle = WHITE_TEXT[mode].has(layer) && hit ? '#fff' : hit ? '#000' : INK[mode].text;
+    ctx.fillText(name.length > room ? name.slice(0, room - 1) + '…' : name, x + 4, y + h / 2 + 0.5);
+  }
+  ctx.globalAlpha = 1;
+}
+
+function drawSelection(ink) {
+  const h = plot.row - 3;
+  const box = (event, width) => {
+    const x = xOf(event.t), w = Math.max(2, xOf(event.t + event.d) - x - 1);
+    if (x > plot.width || x + w < 0) return;
+    ctx.lineWidth = width;
+    ctx.strokeStyle = ink.paper;
+    ctx.strokeRect(x - 1.5, yOf(event.row), w + 3, h + 3);
+    ctx.strokeStyle = ink.arrow;
+    ctx.strokeRect(x - 0.5, yOf(event.row) + 1, w + 1, h + 1);
+  };
+  for (const event of selection.events.values()) if (!hidden.has(rowLayer[event.row])) box(event, 1);
+  const own = selection.events.get(selection.rank);
+  if (own) box(own, 2.5);
+  for (const { parent, child } of selection.links) {
+    const a = selection.events.get(parent), b = selection.events.get(child);
+    if (a && b && !hidden.has(rowLayer[a.row]) && !hidden.has(rowLayer[b.row])) arrow(a, b, ink);
+  }
+}
+
+// From where the parent's bar and the child's start meet, down (or up) to the child's first pixel.
+function arrow(a, b, ink) {
+  const down = b.row > a.row, xb = xOf(b.t), xa = Math.min(Math.max(xb - 14, xOf(a.t)), xOf(a.t + a.d));
+  if (Math.max(xa, xb) < -50 || Math.min(xa, xb) > plot.width + 50) return;
+  const ya = yOf(a.row + (down ? 1 : 0)) + (down ? -2 : 2), yb = yOf(b.row + 0.5);
+  const path = () => {
+    ctx.beginPath();
+    ctx.moveTo(xa, ya);
+    ctx.bezierCurveTo(xa, (ya + yb) / 2, xb - 16, yb, xb - 1, yb);
+    ctx.stroke();
+  };
+  ctx.strokeStyle = ink.paper;
+  ctx.lineWidth = 3.5;
+  path();
+  ctx.strokeStyle = ctx.fillStyle = ink.arrow;
+  ctx.lineWidth = 1.4;
+  path();
+  ctx.beginPath();
+  ctx.moveTo(xb + 1, yb);
+  ctx.lineTo(xb - 6, yb - 4);
+  ctx.lineTo(xb - 6, yb + 4);
+  ctx.fill();
+}
+
+// ---- lane labels
+const labelBox = document.createElement('div');
+labelBox.id = 'lanes';
+const labelList = document.createElement('div');
+labelBox.append(labelList);
+
+function makeLabels() {
+  const add = (row, depth, kind, name, title, layer) => {
+    const label = document.createElement('div');
+    label.className = kind;
+    label.title = title;
+    if (layer !== undefined) {
+      const swatch = document.createElement('i');
+      swatch.dataset.layer = layer;
+      label.append(swatch);
+    }
+    const words = document.createElement('span');
+    words.textContent = name;
+    label.append(words);
+    labelList.append(label);
+    return { label, row, depth };
+  };
+  const made = M.tracks.map(([name, detail, row]) => add(row, 1, 'track', name, `${name}\n${detail}`));
+  for (const [layer, row, depth] of M.lanes) {
+    const name = LAYERS[layer] || 'tftrace itself';
+    made.push(add(row, depth, 'lane', name, M.layers[name] || "tftrace's own work, part of no layer of the program", layer));
+  }
+  return made;
+}
+let laneLabels = [], labelledFor = '';
+
+function placeLabels() {
+  laneLabels = laneLabels.length ? laneLabels : makeLabels();
+  const key = [plot.row, plot.top, plot.left, plot.height, theme(), [...hidden]].join();
+  if (key !== labelledFor) {
+    labelledFor = key;
+    labelBox.style.setProperty('--row', plot.row + 'px');
+    Object.assign(labelBox.style, { top: plot.top + 'px', width: plot.left + 'px', height: plot.height + 'px' });
+    for (const { label, row, depth } of laneLabels) {
+      label.style.top = row * plot.row + 'px';
+      label.style.height = depth * plot.row + 'px';
+      const swatch = label.querySelector('i');
+      if (!swatch) continue;
+      swatch.style.background = COLOURS[theme()][swatch.dataset.layer];
+      label.classList.toggle('off', hidden.has(+swatch.dataset.layer));
+    }
+  }
+  labelList.style.transform = `translateY(${-view.top * plot.row}px)`;
+}
+
+// ---- overview: events over the whole trace, hits, and the part in view
+const overview = byId('overview');
+let density = null, hitDensity = null;
+
+function drawOverview() {
+  const { width, height } = overview.getBoundingClientRect(), c = fitCanvas(overview, width, height);
+  const ink = INK[theme()], left = plot.left, w = plot.width, bins = density.length;
+  const high = Math.sqrt(density.reduce((a, b) => Math.max(a, b), 1));
+  c.fillStyle = ink.faint;
+  for (let b = 0; b < bins; b++) {
+    const bar = density[b] ? Math.max(1.5, (Math.sqrt(density[b]) / high) * (height - 8)) : 0;
+    c.fillRect(left + (b / bins) * w, height - 2 - bar, Math.max(1, w / bins), bar);
+  }
+  if (hitDensity) {
+    c.fillStyle = ink.hit;
+    for (let b = 0; b < bins; b++) if (hitDensity[b]) c.fillRect(left + (b / bins) * w - 0.5, 0, Math.max(2, w / bins), 6);
+  }
+  const x0 = left + (Math.max(0, view.t0) / M.span) * w, x1 = left + (Math.min(M.span, view.t1) / M.span) * w;
+  c.fillStyle = theme() === 'dark' ? 'rgba(255,255,255,.13)' : 'rgba(0,60,120,.12)';
+  c.fillRect(x0, 0, Math.max(2, x1 - x0), height);
+  c.strokeStyle = ink.text;
+  c.strokeRect(x0 + 0.5, 0.5, Math.max(2, x1 - x0) - 1, height - 1);
+  c.fillStyle = ink.faint;
+  c.font = '11px system-ui, sans-serif';
+  c.textBaseline = 'middle';
+  c.fillText('whole trace', 10, height / 2);
+}

@@ -1,0 +1,163 @@
+"""Where each event is drawn: lanes (process > thread or device stream > layer) and rows (lane + nesting
+depth)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tftrace.model.layers import LAYERS
+from tftrace.views.timeline.columns import Ints, combine, legible
+
+OTHER = len(LAYERS)
+"""Layer number of tftrace's own work, which belongs to no layer of the user's program."""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The events of one layer on one thread or stream; they fill rows `row` to `row + depth - 1`."""
+
+    layer: int
+    row: int
+    depth: int
+    track: int
+
+
+@dataclass(frozen=True)
+class Track:
+    """A thread or a device stream: a heading in row `row`, its lanes below."""
+
+    label: str
+    detail: str
+    row: int
+
+
+@dataclass(frozen=True)
+class Lanes:
+    lanes: list[Lane]
+    tracks: list[Track]
+    rows: int
+    row: Ints
+    """Row of each event. Events of one row never overlap."""
+
+
+def nesting_depth(start: Ints, end: Ints) -> Ints:
+    """Depth of each of one lane's events: 0 for outermost; no two events of one depth overlap.
+
+    `start` ascends, the longer of two events with one start comes first, and `end > start`. Where events
+    nest, as calls on a thread do, the depth is the number of events still running, and that is counted
+    without a loop. Where some overlap without nesting (clocks that disagree, asynchronous work), each takes
+    the first free row instead.
+    """
+    n = len(start)
+    depth = np.arange(n, dtype=np.int64) - np.searchsorted(np.sort(end), start, side="right")
+    order = np.argsort(depth, kind="stable")
+    same_row = depth[order][1:] == depth[order][:-1]
+    if not (same_row & (end[order][:-1] > start[order][1:])).any():
+        return depth
+    free: list[int] = []
+    running: list[tuple[int, int]] = []  # (end, row)
+    rows = 0
+    for i, (begin, finish) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
+        while running and running[0][0] <= begin:
+            heapq.heappush(free, heapq.heappop(running)[1])
+        if free:
+            row = heapq.heappop(free)
+        else:
+            row, rows = rows, rows + 1
+        depth[i] = row
+        heapq.heappush(running, (finish, row))
+    return depth
+
+
+def assign_lanes(
+    start: Ints,
+    dur: Ints,
+    layer: Ints,
+    host: tuple[Ints, list[str]],
+    pid: Ints,
+    tid: Ints,
+    device: tuple[Ints, list[str]],
+    stream: Ints,
+    manifest: Mapping[str, Any],
+) -> Lanes:
+    """Lanes and rows of all events; arrays have one entry an event, in any order, -1 where null.
+
+    Order of tracks: processes by their first event; in a process the main thread, then threads that run
+    Python, then the others by first event, then device streams. Order of lanes: the layers, top to bottom.
+    """
+    end = start + np.maximum(
+        dur, 1
+    )  # an instant takes a nanosecond, so that two of them do not hide each other
+    is_stream = stream >= 0
+    place = np.where(is_stream, stream, tid)
+    gpu = np.where(is_stream, device[0], -1)
+    track_of, sample = combine(host[0], pid, gpu, is_stream.astype(np.int64), place)
+    first = np.full(len(sample), np.iinfo(np.int64).max)
+    np.minimum.at(first, track_of, start)
+    runs_python = np.zeros(len(sample), bool)
+    runs_python[track_of[layer == 0]] = True
+    process_start: dict[tuple[int, int], int] = {}
+    for k, i in enumerate(sample.tolist()):
+        process = (int(host[0][i]), int(pid[i]))
+        process_start[process] = min(process_start.get(process, int(first[k])), int(first[k]))
+
+    def rank(k: int) -> tuple[Any, ...]:
+        i = int(sample[k])
+        process = (int(host[0][i]), int(pid[i]))
+        main = tid[i] == pid[i] and not is_stream[i]
+        return process_start[process], process, is_stream[i], not main, not runs_python[k], first[k], k
+
+    names = _thread_names(manifest)
+    several_hosts = len({p[0] for p in process_start}) > 1
+    several = len(process_start) > 1
+    order_in_lane = np.lexsort((-end, start, layer, track_of))
+    row_of = np.zeros(len(start), np.int64)
+    lane_key = track_of * (OTHER + 1) + layer
+    sorted_keys = lane_key[order_in_lane]
+    lanes: list[Lane] = []
+    tracks: list[Track] = []
+    row = 0
+    for k in sorted(range(len(sample)), key=rank):
+        i = int(sample[k])
+        machine = host[1][host[0][i]] if several_hosts and host[0][i] >= 0 else ""
+        owner = f"{machine} process {pid[i]}".strip() if pid[i] >= 0 else "process unknown"
+        if is_stream[i]:
+            label = f"{device[1][device[0][i]] if device[0][i] >= 0 else 'device'} stream {stream[i]}"
+        elif tid[i] >= 0:
+            name = names.get((int(pid[i]), int(tid[i]))) or ("main thread" if tid[i] == pid[i] else "thread")
+            label = f"{name} {tid[i]}"
+        else:
+            label = "thread unknown"
+        if several:
+            label = f"{owner} › {label}"
+        tracks.append(Track(label, owner, row))
+        row += 1
+        for number in range(OTHER + 1):
+            low, high = np.searchsorted(sorted_keys, [k * (OTHER + 1) + number, k * (OTHER + 1) + number + 1])
+            if low == high:
+                continue
+            mine = order_in_lane[low:high]
+            depth = nesting_depth(start[mine], end[mine])
+            row_of[mine] = row + depth
+            rows = int(depth.max()) + 1
+            lanes.append(Lane(number, row, rows, len(tracks) - 1))
+            row += rows
+    return Lanes(lanes, tracks, row, row_of)
+
+
+def _thread_names(manifest: Mapping[str, Any]) -> dict[tuple[int, int], str]:
+    """(pid, tid) -> name, from `threads` ({tid: name}) of the manifest's processes, where it gives any."""
+    names: dict[tuple[int, int], str] = {}
+    for process in manifest.get("processes") or []:
+        threads = process.get("threads") if isinstance(process, Mapping) else None
+        if not isinstance(threads, Mapping):
+            continue
+        for tid, name in threads.items():
+            if str(tid).isdecimal() and str(process.get("pid", "")).isdecimal():
+                names[int(process["pid"]), int(tid)] = legible(str(name), 60)
+    return names

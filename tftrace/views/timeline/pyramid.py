@@ -1,0 +1,94 @@
+"""Levels of detail: what stands for the events of a view that holds too many to draw.
+
+Level k shows every event of at least w_k = 256 ns * 4^k exactly, and merges the shorter ones of a row whose
+starts fall into one bucket of w_k:
+
+    row 7, ns    |A 300|  |B 90||C 40|        |D 5000 .. |
+    level 0      |A 300|  |B+C n=2 busy=130|  |D 5000 .. |     w_0 = 256: A and D are exact
+
+A block knows how many events it stands for, their summed time, and the longest of them with its name. A long
+event cannot be swallowed by a block, nor lie inside one: it would have to start and end within a bucket
+shorter than itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrace.views.timeline.columns import Ints
+
+FINEST_WIDTH = 256
+"""w_0 in ns. Finer levels would save nothing: hardly any event of a trace is shorter."""
+COARSEST_BUCKETS = 600
+"""Buckets over the whole trace at the coarsest level: about two pixels each on a wide screen."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Merged events of one level, one entry a block, sorted by (row, t0). Times in ns."""
+
+    row: Ints
+    t0: Ints
+    t1: Ints
+    count: Ints
+    busy: Ints
+    longest: Ints
+    info: Ints
+    """`info` of the longest event."""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+def widths(span: int) -> Ints:
+    """w_k of every level for a trace of `span` ns."""
+    levels = [FINEST_WIDTH]
+    while span / levels[-1] > COARSEST_BUCKETS:
+        levels.append(levels[-1] * 4)
+    return np.array(levels, np.int64)
+
+
+def duration_class(dur: Ints, w: Ints) -> Ints:
+    """The finest level that merges an event is one above its class: -1 for dur < w_0, k for w_k <= dur <
+    w_(k+1)."""
+    return np.searchsorted(w, dur, side="right").astype(np.int64) - 1
+
+
+def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
+    """The blocks of one level. Input: the events shorter than `width`, sorted by (row, t), disjoint in a
+    row."""
+    bucket = t // width
+    edge = np.flatnonzero(np.r_[True, (row[1:] != row[:-1]) | (bucket[1:] != bucket[:-1])][: len(row)])
+    if not len(edge):
+        return Blocks(*(np.zeros(0, np.int64) for _ in range(7)))
+    count = np.diff(np.r_[edge, len(row)])
+    longest = np.maximum.reduceat(dur, edge)
+    block = np.repeat(np.arange(len(edge)), count)
+    is_longest = np.flatnonzero(dur == longest[block])
+    _, pick = np.unique(block[is_longest], return_index=True)
+    return Blocks(
+        row[edge],
+        t[edge],
+        np.maximum.reduceat(t + dur, edge),
+        count,
+        np.add.reduceat(dur, edge),
+        longest,
+        info[is_longest[pick]],
+    )
+
+
+def useful_levels(row: Ints, t: Ints, cls: Ints, w: Ints) -> list[int]:
+    """Levels worth carrying, finest first: each at most halves what the one before draws; -1 is all events
+    exact."""
+    kept, cost = [-1], len(row)
+    for k in range(len(w)):
+        short = cls < k
+        r, b = row[short], t[short] // int(w[k])
+        blocks = int(np.count_nonzero((r[1:] != r[:-1]) | (b[1:] != b[:-1]))) + bool(len(r))
+        shown = blocks + int(np.count_nonzero(~short))
+        if shown <= cost / 2 or (k == len(w) - 1 and shown < cost):
+            kept.append(k)
+            cost = shown
+    return kept

@@ -1,0 +1,62 @@
+// Start: what is on the page but not in the picture, and the order in which the parts come up.
+
+let said = '';
+function say(level, { exact, blocks, merged }) {
+  const width = formatTime(view.t1 - view.t0, 3), parts = [`${width} in view`];
+  parts.push(`${count(exact)} event${exact === 1 ? '' : 's'} drawn one by one`);
+  if (blocks) {
+    const shorter = formatTime(M.widths[level], 3), finest = level === M.finest;
+    parts.push(`${count(merged)} shorter than ${shorter} aggregated into ${count(blocks)} blocks (height = busy share)` +
+      (finest ? ', which this page holds no finer' : ', zoom in to see them'));
+  }
+  const line = parts.join(' · ');
+  if (line !== said) byId('status').textContent = said = line;
+}
+
+function describePage() {
+  const began = byId('began'), share = M.exact < M.events;
+  began.textContent = `${count(M.events)} events in ${formatTime(M.span)}, from ${M.began}`;
+  const notes = [];
+  if (share) notes.push(`${count(M.events - M.exact)} events shorter than ${formatTime(M.widths[M.finest], 3)} are on this page only as parts of blocks: it was limited in size.`);
+  if (M.linksLost) notes.push(`${count(M.linksLost)} links are left out, because one of their ends is not on this page.`);
+  byId('notes').textContent = notes.join(' ');
+  byId('notes').hidden = !notes.length;
+}
+
+function switchTheme() {
+  document.documentElement.dataset.theme = theme() === 'dark' ? 'light' : 'dark';
+  themeChanged();
+}
+
+function themeChanged() {
+  for (const mark of document.querySelectorAll('#panel i.swatch')) mark.style.background = COLOURS[theme()][mark.dataset.layer];
+  byId('theme').textContent = theme() === 'dark' ? 'Light' : 'Dark';
+  recolour();
+}
+
+async function start() {
+  if (!('DecompressionStream' in window)) {
+    byId('status').textContent = 'This browser is too old to unpack the page: use one from 2023 or later.';
+    return;
+  }
+  describePage();
+  await loadStatic();
+  await loadIndex();
+  await makePlot();
+  measure();
+  byId('search').addEventListener('input', (e) => search(e.target.value));
+  byId('search').addEventListener('keydown', (e) => {
+    if (e.key === 'Enter') { e.preventDefault(); jump(e.shiftKey ? -1 : 1); }
+  });
+  byId('next').addEventListener('click', () => jump(1));
+  byId('previous').addEventListener('click', () => jump(-1));
+  byId('theme').addEventListener('click', switchTheme);
+  byId('close').addEventListener('click', closePanel);
+  darkMedia.addEventListener('change', themeChanged);
+  byId('theme').textContent = theme() === 'dark' ? 'Light' : 'Dark';
+  listen();
+  followLink();
+  document.documentElement.dataset.ready = 'yes';
+}
+
+start();
