@@ -1,0 +1,37 @@
+"""tftrace: op-dispatch tracer and cuDNN call profiler for TensorFlow.
+
+`load(path)` opens a recorded trace, `record()` records within a running process. Names are handed out lazily:
+importing the package imports nothing else.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tftrace.api import load as load
+    from tftrace.errors import TftraceError as TftraceError
+    from tftrace.model.trace import Trace as Trace
+
+__version__ = "0.1.0"
+
+_HOME: Final = {
+    "load": "tftrace.api",
+    "record": "tftrace.api",
+    "Trace": "tftrace.model.trace",
+    "TftraceError": "tftrace.errors",
+}
+
+__all__ = ["TftraceError", "Trace", "__version__", "load", "record"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tftrace' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOME[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])
