@@ -14,7 +14,7 @@ from tftrace.errors import InputError
 from tftrace.model.trace import Trace
 from tftrace.views.timeline import pack
 from tftrace.views.timeline.columns import Ints, combine, ints, legible, table, texts
-from tftrace.views.timeline.events import Events, Kinds, Strings
+from tftrace.views.timeline.events import Events, Strings
 
 STACK_FRAMES = 100
 """Frames of one stack that the page carries, innermost first."""
@@ -37,18 +37,11 @@ class Calls:
     call: Ints
     """`event_id[i]` belongs to `call[i]` (a position); the call with the largest share comes first."""
 
-    def lookup(self) -> Kinds:
-        """Kind of the call that an event mainly belongs to."""
+    def kind_of(self, event_id: Ints) -> Ints:
+        """Kind of the call that each event mainly belongs to, -1 where it belongs to none."""
         ids, first = np.unique(self.event_id, return_index=True)
-        kind = self.kind[self.call[first]]
-
-        def of_event(event_id: Ints) -> Ints:
-            if not len(ids):
-                return np.full(len(event_id), -1, np.int64)
-            at = np.minimum(np.searchsorted(ids, event_id), len(ids) - 1)
-            return np.where(ids[at] == event_id, kind[at], -1)
-
-        return Kinds(of_event)
+        at = positions(ids, event_id)
+        return np.where(at >= 0, self.kind[self.call[first]][at], -1) if len(ids) else at
 
 
 def read_calls(trace: Trace, strings: Strings) -> Calls:

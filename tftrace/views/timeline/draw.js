@@ -65,7 +65,18 @@ function draw() {
   ctx.globalAlpha = 1;
   drawLabels(labels);
   if (selection) drawSelection(ink);
+  drawScroll(ink);
   if (found.ready) say(found.level, seen);
+}
+
+// Where among all rows the ones in view lie, if they do not all fit.
+function drawScroll(ink) {
+  const rows = plot.height / plot.row;
+  if (rows >= M.rows) return;
+  ctx.fillStyle = ink.faint;
+  ctx.globalAlpha = 0.6;
+  ctx.fillRect(plot.width - 5, (view.top / M.rows) * plot.height, 5, (rows / M.rows) * plot.height);
+  ctx.globalAlpha = 1;
 }
 
 function drawBands(ink) {
@@ -100,8 +111,9 @@ function drawChunk(chunk, labels, seen) {
       painted = x + Math.max(w, 1);
       ctx.globalAlpha = hit ? (exact ? 1 : 0.6) : 0.13;
       if (!exact) {
-        const part = Math.max(0.25, chunk.busy[i] / 255);
-        ctx.fillRect(x, y + h * (1 - part), Math.max(w, 1), h * part);
+        // On whole pixels, or neighbouring blocks would leave stripes.
+        const part = Math.max(0.25, chunk.busy[i] / 255), left = Math.round(x);
+        ctx.fillRect(left, y + h * (1 - part), Math.max(Math.round(x + w) - left, 1), h * part);
         continue;
       }
       ctx.fillRect(x, y, w > 4 ? w - 1 : Math.max(w, 1), h); // a gap of a pixel tells neighbours apart
@@ -128,13 +140,16 @@ function drawLabels(labels) {
 function drawSelection(ink) {
   const h = plot.row - 3;
   const box = (event, width) => {
-    const x = xOf(event.t), w = Math.max(2, xOf(event.t + event.d) - x - 1);
-    if (x > plot.width || x + w < 0) return;
-    ctx.lineWidth = width;
+    // A bar that reaches far out of view is cut, or its outline would be longer than a canvas can draw.
+    const left = Math.max(xOf(event.t), -9), right = Math.min(xOf(event.t + event.d), plot.width + 9);
+    if (left > plot.width || right < 0) return;
+    const x = Math.round(left) - 0.5, y = Math.round(yOf(event.row)) + 0.5, w = Math.max(3, Math.round(right - left));
+    ctx.lineWidth = width + 2;
     ctx.strokeStyle = ink.paper;
-    ctx.strokeRect(x - 1.5, yOf(event.row), w + 3, h + 3);
+    ctx.strokeRect(x, y, w, h + 2);
+    ctx.lineWidth = width;
     ctx.strokeStyle = ink.arrow;
-    ctx.strokeRect(x - 0.5, yOf(event.row) + 1, w + 1, h + 1);
+    ctx.strokeRect(x, y, w, h + 2);
   };
   for (const event of selection.events.values()) if (!hidden.has(rowLayer[event.row])) box(event, 1);
   const own = selection.events.get(selection.rank);
@@ -230,7 +245,7 @@ function drawOverview() {
   c.fillStyle = ink.faint;
   for (let b = 0; b < bins; b++) {
     const bar = density[b] ? Math.max(1.5, (Math.sqrt(density[b]) / high) * (height - 8)) : 0;
-    c.fillRect(left + (b / bins) * w, height - 2 - bar, Math.max(1, w / bins), bar);
+    c.fillRect(Math.floor(left + (b / bins) * w), height - 2 - bar, Math.ceil(w / bins), bar);
   }
   if (hitDensity) {
     c.fillStyle = ink.hit;

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -71,16 +71,8 @@ class Events:
         )
 
 
-@dataclass
-class Kinds:
-    """What the calls of one kind share (site, shapes, dtypes ..); `of_event` is the kind of each event_id's
-    call."""
-
-    of_event: Callable[[Ints], Ints] = field(default=lambda ids: np.full(len(ids), -1, np.int64))
-
-
-def read_events(trace: Trace, strings: Strings, kinds: Kinds) -> Events | None:
-    """The events of the trace, None where it has none.
+def read_events(trace: Trace, strings: Strings, kind_of: Callable[[Ints], Ints]) -> Events | None:
+    """The events of the trace, None where it has none; `kind_of` gives the kind of the call of each event_id.
 
     Raises InputError for an event without a start, a negative duration, two events of one id, attributes that
     are not a JSON object, or times that lie too far apart to be one run's.
@@ -119,7 +111,7 @@ def read_events(trace: Trace, strings: Strings, kinds: Kinds) -> Events | None:
     layer = _layers(events["layer"])
     stack = ints(events["stack_id"])
     extra, extras = _extras(events["attrs"], trace.name, strings)
-    kind = kinds.of_event(event_id)
+    kind = kind_of(event_id)
     info, sample = combine(layer, names, kind, stack, extra, unfinished.astype(np.int64))
     name_string = np.array([strings(v) for v in name_values] + [-1], np.int64)
     infos = {

@@ -50,7 +50,7 @@ def write_timeline(trace: Trace, path: Path, *, max_bytes: int = 25_000_000) -> 
     """
     strings = Strings()
     calls = details.read_calls(trace, strings)
-    events = read_events(trace, strings, calls.lookup())
+    events = read_events(trace, strings, calls.kind_of)
     if events is None:
         page = empty_document(trace)
         _write(page, path)
@@ -130,19 +130,19 @@ class _Page:
         return pack.block_chunks(level, e.lanes.rows, width, blocks)
 
     def _search_index(self) -> str:
-        """Events of every info in 1024 stretches of the trace: entries per info, gaps of the stretch,
-        counts."""
+        """What 1024 stretches of the trace hold. Columns: events running in each; then per info the stretches
+        that have an event of it (by its middle): how many, their gaps, and the events in each."""
         e = self.events
-        middle = e.start + e.dur // 2
-        stretch = (
-            np.minimum(middle * SEARCH_BINS // e.span, SEARCH_BINS - 1) if e.span < 1 << 52 else middle * 0
-        )
-        key, count = np.unique(e.info * SEARCH_BINS + stretch, return_counts=True)
+        begins = np.bincount(_stretch(e.start, e.span), minlength=SEARCH_BINS + 1)
+        ends = np.bincount(_stretch(e.start + e.dur, e.span) + 1, minlength=SEARCH_BINS + 1)
+        running = np.cumsum(begins - ends)[:SEARCH_BINS]
+        middle = _stretch(e.start + e.dur // 2, e.span)
+        key, count = np.unique(e.info * SEARCH_BINS + middle, return_counts=True)
         info, stretch = key // SEARCH_BINS, key % SEARCH_BINS
         gap = np.diff(stretch, prepend=0)
         first = np.r_[True, info[1:] != info[:-1]]
         gap[first] = stretch[first]
-        return pack.text(np.bincount(info, minlength=len(e.infos["name"])).astype(np.int64), gap, count)
+        return pack.text(running, np.bincount(info, minlength=len(e.infos["name"])), gap, count)
 
     def _html(self, chunks: list[pack.Chunk], level: int, embedded: Ints) -> bytes:
         e = self.events
@@ -183,6 +183,11 @@ class _Page:
 
     def _text(self, number: int) -> str | None:
         return self.static["strings"][number] if number >= 0 else None
+
+
+def _stretch(t: Ints, span: int) -> Ints:
+    """Which of the stretches of the trace a time lies in."""
+    return np.minimum(t // -(-span // SEARCH_BINS), SEARCH_BINS - 1)
 
 
 def _utc(ns: int) -> str:

@@ -165,7 +165,7 @@ function panelParts(chain) {
 function siteParts(site, chain) {
   const call = chain.call, parts = [el('h3', {}, 'Call')];
   if (site.file) parts.push(codeLine(place(site.file, site.line), site.code));
-  for (const caller of site.callers) if (caller.place) parts.push(codeLine(caller.place, caller.code, 'called from'));
+  for (const caller of site.callers) if (caller.place) parts.push(codeLine(caller.place, caller.code, site.graph ? 'traced from' : 'called from'));
   const caller = chain.caller && chain.caller.site;
   if (caller && caller.file) parts.push(codeLine(place(caller.file, caller.line), caller.code, 'the graph was run by'));
   const status = call && call.status && call.status !== 'ok' ? call.status : null;
@@ -213,9 +213,12 @@ function layerEntries(found, chain) {
     const row = el('div', { class: event.rank === chain.rank ? 'entry own' : 'entry' },
       el('button', { type: 'button', title: 'select and show', dir: 'auto', onclick: () => select(event.rank, true) }, name),
       el('span', { class: 'time' }, formatTime(event.d)));
-    if (link) row.append(el('span', { class: `evidence ${/^\w+$/.test(link.evidence || '') ? link.evidence : ''}` }, link.evidence || 'no grade'),
-      el('span', { class: 'rule' }, link.rule ? `by ${link.rule}` : ''));
-    for (const found of algorithmOf(infoOf(event.info).attrs)) row.append(el('span', { class: 'algorithm' }, found));
+    if (link) {
+      const grade = /^\w+$/.test(link.evidence || '') ? link.evidence : '';
+      row.append(el('div', { class: 'how' }, el('span', { class: `evidence ${grade}` }, link.evidence || 'no grade'),
+        el('span', { class: 'rule' }, link.rule ? `by ${link.rule}` : '')));
+    }
+    for (const words of algorithmOf(infoOf(event.info).attrs)) row.append(el('span', { class: 'algorithm' }, words));
     return row;
   });
   const more = found.length - first.length;

@@ -6,13 +6,14 @@ let matches = null; // hits that are embedded one by one, in time order; made at
 let matchAt = -1;
 
 async function loadIndex() {
-  const read = columnReader(await inflate('search')), entries = read(M.infos);
+  const read = columnReader(await inflate('search'));
+  density = read(1024); // events running in each stretch
+  const entries = read(M.infos);
   const n = entries.reduce((a, b) => a + b, 0), gaps = read(n), counts = read(n), off = new Uint32Array(M.infos + 1);
   const bins = new Uint16Array(n);
-  density = new Uint32Array(1024);
   for (let info = 0; info < M.infos; info++) {
     off[info + 1] = off[info] + entries[info];
-    for (let i = off[info], bin = 0; i < off[info + 1]; i++) density[bins[i] = bin += gaps[i]] += counts[i];
+    for (let i = off[info], bin = 0; i < off[info + 1]; i++) bins[i] = bin += gaps[i];
   }
   index = { off, bins, counts };
 }

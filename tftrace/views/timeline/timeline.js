@@ -2,13 +2,14 @@
 
 let said = '';
 function say(level, { exact, blocks, merged }) {
-  const width = formatTime(view.t1 - view.t0, 3), parts = [`${width} in view`];
+  const parts = [`${formatTime(view.t1 - view.t0, 3)} in view`], rows = plot.height / plot.row;
   parts.push(`${count(exact)} event${exact === 1 ? '' : 's'} drawn one by one`);
   if (blocks) {
     const shorter = formatTime(M.widths[level], 3), finest = level === M.finest;
     parts.push(`${count(merged)} shorter than ${shorter} aggregated into ${count(blocks)} blocks (height = busy share)` +
       (finest ? ', which this page holds no finer' : ', zoom in to see them'));
   }
+  if (rows < M.rows) parts.push('more lanes above or below: drag, or Alt + wheel');
   const line = parts.join(' · ');
   if (line !== said) byId('status').textContent = said = line;
 }

@@ -1,0 +1,119 @@
+"""Headless Chromium for the tests of pages: opens a file, and remembers whatever it complained about."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Runs before any script of the page: not every violation of the policy is a console message.
+_WATCH = """
+window.violations = [];
+document.addEventListener('securitypolicyviolation', (e) =>
+  window.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
+"""
+
+
+def chromium_path() -> str:
+    """Path of Chromium; skips the test where there is none."""
+    named = os.environ.get("TFTRACE_CHROMIUM")
+    found = named or next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if not found:
+        pytest.skip("no Chromium on this machine (TFTRACE_CHROMIUM names one)")
+    return str(found)
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A running browser of playwright's."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = chromium_path()
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, headless=True, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Opened:
+    """A page of a file, and its complaints: console errors, exceptions, requests, policy violations."""
+
+    def __init__(
+        self,
+        browser: Any,
+        path: Path,
+        *,
+        dark: bool = False,
+        fragment: str = "",
+        size: tuple[int, int] = (1400, 900),
+    ) -> None:
+        self.context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if dark else "light",
+            offline=True,
+        )
+        self.page = self.context.new_page()
+        self._said: list[str] = []
+        self.page.on(
+            "console", lambda m: self._said.append(m.text) if m.type in ("error", "warning") else None
+        )
+        self.page.on("pageerror", lambda error: self._said.append(f"exception: {error}"))
+        self.page.on(
+            "request",
+            lambda r: (
+                self._said.append(f"request: {r.url[:80]}")
+                if not r.url.startswith(("file:", "data:"))
+                else None
+            ),
+        )
+        self.page.add_init_script(_WATCH)
+        self.page.goto(path.resolve().as_uri() + fragment)
+
+    def complaints(self) -> list[str]:
+        return self._said + list(self.page.evaluate("window.violations"))
+
+    def until(self, condition: str) -> None:
+        """Waits until the JavaScript expression is true; fails after five seconds.
+
+        Looks once a frame by `evaluate`: playwright's `wait_for_function` needs the `eval` that pages forbid.
+        """
+        outcome = self.page.evaluate(
+            f"""() => new Promise((done) => {{
+              const last = performance.now() + 5000;
+              const look = () => ({condition}) ? done(true)
+                : performance.now() > last ? done(false) : requestAnimationFrame(look);
+              look();
+            }})"""
+        )
+        assert outcome, f"never became true: {condition}"
+
+    def settle(self) -> None:
+        """Waits for two frames: whatever the last event asked to be drawn is drawn."""
+        self.page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+@contextmanager
+def opened(browser: Any, path: Path, **options: Any) -> Iterator[Opened]:
+    page = Opened(browser, path, **options)
+    try:
+        yield page
+    finally:
+        page.context.close()
