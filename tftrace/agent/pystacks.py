@@ -125,9 +125,14 @@ def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
 
 
 def _class_names(cls: type) -> List[str]:
-    own = cls.__dict__
-    names = ["tf." + n for n in own.get("_tf_api_names", ())]
-    return names + ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+    names: List[str] = []
+    for c in [cls, *type.__subclasses__(cls)]:  # an exported class may inherit from a private one: Session, BaseSession
+        own = c.__dict__
+        names += ["tf." + n for n in own.get("_tf_api_names", ())]
+        names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+        if names:
+            break
+    return names
 
 
 def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[str]) -> List[str]:

@@ -45,6 +45,9 @@ class Session:
         self.probes: List[Probe] = []
         self.running = False
         self.tensorflow: Optional[str] = None  # its version, once imported
+        self.faults = 0
+        self.fault: Optional[str] = None
+        self.thread_names: Dict[str, str] = {}
         self._wake = threading.Event()
         self._asleep = threading.Event()
         self._asleep.set()
@@ -82,6 +85,7 @@ class Session:
     def around(self, patches: Patches, owner: Any, name: str, after: Any, before: Any = lambda: 0) -> None:
         """Runs `after(token, result, keyword names, *arguments)` when `owner.name` has returned, `after(token)` when
         it has raised; `token` is what `before()` gave. Works on a module's function and on a class's method."""
+        before, after = self.guarded(before), self.guarded(after)
         original = owner.__dict__.get(name) or getattr(owner, name)  # a class may inherit it
         as_method = isinstance(owner, type)
         if self.native is not None:
@@ -99,6 +103,19 @@ class Session:
             return result
 
         patches.set(owner, name, functools.wraps(original)(wrapper))
+
+    def guarded(self, callback: Any) -> Any:
+        """A callback that the script never hears of: what it raises is a fault of tftrace, kept for the status."""
+
+        def call(*arguments: Any) -> Any:
+            try:
+                return callback(*arguments)
+            except Exception as error:
+                self.faults += 1
+                self.fault = self.fault or "%s in %s: %s" % (type(error).__name__, getattr(callback, "__name__", "?"), error)
+                return None
+
+        return call
 
     def _process(self) -> Dict[str, Any]:
         libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
@@ -177,11 +194,23 @@ class Session:
             "env": {k: os.environ[k] for k in ENVIRONMENT if k in os.environ},
             "probes": [p.status() for p in self.probes],
             "native": None if self.native else self.native_reason,
+            "faults": {"count": self.faults, "first": self.fault},
+            "threads": self._threads(),
         }
         try:
             files.replace_json(self.directory, "status.json", status)
         except OSError:
             pass  # the disk is full: what stands there already has to do
+
+    def _threads(self) -> Dict[str, str]:
+        """Names of the threads seen so far, by thread id."""
+        try:
+            for tid in os.listdir("/proc/self/task"):
+                with open("/proc/self/task/%s/comm" % tid, encoding="utf-8", errors="replace") as file:
+                    self.thread_names[tid] = file.read().strip()
+        except OSError:  # one has just ended
+            pass
+        return self.thread_names
 
     def _versions(self) -> Dict[str, Any]:
         versions: Dict[str, Any] = {"python": platform.python_version()}

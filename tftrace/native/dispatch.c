@@ -66,7 +66,7 @@ static uint64_t python_stack(int *fresh) {
 static void call_back(object *function, object *a, object *b, object *c) {
   object *result = tft_py.CallFunctionObjArgs(function, a, b, c, NULL);
   if (result) tft_py.DecRef(result);
-  else tft_py.WriteUnraisable(function);
+  else tft_py.Clear();
 }
 
 static int strategy_of(object *value) {
@@ -135,9 +135,9 @@ static uint64_t describe(uint64_t h, object *value, int input, int nested) {
   return h;
 }
 
-static int is_seed(object *name) { /* a new value at each call, and of no interest */
+static int is_passing(object *name) { /* a new value at each call, and of no interest */
   const char *text = name->type == type_str ? tft_py.AsUTF8(name) : NULL;
-  return text && !strncmp(text, "seed", 4);
+  return text && (!strncmp(text, "seed", 4) || !strcmp(text, "shared_name") || !strcmp(text, "debug_name"));
 }
 
 static const struct op *op_of(object *name, uint64_t hash) {
@@ -175,7 +175,7 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
     ptrdiff_t i = 3;
     for (; i < n && i < 3 + inputs; i++) h = describe(h, a[i], 1, 0);
     for (; i + 1 < n; i += 2)
-      if (!is_seed(a[i])) h = describe(describe(h, a[i], 0, 0), a[i + 1], 0, 0);
+      if (!is_passing(a[i])) h = describe(describe(h, a[i], 0, 0), a[i + 1], 0, 0);
   } else { /* ctx, device, op, [inputs], (attributes), outputs */
     h = describe(h, a[1], 0, 0);
     h = describe(h, a[3], 1, 0);
@@ -184,7 +184,7 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
       ptrdiff_t m = list ? tft_py.ListSize(a[4]) : tft_py.TupleSize(a[4]);
       for (ptrdiff_t i = 0; i + 1 < m; i += 2) {
         object *key = list ? tft_py.ListItem(a[4], i) : tft_py.TupleItem(a[4], i);
-        if (!is_seed(key))
+        if (!is_passing(key))
           h = describe(describe(h, key, 0, 0), list ? tft_py.ListItem(a[4], i + 1) : tft_py.TupleItem(a[4], i + 1), 0, 0);
       }
     }
@@ -202,7 +202,7 @@ static void describe_once(uint64_t key, int kind, object *const *a, ptrdiff_t n)
   for (ptrdiff_t i = 0; i < n && count < MAX_ITEMS; i++) all[count++] = a[i];
   result = tft_py.Vectorcall(on_meta, all, (size_t)count, NULL);
   if (result) tft_py.DecRef(result);
-  else tft_py.WriteUnraisable(on_meta);
+  else tft_py.Clear();
   tft_py.DecRef(number);
   tft_py.DecRef(which);
 }

@@ -35,7 +35,6 @@ TFT_API const char *tft_python_setup(object *the_none) {
       {"Py_DecRef", NULL, &tft_py.DecRef},
       {"PyErr_Clear", NULL, &tft_py.Clear},
       {"PyErr_Occurred", NULL, &tft_py.Occurred},
-      {"PyErr_WriteUnraisable", NULL, &tft_py.WriteUnraisable},
       {"PyObject_IsSubclass", NULL, &tft_py.IsSubclass},
       {"PyErr_Fetch", NULL, &tft_py.Fetch},
       {"PyErr_Restore", NULL, &tft_py.Restore},
@@ -59,7 +58,7 @@ static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *
   object *original = tft_py.TupleItem(self, 0), *before = tft_py.TupleItem(self, 1), *after = tft_py.TupleItem(self, 2);
   if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return tft_py.Vectorcall(original, a, (size_t)n, names);
   object *token = tft_py.CallFunctionObjArgs(before, NULL);
-  if (!token) tft_py.WriteUnraisable(before);
+  if (!token) tft_py.Clear();
   object *result = tft_py.Vectorcall(original, a, (size_t)n, names);
   if (!result || !token) {
     object *error[3] = {NULL, NULL, NULL};
@@ -67,7 +66,7 @@ static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *
       tft_py.Fetch(&error[0], &error[1], &error[2]);
       object *done = tft_py.CallFunctionObjArgs(after, token, NULL);
       if (done) tft_py.DecRef(done);
-      else tft_py.WriteUnraisable(after);
+      else tft_py.Clear();
       tft_py.DecRef(token);
       tft_py.Restore(error[0], error[1], error[2]);
     }
@@ -79,7 +78,7 @@ static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *
   for (ptrdiff_t i = 0; i < total && count < MAX_ITEMS; i++) all[count++] = a[i];
   object *done = tft_py.Vectorcall(after, all, (size_t)count, NULL);
   if (done) tft_py.DecRef(done);
-  else tft_py.WriteUnraisable(after);
+  else tft_py.Clear();
   tft_py.DecRef(token);
   return result;
 }

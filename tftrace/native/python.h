@@ -33,7 +33,7 @@ typedef struct {
   const char *(*AsUTF8)(object *);
   ptrdiff_t (*ListSize)(object *), (*TupleSize)(object *);
   object *(*ListItem)(object *, ptrdiff_t), *(*TupleItem)(object *, ptrdiff_t);
-  void (*IncRef)(object *), (*DecRef)(object *), (*Clear)(void), (*WriteUnraisable)(object *);
+  void (*IncRef)(object *), (*DecRef)(object *), (*Clear)(void);
   object *(*Occurred)(void);
   int (*IsSubclass)(object *, object *);
   void (*Fetch)(object **, object **, object **), (*Restore)(object *, object *, object *);

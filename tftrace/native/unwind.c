@@ -74,6 +74,7 @@ static void unwind(stack_t_ *s, uintptr_t sp) {
   s->n -= first;
   memmove(s->pc, s->pc + first, s->n * sizeof *s->pc);
   memmove(s->sp, s->sp + first, s->n * sizeof *s->sp);
+  if (s->n && !s->pc[s->n - 1]) s->n--; /* what lies beyond the outermost function of the main thread */
   for (int i = 0; i + 1 < s->n; i++) learn(s->pc[i], (int)(s->sp[i + 1] - s->sp[i]));
   if (s->n && s->n < DEPTH) learn(s->pc[s->n - 1], END);
 }

@@ -50,7 +50,13 @@ class DispatchProbe(Probe):
                 _library_of(pywrap_tfe),
                 ops.EagerTensor,
                 core._FallbackException,
-                [self.on_stack, self.on_meta, self.session.metas.op, strategy, self.on_step],
+                [
+                    self.session.guarded(self.on_stack),
+                    self.session.guarded(self.on_meta),
+                    self.session.metas.op,
+                    strategy,
+                    self.session.guarded(self.on_step),
+                ],
             )
         if native is not None and why is None:
             wrap = native.wrap_dispatch
@@ -59,8 +65,8 @@ class DispatchProbe(Probe):
             self.python = PythonDispatch(
                 self.session.directory, self.session.stacks, self.session.metas, core._FallbackException
             )
-            self.python.on_meta = self.on_meta  # type: ignore[method-assign]
-            self.python.on_step = self.on_step  # type: ignore[method-assign]
+            self.python.on_meta = self.session.guarded(self.on_meta)  # type: ignore[method-assign]
+            self.python.on_step = self.session.guarded(self.on_step)  # type: ignore[method-assign]
             wrap = self.python.wrap
             nvtx = self.session.probe("nvtx")
             if nvtx is not None and nvtx.running:
@@ -81,7 +87,7 @@ class DispatchProbe(Probe):
             self.session.native.new_session()
 
     def on_stack(self, key: int) -> None:
-        self.session.stacks.describe(key, sys._getframe(1))
+        self.session.stacks.describe(key, sys._getframe(1))  # tftrace's own frames are left out there
 
     def on_meta(self, key: int, kind: int, *arguments: Any) -> None:
         if kind == SESSION:

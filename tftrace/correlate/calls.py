@@ -1,0 +1,299 @@
+"""Executions of graph nodes, kernels seen only on native stacks, and the time of each layer in each call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
+from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.nesting import union_length
+from tftrace.correlate.primitives import Primitives
+from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.pystacks import Origins
+from tftrace.ingest.agent_raw import RawProcess
+
+
+@dataclass(frozen=True)
+class NodeCalls:
+    call: Int  # per node execution
+    row: Int  # profile row of its kernel
+    of_profile: Int  # profile row -> position here, or NONE
+    of_primitive: Int  # primitive row -> position here, or NONE
+    kernel_start: Int  # kernels derived from native stacks ..
+    kernel_end: Int
+    kernel_root: Int  # .. and the entry each belongs to
+    unresolved: dict[str, int]
+
+
+def add_node_calls(
+    build: TraceBuilder, raw: RawProcess, graphs: Graphs, origins: Origins, calls: Dispatches, profile: ProfileEvents,
+    prim: Primitives, root: Int, parent: Int, making: Int, common: dict[str, int],
+) -> NodeCalls:  # fmt: skip
+    nd, npf = len(calls.runtime), len(profile.ids)
+    node_sites = _node_sites(build, graphs, origins, common)
+
+    # -- each kernel event that ran in a graph is one execution of a node
+    profile_root = root[nd : nd + npf]
+    in_graph = np.where(profile_root >= 0, calls.graph[np.maximum(profile_root, 0)] if nd else NONE, NONE)
+    eager = (profile_root >= 0) & (in_graph == NONE)
+    rows = np.flatnonzero(profile.is_kernel & ~eager)
+    pairs, which = np.unique(np.stack([in_graph[rows], profile.name[rows]]), axis=1, return_inverse=True)
+    which = np.asarray(which).reshape(-1)
+    sites = np.empty(pairs.shape[1], np.int64)
+    node_of = np.empty(pairs.shape[1], np.int64)
+    unresolved: Counter[str] = Counter()
+    counts = np.bincount(which, minlength=pairs.shape[1]) if len(rows) else np.zeros(pairs.shape[1], int)
+    for i in range(pairs.shape[1]):
+        graph, word = int(pairs[0, i]), int(pairs[1, i])
+        kernel = build.words.values[word]
+        name, _, kind = kernel.rpartition(":")
+        node, rule = graphs.resolve(graph if graph != NONE else None, name)
+        node_of[i] = NONE if node is None else node
+        if node is None:
+            unresolved[f"{kernel} ({rule})"] += int(counts[i])
+            sites[i] = build.site(
+                op=kind.lstrip("_"), mode="function" if graph == NONE else graphs.mode(graph), node=name,
+                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=int(counts[i]),
+            )  # fmt: skip
+        else:
+            sites[i] = node_sites[node]
+            build.sites[int(node_sites[node])]["executions"] += int(counts[i])
+    node = node_of[which] if len(rows) else np.empty(0, np.int64)
+    words = build.words
+    shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
+    dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
+    attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
+    pick = lambda codes: np.where(node >= 0, codes[np.maximum(node, 0)], NONE) if len(codes) else NONE  # noqa: E731
+    parent_row = profile_root[rows]
+    of_parent = lambda values: np.where(parent_row >= 0, values[np.maximum(parent_row, 0)], NONE) if nd else NONE  # noqa: E731
+    step = of_parent(calls.step)
+    call = build.calls(
+        len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=of_parent(calls.call),
+        step=np.where(np.asarray(step) > 0, step, NONE), warm_up=of_parent(calls.warm_up), shapes=pick(shapes),
+        dtypes=pick(dtypes), op_attrs=pick(attrs), device=common["device"], pid=common["pid"], tid=profile.tid[rows],
+        start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows], status=words.code("ok"),
+    )  # fmt: skip
+    of_profile = np.full(npf, NONE, np.int64)
+    of_profile[rows] = np.arange(len(rows))
+    build.belong(profile.ids[rows], call)
+    if len(making):
+        build.link(profile.ids[rows], np.where(node >= 0, making[np.maximum(node, 0)], NONE), "node name", "inferred")
+
+    # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
+    others = np.flatnonzero(of_profile == NONE)
+    build.belong(profile.ids[others], _of(calls.call, profile_root[others]))
+    above = parent[nd + rows] - nd
+    runs = np.flatnonzero((above >= 0) & (above < npf))
+    if len(runs):
+        dur = (profile.end - profile.start)[rows[runs]].astype(np.float64)
+        total = np.bincount(above[runs], weights=dur, minlength=npf)[above[runs]]
+        build.belong(profile.ids[above[runs]], call[runs], dur / np.maximum(total, 1))
+
+    # -- primitives
+    of_primitive = _primitive_nodes(parent, nd, npf, len(prim.ids), of_profile)
+    shares = _worker_shares(build, prim, of_primitive, root, nd + npf)
+    own = np.where(of_primitive >= 0, _of(call, of_primitive), _of(calls.call, root[nd + npf :]))
+    build.belong(prim.ids, own)
+    kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
+    _calling_thread(build, prim, shares, own, common)
+    return NodeCalls(call, rows, of_profile, of_primitive, *kernels, dict(unresolved))
+
+
+def _pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _of(values: Int, at: Int) -> Int:
+    return np.where(at >= 0, values[np.maximum(at, 0)], NONE) if len(values) else np.full(len(at), NONE, np.int64)
+
+
+def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: dict[str, int]) -> Int:
+    numbers = np.empty(len(graphs.nodes), np.int64)
+    for i, row in enumerate(graphs.nodes):
+        key = int(row["stack"])
+        origin = origins.of(key)
+        number = int(row["graph"])
+        numbers[i] = build.site(
+            op=str(row["op"]), mode=graphs.mode(number), graph=graphs.label(number), node=str(row["node"]),
+            trace_us=int(row["ns"]) / 1000, stack_id=python_stack(build, common["pid"], key, origin), executions=0,
+            **origin_fields(origin),
+        )  # fmt: skip
+    return numbers
+
+
+def _primitive_nodes(parent: Int, nd: int, npf: int, ni: int, of_profile: Int) -> Int:
+    """The node execution around each primitive on its thread, through enclosing primitives."""
+    at = parent[nd + npf :].copy()
+    for _ in range(32):
+        inner = at >= nd + npf
+        if not inner.any():
+            break
+        at[inner] = parent[at[inner]]
+    inside = (at >= nd) & (at < nd + npf)
+    return np.where(inside, of_profile[np.clip(at - nd, 0, max(npf - 1, 0))] if npf else NONE, NONE)
+
+
+def _worker_shares(build: TraceBuilder, prim: Primitives, of_primitive: Int, root: Int, base: int) -> np.ndarray:
+    """Shares on other threads go to the primitive of that time. Returns which library rows have any share."""
+    has = np.zeros(len(prim.ids), bool)
+    nested = np.flatnonzero(~prim.is_library & (prim.outer >= 0))
+    has[prim.outer[nested]] = True
+    loose = np.flatnonzero(~prim.is_library & (prim.outer < 0))
+    libraries = np.flatnonzero(prim.is_library)
+    if len(loose) == 0 or len(libraries) == 0:
+        return has
+    order = libraries[np.argsort(prim.start[libraries], kind="stable")]
+    at = np.searchsorted(prim.start[order], prim.start[loose], "right") - 1
+    row = order[np.maximum(at, 0)]
+    fits = (at >= 0) & (prim.start[loose] < prim.end[row])
+    build.link(prim.ids[loose[fits]], prim.ids[row[fits]], "overlap", "inferred")
+    of_primitive[loose[fits]] = of_primitive[row[fits]]
+    root[base + loose[fits]] = root[base + row[fits]]
+    has[row[fits]] = True
+    return has
+
+
+def _stack_kernels(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives, root: Int, parent: Int, nd: int,
+    npf: int, of_primitive: Int, common: dict[str, int],
+) -> tuple[Int, Int, Int]:  # fmt: skip
+    """Library calls below their kernels. A kernel without an event of TensorFlow's own gets one from the stack."""
+    words = build.words
+    lib = np.flatnonzero(prim.is_library)
+    named = np.array([prim.stack[i] is not None and prim.stack[i].kernel is not None for i in lib.tolist()], bool)  # type: ignore[union-attr]
+    in_event = of_primitive[lib] >= 0
+    # inside a kernel event: same thread, contained; and more than that where the stack shows the kernel's Compute
+    above = parent[nd + npf + lib[in_event]]
+    above = np.where((above >= nd) & (above < nd + npf), above - nd, NONE)
+    kernel_event = _of(profile.ids, above)
+    strong = named[in_event] & prim.verified[lib[in_event]]
+    build.link(prim.ids[lib[in_event]][strong], kernel_event[strong], "native stack", "measured")
+    build.link(prim.ids[lib[in_event]][~strong], kernel_event[~strong], "containment", "joined")
+
+    rest = lib[~in_event]
+    record_row = _of(calls.record, prim.call_record[rest])
+    by_id = record_row >= 0
+    owner = np.where(by_id, record_row, root[nd + npf + rest])
+    bare = rest[~named[~in_event]]
+    bare_owner = owner[~named[~in_event]]
+    build.link(prim.ids[bare], _of(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)), "range id", "measured")
+    with_kernel = rest[named[~in_event]]
+    owner = owner[named[~in_event]]
+    by_id = by_id[named[~in_event]]
+    labels = [
+        f"{_op(calls, int(o)) if direct else '(node not known)'}:{prim.stack[i].kernel}"  # type: ignore[union-attr]
+        for i, o, direct in zip(with_kernel.tolist(), owner.tolist(), by_id.tolist(), strict=True)
+    ]
+    name = words.codes(labels)
+    # one kernel event for all primitives of one kernel in one eager call; one each elsewhere
+    group = np.where(by_id, owner, nd + np.arange(len(owner))) * (len(words.values) + 1) + name
+    _, first, inverse = np.unique(group, return_index=True, return_inverse=True)
+    n = len(first)
+    start = np.full(n, np.iinfo(np.int64).max)
+    end = np.full(n, np.iinfo(np.int64).min)
+    np.minimum.at(start, inverse, prim.start[with_kernel])
+    np.maximum.at(end, inverse, prim.end[with_kernel])
+    kernel_owner = owner[first]
+    ids = build.events(
+        n, layer=words.code("kernel"), name=name[first], start_ns=start, dur_ns=end - start, tid=prim.tid[with_kernel[first]],
+        probe=words.code("itt"), **common,
+    )  # fmt: skip
+    sure = prim.verified[with_kernel]
+    build.link(prim.ids[with_kernel][sure], ids[inverse][sure], "native stack", "measured")
+    build.link(prim.ids[with_kernel][~sure], ids[inverse][~sure], "native stack, not verified", "joined")
+    direct = by_id[first]
+    build.link(ids[direct], _of(calls.runtime, kernel_owner[direct]), "range id", "measured")
+    build.link(ids[~direct], _of(calls.runtime, kernel_owner[~direct]), "overlap", "inferred")
+    build.belong(ids, _of(calls.call, kernel_owner))
+    return start, end, kernel_owner
+
+
+def _op(calls: Dispatches, row: int) -> str:
+    return calls.op[int(calls.description[row])]
+
+
+def _calling_thread(build: TraceBuilder, prim: Primitives, has_share: np.ndarray, own: Int, common: dict[str, int]) -> None:
+    """A primitive that handed out no shares ran as a whole on the thread that asked for it: that is its device event."""
+    alone = np.flatnonzero(prim.is_library & ~has_share)
+    words = build.words
+    ids = build.events(
+        len(alone), layer=words.code("device"), name=words.code("calling thread"), start_ns=prim.start[alone],
+        dur_ns=(prim.end - prim.start)[alone], tid=prim.tid[alone], probe=words.code("itt"), **common,
+    )  # fmt: skip
+    build.link(ids, prim.ids[alone], "same record", "measured")
+    build.belong(ids, own[alone])
+
+
+def layer_times(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives, nodes: NodeCalls, root: Int
+) -> None:
+    nd, npf = len(calls.runtime), len(profile.ids)
+    prim_root = root[nd + npf :]
+    lib = np.flatnonzero(prim.is_library)
+    share = np.flatnonzero(~prim.is_library)
+
+    # entries into the runtime
+    kernel_rows = np.flatnonzero(profile.is_kernel)
+    kernel = _union(
+        nd,
+        (root[nd + kernel_rows], profile.start[kernel_rows], profile.end[kernel_rows]),
+        (nodes.kernel_root, nodes.kernel_start, nodes.kernel_end),
+    )
+    library = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]))
+    device = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]), (prim_root[share], prim.start[share], prim.end[share]))
+    total = calls.end - calls.start
+    kernel = np.where(kernel == NONE, NONE, np.minimum(kernel, total))
+    inner = np.zeros(nd, np.int64)
+    nested = calls.outer >= 0
+    np.add.at(inner, calls.outer[nested], total[nested])
+    self_ns = np.maximum(total - inner - np.where((calls.graph != NONE) & (kernel > 0), kernel, 0), 0)
+    cpu = _worker_time(nd, prim_root, prim, calls.tid)
+    columns = {f"{k}_total_ns": np.where(v, total, NONE) for k, v in calls.layers.items()}
+    build.fill_calls(
+        calls.call, self_ns=self_ns, cpu_ns=cpu, runtime_total_ns=total,
+        runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0), 0), **columns, **_below(kernel, library, device),
+    )  # fmt: skip
+
+    # node executions
+    n = len(nodes.call)
+    dur = (profile.end - profile.start)[nodes.row]
+    of = nodes.of_primitive
+    library = _union(n, (of[lib], prim.start[lib], prim.end[lib]))
+    device = _union(n, (of[lib], prim.start[lib], prim.end[lib]), (of[share], prim.start[share], prim.end[share]))
+    build.fill_calls(
+        nodes.call, self_ns=dur, cpu_ns=_worker_time(n, of, prim, profile.tid[nodes.row]), **_below(dur, library, device)
+    )
+
+
+def _below(kernel: Int, library: Int, device: Int) -> dict[str, Int]:
+    less = lambda upper, lower: np.where(upper == NONE, NONE, np.maximum(upper - np.maximum(lower, 0), 0))  # noqa: E731
+    return {
+        "kernel_total_ns": kernel, "kernel_self_ns": less(kernel, library), "library_total_ns": library,
+        "library_self_ns": less(library, device), "device_total_ns": device, "device_self_ns": device,
+    }  # fmt: skip
+
+
+def _union(groups: int, *parts: tuple[Int, Int, Int]) -> Int:
+    """Covered time per group; NONE where a group has no interval at all."""
+    group, start, end = (np.concatenate([p[i] for p in parts]) for i in range(3))
+    ok = group >= 0
+    total = union_length(group[ok], start[ok], end[ok], groups)
+    seen = np.bincount(group[ok], minlength=groups)[:groups] if ok.any() else np.zeros(groups, int)
+    return np.where(seen > 0, total, NONE)
+
+
+def _worker_time(groups: int, group: Int, prim: Primitives, tid: Int) -> Int:
+    """Shares on threads other than the one that ran the call; NONE where no primitive was seen."""
+    out = np.zeros(groups, np.int64)
+    seen = np.zeros(groups, bool)
+    ok = group >= 0
+    seen[group[ok]] = True
+    away = np.flatnonzero(ok & ~prim.is_library & (prim.outer < 0))
+    away = away[prim.tid[away] != tid[group[away]]] if groups else away
+    np.add.at(out, group[away], (prim.end - prim.start)[away])
+    return np.where(seen, out, NONE)

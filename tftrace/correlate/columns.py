@@ -1,0 +1,204 @@
+"""Grows the columns of a trace's tables chunk by chunk, without an object per event."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from tftrace.model import schemas
+
+Int = npt.NDArray[np.int64]
+NONE = -1  # inside the builder only; becomes null in the tables
+
+
+class Interner:
+    """Strings by number, in the order they were first seen."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self._codes: dict[str, int] = {}
+
+    def code(self, value: str | None) -> int:
+        if value is None:
+            return NONE
+        code = self._codes.get(value)
+        if code is None:
+            code = self._codes[value] = len(self.values)
+            self.values.append(value)
+        return code
+
+    def codes(self, values: Iterable[str | None]) -> Int:
+        return np.fromiter((self.code(v) for v in values), np.int64)
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=str)
+
+
+def column(n: int, value: int | Sequence[int] | Int) -> Int:
+    return np.full(n, value, np.int64) if np.isscalar(value) else np.asarray(value, np.int64)
+
+
+EVENT_COLUMNS = (
+    "layer", "name", "start_ns", "dur_ns", "host", "pid", "tid", "device", "stream", "correlation_id", "stack_id",
+    "probe", "attrs",
+)  # fmt: skip
+
+
+class TraceBuilder:
+    """All tables of a trace while they grow. Event numbers are provisional until `tables` sorts them by time."""
+
+    def __init__(self) -> None:
+        self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
+        self.attrs = Interner()
+        self._events: dict[str, list[Int]] = {c: [] for c in EVENT_COLUMNS}
+        self._links: list[tuple[Int, Int, Int, Int]] = []
+        self._event_calls: list[tuple[Int, Int, npt.NDArray[np.float32]]] = []
+        self.event_count = 0
+        self.call_count = 0
+        self.sites: list[dict[str, Any]] = []
+        self._calls: list[dict[str, Int]] = []
+        self.stacks: list[list[dict[str, Any]]] = []
+        self._stack_ids: dict[Any, int] = {}
+        self.algorithms: list[dict[str, Any]] = []
+
+    def events(self, n: int, **columns: Any) -> Int:
+        """Adds `n` events and returns their numbers. A column not given is null."""
+        for name in EVENT_COLUMNS:
+            self._events[name].append(column(n, columns.get(name, NONE)))
+        ids = np.arange(self.event_count, self.event_count + n, dtype=np.int64)
+        self.event_count += n
+        return ids
+
+    def link(self, child: Int, parent: Int, rule: str, evidence: str) -> None:
+        """Pairs of equal length; those with a missing side are left out."""
+        ok = (child >= 0) & (parent >= 0)
+        n = int(ok.sum())
+        if n:
+            codes = (column(n, self.words.code(rule)), column(n, self.words.code(evidence)))
+            self._links.append((child[ok], parent[ok], *codes))
+
+    def belong(self, event: Int, call: Int, share: float | npt.NDArray[np.float64] = 1.0) -> None:
+        ok = (event >= 0) & (call >= 0)
+        shares = np.broadcast_to(np.asarray(share, np.float32), event.shape)
+        if ok.any():
+            self._event_calls.append((event[ok], call[ok], shares[ok]))
+
+    def calls(self, n: int, **columns: Any) -> Int:
+        chunk = {k: column(n, v) for k, v in columns.items()}
+        self._calls.append(chunk | {"_n": np.full(1, n, np.int64), "_first": np.full(1, self.call_count, np.int64)})
+        ids = np.arange(self.call_count, self.call_count + n, dtype=np.int64)
+        self.call_count += n
+        return ids
+
+    def fill_calls(self, ids: Int, **columns: Int) -> None:
+        """More columns of calls that one `calls` added."""
+        if len(ids):
+            chunk = next(c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids))
+            chunk.update({k: column(len(ids), v) for k, v in columns.items()})
+
+    def site(self, **fields: Any) -> int:
+        self.sites.append(fields)
+        return len(self.sites) - 1
+
+    def stack(self, key: Any, frames: list[dict[str, Any]]) -> int:
+        number = self._stack_ids.get(key)
+        if number is None:
+            number = self._stack_ids[key] = len(self.stacks)
+            self.stacks.append(frames)
+        return number
+
+    # -- tables
+
+    def tables(self) -> dict[str, pa.Table]:
+        cols = {name: _concat(parts) for name, parts in self._events.items()}
+        order = np.argsort(cols["start_ns"], kind="stable")
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        n = len(order)
+        events: dict[str, Any] = {"event_id": np.arange(n)}
+        for name, values in cols.items():
+            events[name] = values[order]
+        links = [_concat([part[i] for part in self._links]) for i in range(4)]
+        members = [_concat([part[i] for part in self._event_calls]) for i in range(2)]
+        shares = np.concatenate([p[2] for p in self._event_calls]) if self._event_calls else np.empty(0, np.float32)
+        return {
+            "events": self._table(schemas.EVENTS, events),
+            "links": self._table(
+                schemas.LINKS,
+                {"child_id": place[links[0]], "parent_id": place[links[1]], "rule": links[2], "evidence": links[3]},
+            ),
+            "sites": self._sites(),
+            "calls": self._table(schemas.CALLS, self._call_columns()),
+            "event_calls": self._table(
+                schemas.EVENT_CALLS, {"event_id": place[members[0]], "call_id": members[1], "share": shares}
+            ),
+            "stacks": pa.table(
+                {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
+                schema=schemas.STACKS,
+            ),
+            "algorithms": _rows(schemas.ALGORITHMS, self.algorithms),
+        }
+
+    def _call_columns(self) -> dict[str, Any]:
+        result: dict[str, Any] = {"call_id": np.arange(self.call_count)}
+        for field in schemas.CALLS:
+            if field.name == "call_id":
+                continue
+            parts = [
+                chunk[field.name] if field.name in chunk else np.full(int(chunk["_n"][0]), NONE, np.int64)
+                for chunk in self._calls
+            ]
+            result[field.name] = _concat(parts)
+        return result
+
+    def _sites(self) -> pa.Table:
+        rows = [dict(site, site_id=i) for i, site in enumerate(self.sites)]
+        return _rows(schemas.SITES, rows)
+
+    def _table(self, schema: pa.Schema, columns: dict[str, Any]) -> pa.Table:
+        arrays = []
+        for field in schema:
+            values = columns[field.name]
+            if pa.types.is_dictionary(field.type):
+                arrays.append(_dictionary(values, self.words.values))
+            elif field.name == "attrs":
+                arrays.append(_dictionary(values, self.attrs.values).cast(pa.string()))
+            elif pa.types.is_boolean(field.type):
+                arrays.append(pa.array(values == 1, mask=values == NONE, type=field.type))
+            elif pa.types.is_floating(field.type):
+                arrays.append(pa.array(values, type=field.type))
+            else:
+                arrays.append(pa.array(values, mask=values == NONE).cast(field.type))
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _dictionary(codes: Int, values: list[str]) -> pa.DictionaryArray:
+    """Only the values in use, so that each column carries its own small dictionary."""
+    used, inverse = np.unique(codes, return_inverse=True)
+    missing = codes == NONE
+    if len(used) and used[0] == NONE:
+        used, inverse = used[1:], np.maximum(inverse - 1, 0)
+    indices = pa.array(inverse.astype(np.int32), mask=missing)
+    texts = [values[i].encode("utf-8", "replace").decode("utf-8") for i in used]
+    return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
+
+
+def _concat(parts: list[Int]) -> Int:
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _rows(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:
+    arrays = []
+    for field in schema:
+        values = [row.get(field.name) for row in rows]
+        if pa.types.is_dictionary(field.type):
+            arrays.append(pa.array(values, field.type.value_type).dictionary_encode())
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.Table.from_arrays(arrays, schema=schema)

@@ -1,0 +1,107 @@
+"""From the name of a kernel in a profile to the node that somebody's line made.
+
+The runtime inlines functions: a kernel's name is the node's name with those of the call nodes around it in front
+(`StatefulPartitionedCall/inner/Conv2D`). So a name is resolved by descending from the graph that ran: the node itself,
+or the longest leading part that is a call node, and then the rest within the function it calls.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+_ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
+_CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
+
+
+@dataclass
+class Graph:
+    number: int
+    name: str
+    kind: str
+    functions: list[str] = field(default_factory=list)
+    nodes: dict[str, int] = field(default_factory=dict)  # node name -> row in `nodes`
+
+
+class Graphs:
+    def __init__(self, graphs: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> None:
+        self.by_number: dict[int, Graph] = {}
+        self.by_function: dict[str, Graph] = {}
+        self.nodes = nodes
+        for row in graphs:
+            graph = self.by_number.setdefault(
+                int(row["graph"]), Graph(int(row["graph"]), str(row["name"]), str(row["kind"]))
+            )
+            if row.get("function"):
+                graph.functions.append(str(row["function"]))
+                graph.kind = "function"
+                self.by_function[str(row["function"])] = graph
+        self._everywhere: dict[str, list[int]] = {}
+        for index, row in enumerate(nodes):
+            number = int(row["graph"])
+            owner = self.by_number.get(number)
+            if owner is None:
+                owner = self.by_number[number] = Graph(number, "", "graph")
+            owner.nodes[str(row["node"])] = index
+            self._everywhere.setdefault(str(row["node"]), []).append(index)
+        self._cache: dict[tuple[int | None, str], tuple[int | None, str]] = {}
+
+    def mode(self, number: int) -> str:
+        graph = self.by_number.get(number)
+        return "session" if graph is not None and graph.kind == "graph" else "function"
+
+    def label(self, number: int) -> str:
+        graph = self.by_number.get(number)
+        if graph is None:
+            return f"graph {number}"
+        return graph.functions[0] if graph.functions else (graph.name or f"graph {number}")
+
+    def resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
+        """(row in `nodes`, rule) of the node `name` of what ran `graph`; (None, why not) where there is none.
+
+        Without a known graph the name has to be unique among all graphs of the process.
+        """
+        key = (graph, name)
+        if key not in self._cache:
+            self._cache[key] = self._resolve(graph, name)
+        return self._cache[key]
+
+    def _resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
+        if graph is not None and graph in self.by_number:
+            found = self._descend(self.by_number[graph], name, 0)
+            if found is not None:
+                return found, "node name"
+        stripped = name
+        for prefix in _ADDED:
+            if stripped.startswith(prefix):
+                return None, "made by Grappler, TensorFlow's graph optimiser"
+        if stripped.startswith("_") or "/_" in stripped and re.search(r"/_(?:send|recv|arg|retval)", stripped):
+            return None, "made by TensorFlow's runtime: a transfer, an argument or a result"
+        parts = stripped.split("/")
+        for cut in range(len(parts)):
+            candidates = self._everywhere.get("/".join(parts[cut:]), [])
+            if len(candidates) == 1 or (candidates and len({self.nodes[c]["stack"] for c in candidates}) == 1):
+                return candidates[-1], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
+        return None, "no node of this name was made while tftrace watched"
+
+    def _descend(self, graph: Graph, name: str, depth: int) -> int | None:
+        for candidate in (name, _CLONED.sub("", name)):
+            if candidate in graph.nodes:
+                return graph.nodes[candidate]
+        if depth > 16:
+            return None
+        parts = name.split("/")
+        for cut in range(len(parts) - 1, 0, -1):
+            row = graph.nodes.get("/".join(parts[:cut]))
+            if row is None:
+                continue
+            rest = "/".join(parts[cut:])
+            for function in self.nodes[row].get("calls", []):
+                inner = self.by_function.get(str(function))
+                # lowered loops and branches carry the name of the function's own call once more
+                for tail in (rest, rest.split("/", 1)[1] if "/" in rest else ""):
+                    found = self._descend(inner, tail, depth + 1) if inner is not None and tail else None
+                    if found is not None:
+                        return found
+        return None

@@ -1,0 +1,91 @@
+"""What the native stack of an ITT record says: primitive or worker share, which kernel, how far it reaches.
+
+A record whose stack holds the library's own execute function is the *library* call; one without it is the share that a
+worker thread took of somebody's primitive, the *device* layer of a CPU.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrace.agent import contract
+from tftrace.ingest.agent_raw import RawProcess, Records
+from tftrace.ingest.symbols import Symbol, Symbolizer, short_name
+
+_EXECUTE = ("dnnl_primitive_execute", "primitive_execute", "dnnl::primitive::execute")
+_COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
+_NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
+_OUTERMOST = ("clone", "clone3", "__clone", "_start", "start_thread", "__libc_start_call_main", "__libc_start_main")
+_PYTHON = re.compile(r"^(?:_?Py[A-Z_]|cfunction_|_PyEval|pybind11::|method_vectorcall|vectorcall_|object_vacall)")
+
+
+@dataclass(frozen=True)
+class NativeStack:
+    frames: tuple[Symbol, ...]  # innermost first
+    names: tuple[str, ...]
+    kernel: str | None  # class of the OpKernel whose Compute is on the stack
+    is_library: bool
+    in_executor: bool
+    complete: bool  # reaches the outermost function of the thread
+    boundary: int  # first frame of the Python interpreter, or len(frames)
+
+    def rows(self) -> list[dict[str, object]]:
+        """Frames of `stacks.parquet`: the C++ functions, down to where the interpreter begins."""
+        return [
+            {"kind": "native", "function": name, "file": None, "line": None, "module": symbol.module}
+            for name, symbol in zip(self.names[: self.boundary], self.frames, strict=False)
+        ]
+
+
+class NativeStacks:
+    """The stacks of one process, symbolised together."""
+
+    def __init__(self, raw: RawProcess) -> None:
+        keys = list(raw.native_stacks)
+        self.known: dict[int, NativeStack] = {}
+        if not keys:
+            return
+        symbolizer = Symbolizer(raw.maps)
+        addresses = np.unique(np.concatenate([raw.native_stacks[k] for k in keys]))
+        by_address = dict(zip(addresses.tolist(), symbolizer.resolve(addresses), strict=True))
+        for key in keys:
+            self.known[key] = _read([by_address[int(a)] for a in raw.native_stacks[key]])
+
+
+def _read(frames: list[Symbol]) -> NativeStack:
+    # frames of tftrace's own library, innermost, are not TensorFlow's
+    while frames and (frames[0].module or "").rsplit("/", 1)[-1].startswith("tftrace-"):
+        frames = frames[1:]
+    names = [short_name(f.function) if f.function else "(no symbol)" for f in frames]
+    kernel = None
+    for name in names:
+        match = _COMPUTE.search(name)
+        if match and not _NOT_KERNELS.search(match.group(1)):
+            kernel = match.group(1)
+            break
+    boundary = next((i for i, n in enumerate(names) if _PYTHON.match(n.split("::", 1)[0]) or _PYTHON.match(n)), len(names))
+    return NativeStack(
+        frames=tuple(frames),
+        names=tuple(names),
+        kernel=kernel,
+        is_library=any(n in _EXECUTE or n.endswith("::primitive_execute") for n in names),
+        in_executor=any("Executor" in n and "Process" in n or "SingleThreadedExecutorImpl::Run" in n for n in names),
+        complete=bool(names) and names[-1].lstrip("_") in tuple(o.lstrip("_") for o in _OUTERMOST),
+        boundary=boundary,
+    )
+
+
+def verified(itt: Records) -> np.ndarray:
+    """Which records' stacks may be called measured: unwound in full, or walked by learned frame sizes in a process where
+    no sampled comparison with a full unwind failed."""
+    flags = itt["flags"]
+    full = (flags & contract.ITT_FULL_UNWIND) > 0
+    fast = (flags & contract.ITT_FAST_UNWIND) > 0
+    mismatch = bool((flags & contract.ITT_MISMATCH).any())
+    checked = bool((flags & contract.ITT_CHECKED).any())
+    # a handful of walks too few for a sample is as good as its steps: each landed on a learned return address
+    trusted = not mismatch and (checked or int(fast.sum()) < 64)
+    return np.asarray(full | (fast & trusted) | ((flags & contract.ITT_CHECKED) > 0))

@@ -1,0 +1,80 @@
+"""Containment of intervals on one thread, in linear passes instead of an interval join."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Int = npt.NDArray[np.int64]
+
+
+def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
+    """The innermost interval of the same thread in which each interval begins.
+
+    Before: rows of (tid, start, end), any order; `rank` breaks ties of equal intervals, lower is outer.
+    After: (parent, depth): index of the parent row or -1, and the number of intervals around it.
+
+        tid start end            parent depth
+    a    1     0  90                -1     0
+    b    1    10  40                 a     1
+    c    1    20  30        ->       b     2
+    d    1    50  60                 a     1
+    e    2    20  30                -1     0
+
+    Each pass takes the outermost of what is left (no earlier interval of the thread still runs at its start), so there
+    are as many passes as the deepest nesting.
+    """
+    n = len(start)
+    parent, depth = np.full(n, -1, np.int64), np.zeros(n, np.int64)
+    if n == 0:
+        return parent, depth
+    order = np.lexsort((rank, -end, start, tid))
+    thread = np.concatenate(([0], np.cumsum(np.diff(tid[order]) != 0)))
+    s, e = start[order], end[order]
+    floor = np.iinfo(np.int64).min
+    left = np.arange(n)  # positions in `order` not placed yet
+    level = 0
+    above = np.empty(0, np.int64)  # positions placed in the pass before
+    while len(left):
+        t = thread[left]
+        running = _running_max(e[left], t)
+        before = np.concatenate(([floor], running[:-1]))
+        first = np.concatenate(([True], t[1:] != t[:-1]))
+        outer = first | (s[left] >= before)
+        placed = left[outer]
+        if level:
+            parent[order[placed]] = order[above[np.searchsorted(above, placed) - 1]]
+        depth[order[placed]] = level
+        above, left = placed, left[~outer]
+        level += 1
+    return parent, depth
+
+
+def _running_max(values: Int, group: Int) -> Int:
+    """Running maximum that starts anew with each group; groups are runs of equal, rising numbers."""
+    span = int(values.max()) - int(values.min()) + 1
+    groups = int(group[-1]) + 1
+    if groups * span < 1 << 62:
+        base = int(values.min())
+        lifted = np.maximum.accumulate(values - base + group * span)
+        return np.asarray(lifted - group * span + base, np.int64)
+    out = values.copy()
+    edges = np.flatnonzero(np.diff(group)) + 1
+    for part in np.split(np.arange(len(values)), edges):
+        out[part] = np.maximum.accumulate(values[part])
+    return out
+
+
+def union_length(group: Int, start: Int, end: Int, groups: int) -> Int:
+    """Total length covered by the intervals of each group (0 .. groups - 1), overlaps counted once."""
+    total = np.zeros(groups, np.int64)
+    if len(start) == 0:
+        return total
+    order = np.lexsort((start, group))
+    g, s, e = group[order], start[order], end[order]
+    reach = _running_max(e, np.concatenate(([0], np.cumsum(np.diff(g) != 0))))
+    before = np.concatenate(([0], reach[:-1]))
+    fresh = np.concatenate(([True], g[1:] != g[:-1]))
+    covered = e - np.maximum(s, np.where(fresh, s, before))
+    np.add.at(total, g, np.maximum(covered, 0))
+    return total

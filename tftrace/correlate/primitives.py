@@ -1,0 +1,200 @@
+"""ITT records and the lines of ONEDNN_VERBOSE as events of the layers library and device, and the CPU's algorithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tftrace.correlate.clocks import Clock
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.native import NativeStack, NativeStacks, verified
+from tftrace.ingest.agent_raw import RawProcess
+from tftrace.ingest.onednn_verbose import parse_line, problem_of
+
+LIBRARY = "oneDNN"
+_SURE_MS = 1.0  # above this the library's own time is worth carrying beside ours
+
+
+@dataclass
+class Primitives:
+    """Library calls and worker shares: parallel arrays, in the order of their records."""
+
+    ids: Int
+    start: Int
+    end: Int
+    tid: Int
+    call_record: Int  # dispatch record that was running on the thread, by our own id; or NONE
+    is_library: np.ndarray
+    outer: Int  # row of the ITT record around it on its thread, or NONE
+    verified: np.ndarray  # its native stack may be called measured
+    stack: list[NativeStack | None]
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """Executions among the verbose lines."""
+
+    tid: Int
+    raw_end: Int
+    itt: Int
+    ms: np.ndarray
+    head: Int
+    heads: list[str]
+    version: str | None
+    other: int
+
+
+def _lines(raw: RawProcess) -> _Lines:
+    codes: dict[str, int] = {}
+    tid, end, itt, ms, head = [], [], [], [], []
+    version, other = None, 0
+    for thread, t, index, line in raw.verbose():
+        if ",exec," not in line:
+            other += 1
+            if ",info,oneDNN v" in line and version is None:
+                version = line.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
+            continue
+        text, _, time = line.rpartition(",")
+        try:
+            value = float(time)
+        except ValueError:
+            other += 1
+            continue
+        tid.append(thread)
+        end.append(t)
+        itt.append(index - 1)
+        ms.append(value)
+        head.append(codes.setdefault(text, len(codes)))
+    integer = lambda v: np.array(v, np.int64)  # noqa: E731
+    return _Lines(integer(tid), integer(end), integer(itt), np.array(ms), integer(head), list(codes), version, other)
+
+
+def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int]) -> Primitives:
+    words = build.words
+    stacks = NativeStacks(raw)
+    lines = _lines(raw)
+    described = [_describe(head) for head in lines.heads]
+    written = np.flatnonzero(raw.itt["t0"] > 0)
+    itt = raw.itt[written]
+    n = len(itt)
+    row_of = np.full(len(raw.itt) + 1, NONE, np.int64)
+    row_of[written] = np.arange(n)
+    kinds = [stacks.known.get(int(k)) for k in (np.unique(itt["stack"]) if n else [])]
+    stack_keys, which = np.unique(itt["stack"], return_inverse=True)
+    per_record: list[NativeStack | None] = [kinds[i] for i in which.tolist()]
+    library_kind = np.array([s.is_library if s is not None else True for s in kinds], bool)
+    is_library = library_kind[which] if n else np.empty(0, bool)
+    outer = row_of[itt["parent"].astype(np.int64) - 1] if n else np.empty(0, np.int64)
+    outer = np.where(itt["parent"] > 0, outer, NONE)
+    is_library = is_library & ~((outer >= 0) & is_library[np.maximum(outer, 0)]) if n else is_library
+    stack_ids = np.array(
+        [build.stack((common["pid"], "native", int(k)), s.rows()) if s else NONE for k, s in zip(stack_keys, kinds, strict=True)],
+        np.int64,
+    )
+    # the line a primitive printed, by the id of the record it was printed under
+    line_of = np.full(n, NONE, np.int64)
+    own = (lines.itt >= 0) & (lines.itt < len(raw.itt))
+    line_of[row_of[lines.itt[own]]] = np.flatnonzero(own)
+    fallback_end = int(raw.clocks["raw"].max())
+    start = clock.from_raw(itt["t0"])
+    end = np.maximum(clock.from_raw(np.where(itt["t1"] > 0, itt["t1"], np.maximum(fallback_end, itt["t0"]))), start)
+    tid = itt["tid"].astype(np.int64)
+    names = [raw.itt_names.get(int(c), f"task {int(c)}") for c in (np.unique(itt["name"]) if n else [])]
+    _, name_of = np.unique(itt["name"], return_inverse=True)
+    name = words.codes(names)[name_of] if n else np.empty(0, np.int64)
+    attrs = _attrs(build, described, lines, line_of)
+    layer = np.where(is_library, words.code("library"), words.code("device"))
+    ids = build.events(
+        n, layer=layer, name=name, start_ns=start, dur_ns=end - start, tid=tid, stack_id=stack_ids[which] if n else NONE,
+        probe=words.code("itt"), attrs=attrs, **common,
+    )  # fmt: skip
+    # nested on its own thread: the calling thread's share of the primitive around it
+    build.link(ids, np.where(~is_library & (outer >= 0), ids[np.maximum(outer, 0)] if n else NONE, NONE), "range id", "measured")
+    sure = verified(itt) & np.array([s is not None and s.complete for s in kinds], bool)[which] if n else np.empty(0, bool)
+    result = Primitives(
+        ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
+        {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
+    )  # fmt: skip
+    if n == 0 and len(lines.ms):
+        result = _from_lines(lines, described, clock, build, common, result.counts)
+    _algorithms(build, raw, lines, described, common)
+    return result
+
+
+def _from_lines(
+    lines: _Lines, described: list[dict[str, Any]], clock: Clock, build: TraceBuilder, common: dict[str, int], counts: dict[str, int]
+) -> Primitives:
+    """Without the ITT collector the lines alone make the library layer: no stacks, no worker shares, no ids."""
+    n = len(lines.ms)
+    end = clock.from_raw(lines.raw_end)
+    dur = (lines.ms * 1e6).astype(np.int64)
+    words = build.words
+    names = words.codes(d.get("primitive") or "primitive" for d in described)[lines.head]
+    attrs = _attrs(build, described, lines, np.arange(n))
+    ids = build.events(
+        n, layer=words.code("library"), name=names, start_ns=end - dur, dur_ns=dur, tid=lines.tid,
+        probe=words.code("onednn"), attrs=attrs, **common,
+    )  # fmt: skip
+    none = np.full(n, NONE, np.int64)
+    return Primitives(ids, end - dur, end, lines.tid, none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n, counts)
+
+
+def _describe(head: str) -> dict[str, Any]:
+    line = parse_line(head + ",0")
+    if line is None:
+        return {"line": head}
+    return {
+        "primitive": line.primitive,
+        "implementation": line.implementation,
+        "algorithm": line.algorithm,
+        "propagation": line.propagation,
+        "problem": problem_of(line),
+        "problem_descriptor": line.problem,
+        "memory": list(line.memory),
+        "post_ops": line.attributes,
+    }
+
+
+def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, line_of: Int) -> Int:
+    texts = [compact({k: v for k, v in d.items() if v not in (None, "", [])}) for d in described]
+    codes = build.attrs.codes(texts)
+    found = line_of >= 0
+    out = np.full(len(line_of), NONE, np.int64)
+    if not found.any():
+        return out
+    out[found] = codes[lines.head[line_of[found]]]
+    for at in np.flatnonzero(found & (lines.ms[np.maximum(line_of, 0)] >= _SURE_MS)).tolist():
+        line = int(line_of[at])
+        out[at] = build.attrs.code(f'{texts[int(lines.head[line])][:-1]},"verbose_ms":{lines.ms[line]:g}}}')
+    return out
+
+
+def _algorithms(
+    build: TraceBuilder, raw: RawProcess, lines: _Lines, described: list[dict[str, Any]], common: dict[str, int]
+) -> None:
+    """One row per problem and implementation that ran: on the CPU oneDNN picks before it runs, so all rows are chosen."""
+    device = build.words.values[common["device"]] if common["device"] != NONE else None
+    problems: dict[str, int] = {
+        row["problem"]: row["problem_id"] for row in build.algorithms if row["library"] == LIBRARY
+    }
+    rows: dict[tuple[str, str | None], dict[str, Any]] = {}
+    times: dict[tuple[str, str | None], list[float]] = {}
+    for code, what in enumerate(described):
+        problem = what.get("problem")
+        if problem is None:
+            continue
+        text = compact(problem)
+        key = (text, what.get("implementation"))
+        times.setdefault(key, []).extend(lines.ms[lines.head == code].tolist())
+        number = problems.setdefault(text, len(problems))
+        rows[key] = {
+            "problem_id": number, "problem": text, "op": problem["op"], "direction": problem["direction"], "device": device,
+            "library": LIBRARY, "version": lines.version, "algorithm": what.get("algorithm"), "engine": None, "knobs": None,
+            "implementation": what.get("implementation"), "workspace_bytes": None, "status": "ok", "chosen": True,
+            "source": "onednn_verbose", "evidence": "measured",
+        }  # fmt: skip
+    for key, row in rows.items():
+        build.algorithms.append(row | {"time_us": float(np.median(times[key])) * 1000, "calls": len(times[key])})

@@ -1,0 +1,209 @@
+"""One process from raw records to the trace's tables: events, their links, sites, calls.
+
+Who runs what is found in this order: exact ids first (our own range ids, the native stack, TensorFlow's producer and
+step ids), then containment on one thread, and only then time; each link says which.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tftrace.correlate.calls import add_node_calls, layer_times
+from tftrace.correlate.clocks import Clock
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
+from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.nesting import nest
+from tftrace.correlate.primitives import Primitives, add_primitives
+from tftrace.correlate.profile import ProfileEvents, read_windows
+from tftrace.correlate.pystacks import Origins
+from tftrace.ingest.agent_raw import RawProcess
+
+
+class ProcessFacts:
+    """What the manifest wants to know of a process."""
+
+    def __init__(self) -> None:
+        self.profile_events = 0
+        self.profile_lost = 0
+        self.options: list[dict[str, Any]] = []
+        self.primitives: dict[str, int] = {}
+        self.fallbacks = 0
+        self.clock_steps = 0
+        self.own_us: dict[str, float | None] = {}
+        self.unresolved: dict[str, int] = {}
+        self.events = 0
+
+
+def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFacts:
+    facts = ProcessFacts()
+    if len(raw.clocks) == 0:
+        return facts
+    clock = Clock(raw.clocks)
+    facts.clock_steps = clock.steps
+    words = build.words
+    host = {"host": words.code(str(raw.process["host"])), "pid": int(raw.process["pid"])}
+    devices = [str(d["name"]) for d in raw.status.get("devices", [])]
+    only_cpu = not any("GPU" in d or "TPU" in d for d in devices)
+    device = words.code("/device:CPU:0" if only_cpu else None)
+    common = {**host, "device": device}
+    before = build.event_count
+
+    origins, graphs = Origins(raw, source), Graphs(raw.graphs, raw.nodes)
+    end_raw = int(raw.status.get("stopped") or raw.clocks["raw"].max())
+    calls = add_dispatches(raw, clock, build, origins, graphs, common, end_raw)
+    facts.fallbacks = calls.fallbacks
+    making = _graph_construction(raw, clock, build, origins, host)
+    profile = read_windows(raw, clock, build, common)
+    primitives = add_primitives(raw, clock, build, common)
+    _own_work(raw, clock, build, host)
+
+    parent_of, root_of = _links(build, calls, profile, primitives)
+    nodes = add_node_calls(build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, common)
+    facts.unresolved = nodes.unresolved
+    layer_times(build, calls, profile, primitives, nodes, root_of)
+
+    facts.events = build.event_count - before
+    facts.profile_events = len(profile.ids)
+    facts.options = profile.options
+    facts.profile_lost = _outside(raw, clock, calls)
+    facts.primitives = primitives.counts
+    facts.own_us = _own_cost(raw)
+    return facts
+
+
+def _graph_construction(raw: RawProcess, clock: Clock, build: TraceBuilder, origins: Origins, host: dict[str, int]) -> Int:
+    """Events of the layers python, api and gen_op for the making of each node; the innermost one of each node."""
+    n = len(raw.nodes)
+    if n == 0:
+        return np.empty(0, np.int64)
+    keys = np.array([int(r["stack"]) for r in raw.nodes], np.uint64)
+    unique, which = np.unique(keys, return_inverse=True)
+    known = [origins.of(int(k)) for k in unique]
+    stack_ids = np.array([python_stack(build, host["pid"], int(k), o) for k, o in zip(unique, known, strict=True)], np.int64)
+    start = clock.from_raw(np.array([int(r["t"]) for r in raw.nodes], np.int64))
+    python, api, gen_op = stack_events(
+        build, host, known, which, "graph", start_ns=start, dur_ns=np.array([int(r["ns"]) for r in raw.nodes], np.int64),
+        tid=np.array([int(r["tid"]) for r in raw.nodes], np.int64), stack_id=stack_ids[which],
+    )  # fmt: skip
+    return np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
+
+
+def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str, int]) -> None:
+    closing = [(int(w["close"]), int(w["closed"])) for w in raw.windows if w.get("closed")]
+    if closing:
+        start = clock.from_raw(np.array([c[0] for c in closing], np.int64))
+        end = clock.from_raw(np.array([c[1] for c in closing], np.int64))
+        build.events(
+            len(closing), name=build.words.code("tftrace: writes a profile window"), start_ns=start, dur_ns=end - start,
+            tid=host["pid"], probe=build.words.code("tftrace"), **host,
+        )  # fmt: skip
+
+
+def _links(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives) -> tuple[Int, Int]:
+    """Links between entries, TensorFlow's events and primitives.
+
+    Returns, for the joined array (entries, profile events, primitives): the parent of each (index into that array, or
+    NONE) and the entry each leads back to (row of `calls`, or NONE).
+    """
+    nd, npf, ni = len(calls.runtime), len(profile.ids), len(prim.ids)
+    ids = np.concatenate([calls.runtime, profile.ids, prim.ids])
+    tid = np.concatenate([calls.tid, profile.tid, prim.tid])
+    start = np.concatenate([calls.start, profile.start, prim.start])
+    end = np.concatenate([calls.end, profile.end, prim.end])
+    rank = np.concatenate([np.zeros(nd, np.int64), np.ones(npf, np.int64), np.full(ni, 2)])
+    parent, _ = nest(tid, start, end, rank)
+
+    # a kernel whose Compute stands on one native stack with the executor below it and the primitive above it
+    shown = np.array([s is not None and s.kernel is not None and s.in_executor for s in prim.stack], bool)
+    strong = np.zeros(len(ids), bool)
+    witness = parent[nd + npf :][prim.is_library & prim.verified & shown]
+    strong[witness[(witness >= nd) & (witness < nd + npf)]] = True
+    strong[nd : nd + npf] &= profile.is_kernel
+    is_profile = (rank == 1) & (parent >= 0)
+    for mask, rule, evidence in ((strong, "native stack", "measured"), (~strong, "containment", "joined")):
+        chosen = is_profile & mask
+        build.link(ids[chosen], ids[parent[chosen]], rule, evidence)
+
+    # hand-overs between threads: what a consumer id names, else the step's own run
+    roots = nd + np.flatnonzero((profile.consumer != NONE) | (profile.step != NONE))
+    roots = roots[parent[roots] < 0]
+    by_id = _by_key(profile.consumer[roots - nd], profile.producer)
+    parent[roots] = np.where(by_id >= 0, by_id + nd, NONE)
+    build.link(ids[roots], np.where(by_id >= 0, profile.ids[np.maximum(by_id, 0)] if npf else NONE, NONE), "producer id", "measured")
+    rest = roots[by_id < 0]
+    run_names = build.words.codes(("FunctionRun", "SessionRun", "RunGraph"))
+    is_run = np.isin(profile.name, run_names)
+    by_step = _by_key(profile.step[rest - nd], np.where(is_run, profile.step, NONE))
+    by_step = np.where(by_step + nd == rest, NONE, by_step)
+    parent[rest] = np.where(by_step >= 0, by_step + nd, NONE)
+    build.link(ids[rest], np.where(by_step >= 0, profile.ids[np.maximum(by_step, 0)] if npf else NONE, NONE), "step id", "measured")
+
+    # primitives: the dispatch that was running on the thread, by our own id, where nothing lies between
+    at = np.arange(nd + npf, nd + npf + ni)
+    orphan = at[(parent[at] < 0) & (prim.call_record >= 0)]
+    record = calls.record[prim.call_record[orphan - nd - npf]] if len(orphan) else np.empty(0, np.int64)
+    parent[orphan] = record
+
+    root = np.where(np.arange(len(ids)) < nd, np.arange(len(ids)), NONE)
+    step_to = parent.copy()
+    for _ in range(64):  # pointer jumping: each round doubles the distance covered
+        open_ = (root < 0) & (step_to >= 0)
+        if not open_.any():
+            break
+        root[open_] = root[step_to[open_]]
+        step_to[open_] = np.where(root[open_] < 0, step_to[step_to[open_]], NONE)
+    # a nested entry is its own root: an entry's root is itself
+    _graph_overlap(calls, root, start, nd)
+    return parent, root
+
+
+def _graph_overlap(calls: Dispatches, root: Int, start: Int, nd: int) -> None:
+    """Work on other threads with no id at all: where exactly one graph was running then, it is that one's."""
+    lost = np.flatnonzero(root[nd:] < 0) + nd
+    runs = np.flatnonzero(calls.graph != NONE)
+    if len(lost) == 0 or len(runs) == 0:
+        return
+    order = runs[np.argsort(calls.start[runs], kind="stable")]
+    at = np.searchsorted(calls.start[order], start[lost], "right") - 1
+    inside = at >= 0
+    reach = np.maximum.accumulate(calls.end[order])
+    previous = np.concatenate(([np.iinfo(np.int64).min], reach[:-1]))
+    row = order[np.maximum(at, 0)]
+    alone = inside & (start[lost] < calls.end[row]) & (previous[np.maximum(at, 0)] <= start[lost])
+    root[lost[alone]] = row[alone]
+
+
+def _by_key(wanted: Int, keys: Int) -> Int:
+    """Index into `keys` of each wanted key; NONE where it is absent. The first of equal keys counts."""
+    have = np.flatnonzero(keys != NONE)
+    if len(have) == 0 or len(wanted) == 0:
+        return np.full(len(wanted), NONE, np.int64)
+    order = have[np.argsort(keys[have], kind="stable")]
+    at = np.minimum(np.searchsorted(keys[order], wanted), len(order) - 1)
+    found = (keys[order[at]] == wanted) & (wanted != NONE)
+    return np.where(found, order[at], NONE)
+
+
+def _outside(raw: RawProcess, clock: Clock, calls: Dispatches) -> int:
+    """Calls that began while no profile window was open."""
+    covered = np.zeros(len(calls.start), bool)
+    for window in raw.windows:
+        if not window.get("lost"):
+            span = clock.from_raw(np.array([window["open"], window["close"]], np.int64))
+            covered |= (calls.start >= span[0]) & (calls.start < span[1])
+    return int((~covered).sum())
+
+
+def _own_cost(raw: RawProcess) -> dict[str, float | None]:
+    """What the probes spent in the process, from the records that were timed (one in 64, the first left out)."""
+    cost: dict[str, float | None] = {}
+    for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt)):
+        used = records[records["t0"] > 0]
+        timed = used["own_ns"][1:][used["own_ns"][1:] > 0]
+        cost[name] = round(float(np.median(timed)) * len(used) / 1000, 1) if len(timed) else None
+    closing = raw.status.get("probes", [])
+    cost["tf_profiler"] = next((p.get("closing_us") for p in closing if p["name"] == "tf_profiler"), None)
+    return cost

@@ -1,0 +1,163 @@
+"""Reads what the agent wrote for one process (`raw/<host>-<pid>/`, formats in `tftrace.agent.contract`).
+
+A process that was killed leaves zeros at the end of binary files and at most one cut line in text files; both are
+left out here, and nothing else is.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.agent import contract
+from tftrace.errors import InputError
+
+Records = npt.NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class RawProcess:
+    """The records of one process, times still in its raw clock."""
+
+    path: Path
+    process: dict[str, Any]
+    status: dict[str, Any]
+    clocks: Records
+    threads: Records
+    dispatch: Records
+    itt: Records
+    itt_names: dict[int, str]
+    metas: dict[int, dict[str, Any]]
+    sessions: dict[int, dict[str, Any]]
+    stacks: dict[int, list[list[Any]]]
+    exports: list[dict[str, Any]]
+    graphs: list[dict[str, Any]]
+    nodes: list[dict[str, Any]]
+    sourcemaps: dict[str, dict[int, tuple[str, int, str]]]
+    native_stacks: dict[int, npt.NDArray[np.uint64]]
+    windows: list[dict[str, Any]]
+    maps: str
+    cut_lines: int
+
+    @property
+    def profiles(self) -> list[tuple[dict[str, Any], Path]]:
+        """Windows of the TensorFlow profiler with the file each left, those that left one."""
+        found = []
+        for window in self.windows:
+            files = sorted((self.path / "plugins" / "profile" / window["run"]).glob("*.xplane.pb"))
+            found += [(window, file) for file in files]
+        return found
+
+    def verbose(self) -> list[tuple[int, int, int, str]]:
+        """(tid, raw time of the line's end, ITT record + 1 or 0, line) of every line oneDNN printed."""
+        rows: list[tuple[int, int, int, str]] = []
+        path = self.path / "verbose.log"
+        if not path.exists():
+            return rows
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for line in file:
+                parts = line.rstrip("\n").split(" ", 3)
+                if len(parts) == 4 and line.endswith("\n"):
+                    rows.append((int(parts[0]), int(parts[1]), int(parts[2]), parts[3]))
+        return rows
+
+
+def _binary(path: Path, record: contract.Record) -> Records:
+    dtype = np.dtype(record.dtype)
+    if not path.exists():
+        return np.empty(0, dtype)
+    count = path.stat().st_size // dtype.itemsize
+    return np.fromfile(path, dtype, count)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}); the recording was damaged after it was made") from error
+    return value if isinstance(value, dict) else {}
+
+
+class _Lines:
+    """JSON lines of several files, counting those that were cut."""
+
+    def __init__(self) -> None:
+        self.cut = 0
+
+    def read(self, path: Path) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        if not path.exists():
+            return rows
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    rows.append(json.loads(line))
+                except ValueError:
+                    self.cut += 1
+        return rows
+
+
+def _native_stacks(path: Path) -> dict[int, npt.NDArray[np.uint64]]:
+    words = np.fromfile(path, np.uint64) if path.exists() else np.empty(0, np.uint64)
+    stacks: dict[int, npt.NDArray[np.uint64]] = {}
+    at = 0
+    while at + 2 <= len(words):
+        key, n = int(words[at]), int(words[at + 1])
+        if at + 2 + n > len(words):
+            break  # cut by a sudden end
+        stacks[key] = words[at + 2 : at + 2 + n]
+        at += 2 + n
+    return stacks
+
+
+def processes(raw: Path) -> list[Path]:
+    """The process directories below a trace's raw/, the script's own first."""
+    found = [p for p in sorted(raw.iterdir()) if (p / "process.json").exists()] if raw.is_dir() else []
+    return sorted(found, key=lambda p: (not _json(p / "process.json").get("main"), p.name))
+
+
+def read_process(path: Path) -> RawProcess:
+    """Everything recorded in one process directory.
+
+    Raises InputError where a file is not what the agent writes.
+    """
+    lines = _Lines()
+    process = _json(path / "process.json")
+    if process.get("format") != contract.FORMAT:
+        raise InputError(
+            f"{path / 'process.json'}: raw format {process.get('format')!r}, this tftrace reads {contract.FORMAT}"
+        )
+    dispatch, itt = _binary(path / "dispatch.bin", contract.DISPATCH), _binary(path / "itt.bin", contract.ITT)
+    threads = _binary(path / "threads.bin", contract.THREAD)
+    maps = path / "maps.txt"
+    return RawProcess(
+        path=path,
+        process=process,
+        status=_json(path / "status.json"),
+        clocks=_binary(path / "clocks.bin", contract.CLOCK),
+        threads=threads[threads["tid"] > 0],
+        dispatch=dispatch,
+        itt=itt,
+        itt_names={int(r["id"]): str(r["name"]) for r in lines.read(path / "itt_names.jsonl")},
+        metas={int(r["key"]): r for r in lines.read(path / "metas.jsonl")},
+        sessions={int(r["key"]): r for r in lines.read(path / "sessions.jsonl")},
+        stacks={int(r["key"]): r["frames"] for r in lines.read(path / "stacks.jsonl")},
+        exports=lines.read(path / "exports.jsonl"),
+        graphs=lines.read(path / "graphs.jsonl"),
+        nodes=lines.read(path / "nodes.jsonl"),
+        sourcemaps={
+            str(r["file"]): {int(k): (str(v[0]), int(v[1]), str(v[2])) for k, v in r["lines"].items()}
+            for r in lines.read(path / "sourcemaps.jsonl")
+        },
+        native_stacks=_native_stacks(path / "native_stacks.bin"),
+        windows=lines.read(path / "windows.jsonl"),
+        maps=maps.read_text(encoding="utf-8", errors="replace") if maps.exists() else "",
+        cut_lines=lines.cut,
+    )
