@@ -28,8 +28,7 @@ class Native:
         p.tft_around_wrap.argtypes = [ctypes.py_object, ctypes.c_int]
         p.tft_dispatch_trigger.argtypes = [ctypes.c_uint64]
         c.tft_open.argtypes = [ctypes.c_char_p]
-        c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int]
-        c.tft_verbose_reopen.argtypes = [ctypes.c_char_p]
+        c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_int]
         c.tft_verbose_lines.restype = ctypes.c_uint64
         self._kept: List[Any] = []
         missing = p.tft_python_setup(None)
@@ -96,11 +95,8 @@ class Native:
     def itt_attached(self) -> bool:
         return bool(self._plain.tft_itt_attached())
 
-    def verbose_install(self, library: str, path: str, pass_on: bool) -> int:
-        return int(self._plain.tft_verbose_install(os.fsencode(library), os.fsencode(path), 1 if pass_on else 0))
-
-    def verbose_reopen(self, path: str) -> None:
-        self._plain.tft_verbose_reopen(os.fsencode(path))
+    def verbose_install(self, library: str, pass_on: bool) -> int:
+        return int(self._plain.tft_verbose_install(os.fsencode(library), 1 if pass_on else 0))
 
     def verbose_remove(self) -> None:
         self._plain.tft_verbose_remove()

@@ -56,14 +56,13 @@ class RawProcess:
     def verbose(self) -> list[tuple[int, int, int, str]]:
         """(tid, raw time of the line's end, ITT record + 1 or 0, line) of every line oneDNN printed."""
         rows: list[tuple[int, int, int, str]] = []
-        path = self.path / "verbose.log"
+        path = self.path / "verbose.bin"
         if not path.exists():
             return rows
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for line in file:
-                parts = line.rstrip("\n").split(" ", 3)
-                if len(parts) == 4 and line.endswith("\n"):
-                    rows.append((int(parts[0]), int(parts[1]), int(parts[2]), parts[3]))
+        for line in path.read_bytes().replace(b"\0", b"").split(b"\n"):
+            parts = line.decode("utf-8", "replace").split(" ", 3)
+            if len(parts) == 4 and all(p.isdigit() for p in parts[:3]):
+                rows.append((int(parts[0]), int(parts[1]), int(parts[2]), parts[3]))
         return rows
 
 

@@ -15,7 +15,8 @@
 tft_file tft_dispatch_file = {.name = "dispatch.bin", .record = sizeof(tft_dispatch), .fd = -1};
 tft_file tft_itt_file = {.name = "itt.bin", .record = sizeof(tft_itt), .fd = -1};
 tft_file tft_thread_file = {.name = "threads.bin", .record = sizeof(tft_thread), .fd = -1};
-static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file, &tft_thread_file};
+tft_file tft_verbose_file = {.name = "verbose.bin", .record = TFT_TEXT, .fd = -1};
+static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file, &tft_thread_file, &tft_verbose_file};
 
 atomic_int tft_recording;
 __thread uint64_t tft_call;
@@ -49,8 +50,11 @@ static void *grow(tft_file *file, uint64_t segment) {
   return memory;
 }
 
-void *tft_slot(tft_file *file, uint64_t *index) {
-  uint64_t position = atomic_fetch_add_explicit(&file->next, 1, memory_order_relaxed);
+void *tft_slots(tft_file *file, uint64_t count, uint64_t *index) {
+  uint64_t position = atomic_fetch_add_explicit(&file->next, count, memory_order_relaxed);
+  /* a run of slots does not cross segments: what is left of the full one stays zero */
+  while (__builtin_expect(position / TFT_SEGMENT != (position + count - 1) / TFT_SEGMENT, 0))
+    position = atomic_fetch_add_explicit(&file->next, count, memory_order_relaxed);
   uint64_t segment = position / TFT_SEGMENT;
   void *memory = NULL;
   if (segment < TFT_SEGMENTS) {
@@ -64,6 +68,8 @@ void *tft_slot(tft_file *file, uint64_t *index) {
   *index = position;
   return (char *)memory + (position % TFT_SEGMENT) * file->record;
 }
+
+void *tft_slot(tft_file *file, uint64_t *index) { return tft_slots(file, 1, index); }
 
 uint32_t tft_tid(void) {
   static __thread uint32_t tid;

@@ -52,11 +52,13 @@ typedef struct {
   void *_Atomic segment[TFT_SEGMENTS];
 } tft_file;
 
-extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file;
+enum { TFT_TEXT = 32 }; /* text is stored in blocks of so many bytes */
+extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file;
 extern atomic_int tft_recording; /* 0: hooks pass through */
 extern __thread uint64_t tft_call; /* dispatch record running on this thread: index + 1 */
 
 void *tft_slot(tft_file *file, uint64_t *index); /* NULL where there is no room */
+void *tft_slots(tft_file *file, uint64_t count, uint64_t *index); /* so many in a row */
 uint32_t tft_tid(void);                         /* also writes the thread's THREAD record, once */
 int tft_open_in(const char *directory, const char *name, int flags);
 static inline int64_t tft_now(void) {

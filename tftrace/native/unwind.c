@@ -13,7 +13,7 @@
 #include <unistd.h>
 #include <unwind.h>
 
-enum { DEPTH = 192, SIZES = 1 << 15, CHECK_EVERY = 64, END = -1, VARIES = -2 };
+enum { DEPTH = 192, SIZES = 1 << 12, CHECK_EVERY = 64, END = -1, VARIES = -2 };
 enum { FULL = 1, FAST = 2, CHECKED = 4, MISMATCH = 8 }; /* contract.ITT_* */
 
 typedef struct {
@@ -33,7 +33,7 @@ static _Atomic uint64_t known_slots[1 << 15];
 static tft_set known = {.bits = 15, .slots = known_slots};
 
 static int size_of(uintptr_t pc) { /* 0: never seen */
-  for (unsigned at = (pc * 0x9E3779B97F4A7C15ull) >> 49, tries = 0; tries < 64; tries++, at = (at + 1) % SIZES) {
+  for (unsigned at = (pc * 0x9E3779B97F4A7C15ull) >> 52, tries = 0; tries < 64; tries++, at = (at + 1) % SIZES) {
     uintptr_t value = atomic_load_explicit(&sizes[at].pc, memory_order_acquire);
     if (value == pc) return atomic_load_explicit(&sizes[at].size, memory_order_relaxed);
     if (!value) return 0;
@@ -42,7 +42,7 @@ static int size_of(uintptr_t pc) { /* 0: never seen */
 }
 
 static void learn(uintptr_t pc, int size) {
-  for (unsigned at = (pc * 0x9E3779B97F4A7C15ull) >> 49, tries = 0; tries < 64; tries++, at = (at + 1) % SIZES) {
+  for (unsigned at = (pc * 0x9E3779B97F4A7C15ull) >> 52, tries = 0; tries < 64; tries++, at = (at + 1) % SIZES) {
     uintptr_t empty = 0;
     if (atomic_compare_exchange_strong(&sizes[at].pc, &empty, pc)) {
       atomic_store(&sizes[at].size, size);

@@ -1,13 +1,11 @@
 /* Keeps the lines of ONEDNN_VERBOSE off the user's stdout.
  *
  * oneDNN prints them with the C library's printf, from inside libtensorflow_cc. The slots through which that one
- * library calls printf and fflush are pointed at the functions below: lines of oneDNN go whole, each in one
- * write, to verbose.log; everything else goes on to where it went before. File descriptor 1 is never touched. */
+ * library calls printf and fflush are pointed at the functions below: lines of oneDNN go whole, each with one
+ * copy, to verbose.bin; everything else goes on to where it went before. File descriptor 1 is never touched. */
 #include "tftrace.h"
 
 #include <elf.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,7 +14,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static int log_fd = -1;
 static int pass_on; /* the user had asked for the lines too */
 static atomic_ullong lines;
 static __thread int swallow; /* an fflush(stdout) that follows a line of ours is swallowed with it */
@@ -35,18 +32,28 @@ static int of_onednn(const char *text) {
          !strncmp(text, "mkldnn_verbose,", 15);
 }
 
+/* Writes `value` backwards, ending before `end`; returns where it begins. */
+static char *digits(char *end, uint64_t value) {
+  do *--end = (char)('0' + value % 10);
+  while (value /= 10);
+  return end;
+}
+
 static void keep(const char *text, int length) {
-  char head[64];
-  int n = snprintf(head, sizeof head, "%u %lld %llu ", tft_tid(), (long long)tft_now(),
-                   (unsigned long long)tft_itt_current);
-  char *line = malloc((size_t)n + length + 1);
+  char head[72], *at = head + sizeof head;
+  *--at = ' ';
+  at = digits(at, tft_itt_current);
+  *--at = ' ';
+  at = digits(at, (uint64_t)tft_now());
+  *--at = ' ';
+  at = digits(at, tft_tid());
+  size_t n = (size_t)(head + sizeof head - at), all = n + (size_t)length + 1;
+  uint64_t index;
+  char *line = tft_slots(&tft_verbose_file, (all + TFT_TEXT - 1) / TFT_TEXT, &index);
   if (!line) return;
-  memcpy(line, head, n);
-  memcpy(line + n, text, length);
-  if (line[n + length - 1] != '\n') line[n + length++] = '\n';
-  ssize_t done = write(log_fd, line, n + length);
-  (void)done;
-  free(line);
+  memcpy(line + n, text, (size_t)length);
+  if (line[n + (size_t)length - 1] != '\n') line[n + (size_t)length] = '\n';
+  memcpy(line, at, n); /* last: a reader takes a line for written when its head is there */
   atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
 }
 
@@ -55,18 +62,18 @@ static int take(const char *format, va_list arguments) {
   va_list again;
   va_copy(again, arguments);
   int n = vsnprintf(small, sizeof small, format, arguments);
-  if (n >= (int)sizeof small && (text = malloc((size_t)n + 1))) vsnprintf(text, (size_t)n + 1, format, again);
-  int ours = n > 0 && text && log_fd >= 0 && of_onednn(text);
+  if (n >= (int)sizeof small && (text = malloc((size_t)n + 1))) {
+    va_list second;
+    va_copy(second, again);
+    vsnprintf(text, (size_t)n + 1, format, second);
+    va_end(second);
+  }
+  int ours = n > 0 && text && of_onednn(text);
   if (ours) {
-    if (atomic_load(&tft_recording)) keep(text, n);
+    if (atomic_load_explicit(&tft_recording, memory_order_relaxed)) keep(text, n);
     swallow = !pass_on;
   }
-  if (!ours || pass_on) {
-    va_list third;
-    va_copy(third, again);
-    n = next_vprintf(format, third);
-    va_end(third);
-  }
+  if (!ours || pass_on) n = next_vprintf(format, again);
   va_end(again);
   if (text != small) free(text);
   return n;
@@ -143,19 +150,11 @@ static int object(struct dl_phdr_info *info, size_t size, void *wanted) {
   return 1;
 }
 
-/* Number of slots patched in `library` (0: none found, lines would reach stdout), or -errno. */
-TFT_API int tft_verbose_install(const char *library, const char *path, int also_pass_on) {
-  log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (log_fd < 0) return -errno;
+/* Number of slots patched in `library`; 0: none found, lines would reach stdout. */
+TFT_API int tft_verbose_install(const char *library, int also_pass_on) {
   pass_on = also_pass_on;
   if (!patched) dl_iterate_phdr(object, (void *)library);
   return patched;
-}
-
-TFT_API void tft_verbose_reopen(const char *path) {
-  int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600), old = log_fd;
-  if (fd >= 0) log_fd = fd;
-  if (old >= 0 && fd >= 0) close(old);
 }
 
 TFT_API void tft_verbose_remove(void) {

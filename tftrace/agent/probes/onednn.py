@@ -27,8 +27,7 @@ class OneDnnProbe(Probe):
         # what a user asked for goes to the user as well
         asked = next((os.environ[v] for v in VARIABLES if v in os.environ), "0")
         self._pass_on = asked not in ("", "0", "none")
-        path = os.path.join(self.session.directory, "verbose.log")
-        self._slots = native.verbose_install(LIBRARY, path, self._pass_on)
+        self._slots = native.verbose_install(LIBRARY, self._pass_on)
         if self._slots <= 0:
             return self.unavailable("%s calls printf in no known way: its lines would reach stdout" % LIBRARY)
         if not self._pass_on:
@@ -55,10 +54,6 @@ class OneDnnProbe(Probe):
         if native is not None and native.itt_attached() and native.counts()[2] and not native.verbose_lines():
             self.partly = "primitives ran, but oneDNN printed no line: it had read its environment before tftrace came"
         self.running = False
-
-    def reopen(self) -> None:
-        if self.running and self.session.native is not None:
-            self.session.native.verbose_reopen(os.path.join(self.session.directory, "verbose.log"))
 
     def counts(self) -> Dict[str, Any]:
         native = self.session.native
