@@ -42,12 +42,11 @@ class WireError(ValueError):
 
 @dataclass(frozen=True)
 class Fields:
-    """Every field of every message, as flat columns of equal length; the fields of one message keep their
-    order.
+    """Every field of every message, as flat columns of equal length.
 
-    `owner`: index of the message. `tag`: field number << 3 | wire type. `value`: the number itself (varint;
-    fixed ones as their bits) or, for wire type 2, where its bytes start in the buffer. `size`: their length,
-    else 0.
+    The fields of one message keep their order, but those of other messages lie between them. `owner`: index
+    of the message. `tag`: field number << 3 | wire type. `value`: the number itself (varint; fixed ones as
+    their bits) or, for wire type 2, where its bytes start in the buffer. `size`: their length, else 0.
     """
 
     owner: Int64s
@@ -89,11 +88,7 @@ def fields(buffer: Bytes, start: Int64s, end: Int64s) -> Fields:
             values,
             sizes,
         )
-    owner = np.concatenate(owners)
-    order = np.argsort(owner, kind="stable")
-    return Fields(
-        owner[order], np.concatenate(tags)[order], np.concatenate(values)[order], np.concatenate(sizes)[order]
-    )
+    return Fields(np.concatenate(owners), np.concatenate(tags), np.concatenate(values), np.concatenate(sizes))
 
 
 def _words(buffer: Bytes) -> UInt64s:

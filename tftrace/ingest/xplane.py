@@ -304,6 +304,7 @@ class _Reader:
     def _columns(self, buffer: wire.Bytes, found: wire.Fields, plane_events: list[int]) -> StatColumns:
         """Stats of all events; their names and texts, which each plane numbers anew, become codes."""
         at = found.where(Event.STATS, wire.LENGTH)
+        at = at[np.argsort(found.owner[at], kind="stable")]
         begin = found.value[at].astype(np.int64)
         owner = found.owner[at]
         inner = wire.fields(buffer, begin, begin + found.size[at])

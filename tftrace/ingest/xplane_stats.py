@@ -105,7 +105,7 @@ def _values(kind: Kinds, bits: UInt64s, texts: list[str | bytes]) -> Values:
     if kinds == {Stat.INT64}:
         return signed
     if kinds == {Stat.UINT64}:
-        return bits.copy()
+        return bits
     if kinds == {Stat.DOUBLE}:
         doubles: npt.NDArray[np.float64] = bits.view(np.float64)
         return doubles
@@ -114,7 +114,7 @@ def _values(kind: Kinds, bits: UInt64s, texts: list[str | bytes]) -> Values:
         if not beyond[kind == Stat.UINT64].any():
             return signed
         if not beyond[kind == Stat.INT64].any():
-            return bits.copy()
+            return bits
     rows: list[Scalar] = []
     for what, code, value in zip(kind.tolist(), bits.tolist(), bits, strict=True):
         if what == Stat.DOUBLE:
