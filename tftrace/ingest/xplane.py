@@ -76,7 +76,7 @@ class XEventMeta:
 class XSpace:
     """One profile, in columns: the arrays below have one element per event, in the order of the file.
 
-    `start_ns` is ns since the epoch, rounded down; where `epoch` is false, ns since the session began.
+    `start_ns` is ns since the epoch, rounded down; where `absolute` is false, ns since the session began.
     `dur_ns` is the difference of the rounded ends, so that an event inside another one stays inside; `dur_ps`
     is as written. `occurrences` is 1, except for an aggregated event: that stands for so many, has no time of
     its own, and carries the start of its line.
@@ -95,7 +95,7 @@ class XSpace:
     name_code: Int32s  # index into `names`
     occurrences: Int64s
     stats: StatColumns
-    epoch: bool
+    absolute: bool
     start_walltime_ns: int | None
     stop_walltime_ns: int | None
     options: dict[
@@ -108,17 +108,16 @@ class XSpace:
     def __len__(self) -> int:
         return len(self.start_ns)
 
-    def stat(self, name: str) -> tuple[Int64s, Bools]:
-        """(values, valid), one per event: an integer stat, 0 where not valid."""
-        bits, valid = self.stat_ids(name)
-        return bits.view(np.int64), valid
+    def stat_ids(self, name: str) -> tuple[Int64s, Bools]:
+        """(values, valid), one per event: an integer stat, 0 where not valid.
 
-    def stat_ids(self, name: str) -> tuple[UInt64s, Bools]:
-        """As `stat`, as the 64 bits of each value: an id is the same whether it was written signed or not."""
-        bits, valid = np.zeros(len(self), np.uint64), np.zeros(len(self), np.bool_)
+        An id of 64 bits keeps its bits, whether it was written signed (TensorFlow 2.21) or not (2.3): the
+        same id is the same number, and `.view(np.uint64)` the number as written.
+        """
+        values, valid = np.zeros(len(self), np.int64), np.zeros(len(self), np.bool_)
         at, whole = self.stats.integers(name)
-        bits[at], valid[at] = whole, True
-        return bits, valid
+        values[at], valid[at] = whole, True
+        return values, valid
 
 
 def read_xspace(path: Path) -> XSpace:
@@ -148,29 +147,6 @@ def read_xspace(path: Path) -> XSpace:
         raise InputError(
             f"{path}: cut short or not a TensorFlow profile ({_one_line(error)}); record it again"
         ) from None
-
-
-def thread_key_candidates(pthread: int, tid: int) -> set[int]:
-    """The numbers by which TensorFlow may call a thread in `XLineInfo.line_id`, as signed 64-bit values.
-
-    TensorFlow 2.21 hashes `pthread_self()` as libstdc++'s `std::hash<std::thread::id>` does; older ones used
-    the lower 32 bits of it, signed or not, or the thread id of the system.
-    """
-    low = pthread & 0xFFFFFFFF
-    hashed = _hash_bytes_of_word(pthread & 0xFFFFFFFFFFFFFFFF)
-    signed = {value - (1 << 64) if value >> 63 else value for value in (hashed, pthread & 0xFFFFFFFFFFFFFFFF)}
-    return signed | {low, low - (1 << 32) if low >> 31 else low, tid}
-
-
-def _hash_bytes_of_word(word: int) -> int:
-    """libstdc++'s std::_Hash_bytes (MurmurHash64A, seed 0xc70f6907) of the eight bytes of `word`."""
-    mask, multiplier = 0xFFFFFFFFFFFFFFFF, 0xC6A4A7935BD1E995
-    mixed = word * multiplier & mask
-    mixed = (mixed ^ mixed >> 47) * multiplier & mask
-    hashed = (0xC70F6907 ^ 8 * multiplier & mask) ^ mixed
-    hashed = hashed * multiplier & mask
-    hashed = (hashed ^ hashed >> 47) * multiplier & mask
-    return hashed ^ hashed >> 47
 
 
 class _Reader:
@@ -207,7 +183,7 @@ class _Reader:
         session = next((p.stats for p in planes if p.name == "Task Environment"), {})
         began, ended = session.get("profile_start_time"), session.get("profile_stop_time")
         began = began if isinstance(began, int) and began > 0 else None
-        base, epoch = _line_starts(lines, began)
+        base, absolute = _line_starts(lines, began)
         start_ns = base[line] + offset_ps // 1000
         dur_ns = (offset_ps + dur_ps) // 1000 - offset_ps // 1000
         options = session.get("profile_options")
@@ -215,9 +191,9 @@ class _Reader:
             path=self.path, planes=planes, lines=lines, metas=metas, names=list(codes), start_ns=start_ns,
             dur_ns=dur_ns, dur_ps=dur_ps, line=line, meta=meta, name_code=name_of_meta[meta] if len(metas)
             else np.empty(0, np.int32), occurrences=occurrences, stats=self._columns(buffer, found,
-            plane_events), epoch=epoch, start_walltime_ns=began, stop_walltime_ns=ended if isinstance(ended,
-            int) and ended > 0 else None, options=_options(options) if isinstance(options, bytes) else {},
-            hostnames=_texts(message.hostnames), errors=_texts(message.errors),
+            plane_events), absolute=absolute, start_walltime_ns=began, stop_walltime_ns=ended if
+            isinstance(ended, int) and ended > 0 else None, options=_options(options) if isinstance(options,
+            bytes) else {}, hostnames=_texts(message.hostnames), errors=_texts(message.errors),
             warnings=_texts(message.warnings),
         )  # fmt: skip
 

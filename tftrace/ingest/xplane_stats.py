@@ -75,11 +75,11 @@ class StatColumns(Mapping[str, StatColumn]):
             self._made[name] = StatColumn(self._event[span], values)
         return self._made[name]
 
-    def integers(self, name: str) -> tuple[Int64s, UInt64s]:
-        """(event indices, the 64 bits of each value) of a stat, integers only, signed or not."""
+    def integers(self, name: str) -> tuple[Int64s, Int64s]:
+        """(event indices, values) of a stat, integers only; of an unsigned one the 64 bits as they are."""
         span = self._spans.get(name, slice(0, 0))
         whole = (self._kind[span] == Stat.INT64) | (self._kind[span] == Stat.UINT64)
-        return self._event[span][whole], self._bits[span][whole]
+        return self._event[span][whole], self._bits[span][whole].view(np.int64)
 
 
 def read_stats(found: wire.Fields, count: int) -> tuple[Int64s, Kinds, UInt64s, Int64s]:
