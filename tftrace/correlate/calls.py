@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -32,9 +33,12 @@ class NodeCalls:
 
 def add_node_calls(
     build: TraceBuilder, raw: RawProcess, graphs: Graphs, origins: Origins, calls: Dispatches, profile: ProfileEvents,
-    prim: Primitives, root: Int, parent: Int, making: Int, common: dict[str, int],
+    prim: Primitives, root: Int, parent: Int, making: Int, compiled: set[int], common: dict[str, int],
 ) -> NodeCalls:  # fmt: skip
     nd, npf = len(calls.runtime), len(profile.ids)
+    graphs.compiled = compiled
+    for site in np.unique(calls.site[np.isin(calls.graph, list(compiled))]).tolist() if compiled else []:
+        build.sites[site]["mode"] = "xla"
     node_sites = _node_sites(build, graphs, origins, common)
 
     # -- each kernel event that ran in a graph is one execution of a node
@@ -51,7 +55,7 @@ def add_node_calls(
     for i in range(pairs.shape[1]):
         graph, word = int(pairs[0, i]), int(pairs[1, i])
         kernel = build.words.values[word]
-        name, _, kind = kernel.rpartition(":")
+        name, _, kind = kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
         node, rule = graphs.resolve(graph if graph != NONE else None, name)
         node_of[i] = NONE if node is None else node
         if node is None:

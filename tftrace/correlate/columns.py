@@ -59,6 +59,7 @@ class TraceBuilder:
         self._events: dict[str, list[Int]] = {c: [] for c in EVENT_COLUMNS}
         self._links: list[tuple[Int, Int, Int, Int]] = []
         self._event_calls: list[tuple[Int, Int, npt.NDArray[np.float32]]] = []
+        self._relayered: list[tuple[Int, int]] = []
         self.event_count = 0
         self.call_count = 0
         self.sites: list[dict[str, Any]] = []
@@ -74,6 +75,10 @@ class TraceBuilder:
         ids = np.arange(self.event_count, self.event_count + n, dtype=np.int64)
         self.event_count += n
         return ids
+
+    def relayer(self, events: Int, layer: str) -> None:
+        """Events that turned out to belong to another layer once their surroundings were known."""
+        self._relayered.append((events, self.words.code(layer)))
 
     def link(self, child: Int, parent: Int, rule: str, evidence: str) -> None:
         """Pairs of equal length; those with a missing side are left out."""
@@ -117,6 +122,8 @@ class TraceBuilder:
 
     def tables(self) -> dict[str, pa.Table]:
         cols = {name: _concat(parts) for name, parts in self._events.items()}
+        for ids, layer in self._relayered:
+            cols["layer"][ids] = layer
         order = np.argsort(cols["start_ns"], kind="stable")
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))

@@ -29,6 +29,7 @@ class Graphs:
         self.by_number: dict[int, Graph] = {}
         self.by_function: dict[str, Graph] = {}
         self.nodes = nodes
+        self.compiled: set[int] = set()  # graphs that XLA ran
         for row in graphs:
             graph = self.by_number.setdefault(
                 int(row["graph"]), Graph(int(row["graph"]), str(row["name"]), str(row["kind"]))
@@ -48,6 +49,8 @@ class Graphs:
         self._cache: dict[tuple[int | None, str], tuple[int | None, str]] = {}
 
     def mode(self, number: int) -> str:
+        if number in self.compiled:
+            return "xla"
         graph = self.by_number.get(number)
         return "session" if graph is not None and graph.kind == "graph" else "function"
 

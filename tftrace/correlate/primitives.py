@@ -118,28 +118,37 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
     )  # fmt: skip
-    if n == 0 and len(lines.ms):
-        result = _from_lines(lines, described, clock, build, common, result.counts)
+    # primitives that ITT did not report (XLA's own copy of the library, or the collector is off)
+    unreported = np.flatnonzero(~own)
+    if len(unreported):
+        result = _joined(result, _from_lines(lines, unreported, described, clock, build, common))
     _algorithms(build, raw, lines, described, common)
     return result
 
 
 def _from_lines(
-    lines: _Lines, described: list[dict[str, Any]], clock: Clock, build: TraceBuilder, common: dict[str, int], counts: dict[str, int]
+    lines: _Lines, rows: Int, described: list[dict[str, Any]], clock: Clock, build: TraceBuilder, common: dict[str, int]
 ) -> Primitives:
-    """Without the ITT collector the lines alone make the library layer: no stacks, no worker shares, no ids."""
-    n = len(lines.ms)
-    end = clock.from_raw(lines.raw_end)
-    dur = (lines.ms * 1e6).astype(np.int64)
+    """The lines alone make these library events: no stacks, no worker shares, no ids."""
+    n = len(rows)
+    end = clock.from_raw(lines.raw_end[rows])
+    dur = (lines.ms[rows] * 1e6).astype(np.int64)
     words = build.words
-    names = words.codes(d.get("primitive") or "primitive" for d in described)[lines.head]
-    attrs = _attrs(build, described, lines, np.arange(n))
+    names = words.codes(d.get("primitive") or "primitive" for d in described)[lines.head[rows]]
     ids = build.events(
-        n, layer=words.code("library"), name=names, start_ns=end - dur, dur_ns=dur, tid=lines.tid,
-        probe=words.code("onednn"), attrs=attrs, **common,
+        n, layer=words.code("library"), name=names, start_ns=end - dur, dur_ns=dur, tid=lines.tid[rows],
+        probe=words.code("onednn"), attrs=_attrs(build, described, lines, rows), **common,
     )  # fmt: skip
     none = np.full(n, NONE, np.int64)
-    return Primitives(ids, end - dur, end, lines.tid, none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n, counts)
+    return Primitives(ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n)
+
+
+def _joined(a: Primitives, b: Primitives) -> Primitives:
+    both = lambda name: np.concatenate([getattr(a, name), getattr(b, name)])  # noqa: E731
+    return Primitives(
+        both("ids"), both("start"), both("end"), both("tid"), both("call_record"), both("is_library"), both("outer"),
+        both("verified"), a.stack + b.stack, a.counts,
+    )  # fmt: skip
 
 
 def _describe(head: str) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     _own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)
-    nodes = add_node_calls(build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, common)
+    compiled = _thunks(build, calls, profile, parent_of, root_of)
+    nodes = add_node_calls(build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, common)
     facts.unresolved = nodes.unresolved
     layer_times(build, calls, profile, primitives, nodes, root_of)
 
@@ -100,6 +101,29 @@ def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str
             len(closing), name=build.words.code("tftrace: writes a profile window"), start_ns=start, dur_ns=end - start,
             tid=host["pid"], probe=build.words.code("tftrace"), **host,
         )  # fmt: skip
+
+
+_XLA_RUNS = ("CpuExecutable::ExecuteAsyncOnStream", "GpuExecutable::ExecuteAsyncOnStreamImpl", "ThunkExecutor::Execute")
+_NOT_HLO = ("BlockUntilReady",)
+
+
+def _thunks(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int) -> set[int]:
+    """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
+
+    Returns the numbers of the graphs that XLA ran.
+    """
+    nd, npf = len(calls.runtime), len(profile.ids)
+    runs = np.isin(profile.name, build.words.codes(_XLA_RUNS))
+    above = parent[nd : nd + npf] - nd
+    inside = (above >= 0) & (above < npf)
+    inside[inside] = runs[above[inside]]
+    plain = np.array(["::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO for c in np.unique(profile.name).tolist()], bool)
+    thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
+    build.relayer(profile.ids[thunk], "kernel")
+    profile.is_kernel[thunk] = True
+    rows = root[nd : nd + npf][runs]
+    graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
+    return set(graphs[graphs != NONE].tolist())
 
 
 def _links(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives) -> tuple[Int, Int]:

@@ -70,7 +70,7 @@ def read_windows(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dic
         distinct, which = np.unique(values[valid], return_inverse=True)
         step[valid] = np.array([steps.setdefault((number, int(v)), len(steps)) for v in distinct], np.int64)[which]
         attrs = _attrs(space, n_all, build)
-        kernel_name = np.array([bool(_KERNEL.match(n)) and "::" not in n for n in space.names], bool)
+        kernel_name = np.array([_names_kernel(n) for n in space.names], bool)
         name = build.words.codes(space.names)[space.name_code] if n_all else np.empty(0, np.int64)
         is_kernel = kernel_name[space.name_code] if n_all else np.empty(0, bool)
         start = clock.from_wall(space.start_ns, int(window["open"]))
@@ -92,6 +92,12 @@ def read_windows(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dic
         cat["ids"], cat["start"], cat["end"], cat["tid"], cat["name"], cat["kernel"].astype(bool), cat["p"], cat["c"],
         cat["step"], options,
     )  # fmt: skip
+
+
+def _names_kernel(name: str) -> bool:
+    """`node:Kernel`; but a function that XLA compiled is run as a kernel of its own name, and is no OpKernel's work."""
+    node, _, kind = name.rpartition(":")
+    return bool(_KERNEL.match(name)) and "::" not in name and not (node == kind and node.startswith("__"))
 
 
 def _fold(line_id: int) -> int:
