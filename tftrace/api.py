@@ -6,23 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tftrace.recording import record
+
 if TYPE_CHECKING:
     from tftrace.model.trace import Trace
+
+__all__ = ["load", "record"]
 
 
 def load(path: Path | str, progress: Callable[[str, float], None] | None = None) -> Trace:
     """The trace recorded in the directory `path`.
 
-    Its tables are read when they are first used. Where they are missing, because the recording was cut short or
-    a file was deleted, they are made from the raw records first; `progress` then hears what is being done, and
-    how far it is (0 to 1).
+    Its tables are read when they are first used. Where they are missing, because the recording was cut
+    short or a file was deleted, they are made from the raw records first; `progress` then hears what is
+    being done, and how far it is (0 to 1).
 
     Raises InputError where `path` is no trace, or one that cannot be read.
     """
-    from tftrace.store.directory import has_raw, is_complete, open_trace
+    from tftrace.store.directory import is_trace, open_trace, unfinished
+    from tftrace.store.manifest import MANIFEST
 
     directory = Path(path)
-    if has_raw(directory) and not is_complete(directory):
+    killed = not (directory / MANIFEST).is_file() and is_trace(
+        directory
+    )  # before anything but raw/ was written
+    if killed or unfinished(directory) is not None:
         from tftrace.correlate.build import build
 
         build(directory, progress)

@@ -3,7 +3,17 @@
 import ctypes
 import os
 import sys
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+
+def load(path: str) -> "Native":
+    """The process's one instance: the library keeps pointers to what the first one handed over."""
+    if path not in _loaded:
+        _loaded[path] = Native(path)
+    return _loaded[path]
+
+
+_loaded: Dict[str, "Native"] = {}
 
 
 class Native:

@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Optional
 from . import contract, files
 from .clocks import Clocks, raw
 from .metas import Metas
+from . import native as native_library
 from .native import Native
 from .patches import Patches
 from .probes import registry
@@ -65,8 +66,9 @@ class Session:
         path = self.options.get("native")
         if path:
             try:
-                self.native = self.native or Native(path)
+                self.native = native_library.load(path)
                 self.native.open(self.directory)
+                self.native.reset_dispatch()
                 self.native_reason = None
             except OSError as error:
                 self.native, self.native_reason = None, str(error)
@@ -249,6 +251,8 @@ class Session:
         self.clocks.sample()
         self.write_maps()
         self.write_status(finished=True)
+        for probe in self.probes:
+            probe.release()
         self.stacks.close()
         self.metas.close()
         self.clocks.close()

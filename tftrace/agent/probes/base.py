@@ -30,6 +30,9 @@ class Probe:
         """Puts everything back as it was."""
         self.running = False
 
+    def release(self) -> None:
+        """After the session: the environment as it was, for a process that goes on without tftrace."""
+
     def before_reopen(self) -> None:
         """In a forked child, before its own directory exists."""
 

@@ -21,8 +21,21 @@ class IttProbe(Probe):
         os.environ[VARIABLES[0]] = native.path
         os.environ.setdefault(VARIABLES[1], "2")
 
+        self._set = True
+
     def start(self) -> None:
         self.running = True
+
+    def stop(self) -> None:
+        native = self.session.native
+        if native is not None and not native.itt_attached() and native.verbose_lines():
+            self.partly = "oneDNN had made its first primitive before tftrace came: import tftrace and record earlier"
+        self.running = False
+
+    def release(self) -> None:
+        if getattr(self, "_set", False):
+            for name in VARIABLES:
+                os.environ.pop(name, None)
 
     def counts(self) -> Dict[str, Any]:
         native = self.session.native
