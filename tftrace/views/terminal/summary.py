@@ -1,0 +1,54 @@
+"""Draws the document of `tftrace summary`: the layers, the rows, what was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tftrace.views.terminal.tables import rows_table
+from tftrace.views.terminal.wording import STATUS_STYLE, count, micros, plain
+
+
+def draw(console: Console, document: dict[str, Any], limit: int) -> None:
+    console.print(_layers(document["layers"]))
+    rows = document["rows"]
+    if not rows:
+        console.print("\nNo executions were recorded.", style="bold")
+    else:
+        share_of = "self_us" if any(row.get("self_us") for row in rows) else "total_us"
+        console.print()
+        console.print(rows_table(console, rows[:limit], share_of))
+        if len(rows) > limit:
+            console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
+    if document.get("synthetic"):
+        console.print("synthetic: a stand-in GPU ran this; its times prove nothing", style="bold red")
+    for row in document["lost"]:
+        text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
+        console.print(Text(text, style="yellow"))
+
+
+def _layers(layers: list[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table.add_column("layer", no_wrap=True)
+    for name in ("events", "total", "self"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("observed?", overflow="fold")
+    for row in layers:
+        status = str(row["status"])
+        style = "dim" if status == "unobserved" else ""
+        # "yes" needs no words beside it; the two other cases are nothing without theirs
+        state = Text(
+            {"observed": "yes", "unobserved": "no"}.get(status, status), style=STATUS_STYLE.get(status, "")
+        )
+        if row.get("reason"):
+            state.append(f": {plain(row['reason'])}", style="dim")
+        times = (micros(row["total_us"]), micros(row["self_us"]))
+        table.add_row(
+            Text(str(row["layer"]), style=style), Text(count(row["events"]), style=style),
+            *(Text(t, style=style) for t in times), state,
+        )  # fmt: skip
+    return table
