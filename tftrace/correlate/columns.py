@@ -187,11 +187,13 @@ class TraceBuilder:
 
 def _dictionary(codes: Int, values: list[str]) -> pa.DictionaryArray:
     """Only the values in use, so that each column carries its own small dictionary."""
-    used, inverse = np.unique(codes, return_inverse=True)
     missing = codes == NONE
-    if len(used) and used[0] == NONE:
-        used, inverse = used[1:], np.maximum(inverse - 1, 0)
-    indices = pa.array(inverse.astype(np.int32), mask=missing)
+    present = np.zeros(len(values) + 1, bool)
+    present[codes] = True  # NONE, the last element, is no value
+    used = np.flatnonzero(present[:-1])
+    place = np.zeros(len(values) + 1, np.int32)
+    place[used] = np.arange(len(used), dtype=np.int32)
+    indices = pa.array(place[codes], mask=missing)
     texts = [values[i].encode("utf-8", "replace").decode("utf-8") for i in used]
     return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
 

@@ -19,6 +19,7 @@ _EXECUTE = ("dnnl_primitive_execute", "primitive_execute", "dnnl::primitive::exe
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
 _OUTERMOST = ("clone", "clone3", "__clone", "_start", "start_thread", "__libc_start_call_main", "__libc_start_main")
+_THREAD_LIBRARIES = ("libc.so", "libc-", "libpthread")  # their outermost functions have no symbol in stripped builds
 _PYTHON = re.compile(r"^(?:_?Py[A-Z_]|cfunction_|_PyEval|pybind11::|method_vectorcall|vectorcall_|object_vacall)")
 
 
@@ -56,8 +57,8 @@ class NativeStacks:
 
 
 def _read(frames: list[Symbol]) -> NativeStack:
-    # frames of tftrace's own library, innermost, are not TensorFlow's
-    while frames and (frames[0].module or "").rsplit("/", 1)[-1].startswith("tftrace-"):
+    # innermost: tftrace's own library, and oneDNN's call of it
+    while frames and (_file(frames[0]).startswith("tftrace-") or "::itt::" in (frames[0].function or "")):
         frames = frames[1:]
     names = [short_name(f.function) if f.function else "(no symbol)" for f in frames]
     kernel = None
@@ -73,9 +74,13 @@ def _read(frames: list[Symbol]) -> NativeStack:
         kernel=kernel,
         is_library=any(n in _EXECUTE or n.endswith("::primitive_execute") for n in names),
         in_executor=any("Executor" in n and "Process" in n or "SingleThreadedExecutorImpl::Run" in n for n in names),
-        complete=bool(names) and names[-1].lstrip("_") in tuple(o.lstrip("_") for o in _OUTERMOST),
+        complete=bool(names) and (names[-1] in _OUTERMOST or _file(frames[-1]).startswith(_THREAD_LIBRARIES)),
         boundary=boundary,
     )
+
+
+def _file(symbol: Symbol) -> str:
+    return (symbol.module or "").rsplit("/", 1)[-1]
 
 
 def verified(itt: Records) -> np.ndarray:

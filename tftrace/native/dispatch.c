@@ -11,7 +11,7 @@
 enum { FAST, EXECUTE, CANCELABLE, SESSION, ENTRIES }; /* contract.ENTRIES */
 enum { OPEN, OK, RAISED, FALLBACK };                  /* contract.STATUS */
 enum { BY_TYPE, BY_IDENTITY, BY_DIMS, BY_SHAPE, BY_HASH, STRATEGIES }; /* how an argument's type is described */
-enum { MAX_FRAMES = 256, MAX_ITEMS = 64, OWN_EVERY = 64, SESSION_WEIGHT = 20000 };
+enum { MAX_FRAMES = 256, MAX_ITEMS = 64, OWN_EVERY = 61, SESSION_WEIGHT = 20000 };
 
 static struct {
   void *(*Handle)(object *);

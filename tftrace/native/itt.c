@@ -42,7 +42,7 @@ typedef struct {
   unsigned long long d1, d2, d3;
 } itt_id;
 
-enum { NESTING = 32, OWN_EVERY = 64, MAX_NAMES = 256 };
+enum { NESTING = 32, OWN_EVERY = 61, MAX_NAMES = 256 }; /* not 64: that would be the first record of each page */
 __thread uint64_t tft_itt_current;
 static __thread struct {
   tft_itt *record;
