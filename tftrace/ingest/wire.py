@@ -32,7 +32,7 @@ LENGTH: Final = 2
 FIXED32: Final = 5
 
 _PADDING: Final = 24  # a varint of ten bytes and a word may be read past the last message
-_LONGEST_VARINT: Final = 10
+_ENDLESS: Final = 1 << 40  # longer than any message
 _BATCH: Final = 1 << 15  # messages a pass: the working columns stay in the processor's cache
 
 
@@ -113,6 +113,8 @@ def _batch(
     while alive.size:
         tag, length = _varint(words, at)
         at = at + length
+        if np.any(at >= stop):
+            raise WireError("a message that ends within a field")
         wire_type = tag & np.uint64(7)
         value, length = _varint(words, at)
         size = np.zeros(len(at), np.int64)
@@ -142,7 +144,10 @@ def _batch(
 
 
 def _varint(words: UInt64s, at: Int64s) -> tuple[UInt64s, Int64s]:
-    """(value, length in bytes) of the varints at these offsets."""
+    """(value, length in bytes) of the varints at these offsets; what is no varint has an endless length.
+
+    That is not an error yet: the bytes may turn out to be a fixed number.
+    """
     word = words[at]
     first = word & np.uint64(0xFF)
     length = np.ones(len(at), np.int64)
@@ -150,8 +155,7 @@ def _varint(words: UInt64s, at: Int64s) -> tuple[UInt64s, Int64s]:
         return first, length
     value = first
     word = word[long]
-    # The lowest byte without its high bit ends the varint; x ^ (x - 1) keeps all bits up to the lowest set
-    # one.
+    # The lowest byte without its high bit ends the varint; x ^ (x - 1) keeps the bits up to the lowest one.
     ends = ~word & np.uint64(0x8080808080808080)
     upto = ends ^ (ends - np.uint64(1))
     packed = word & upto & np.uint64(0x7F7F7F7F7F7F7F7F)
@@ -171,11 +175,9 @@ def _varint(words: UInt64s, at: Int64s) -> tuple[UInt64s, Int64s]:
         tail = words[at[longer] + 8]
         ninth, tenth = tail & np.uint64(0xFF), (tail >> np.uint64(8)) & np.uint64(0xFF)
         ten = ninth > np.uint64(0x7F)
-        if np.any(tenth[ten] > np.uint64(1)):
-            raise WireError(f"a number of more than {_LONGEST_VARINT} bytes or 64 bits")
         value[longer] |= (ninth & np.uint64(0x7F)) << np.uint64(56)
         value[longer[ten]] |= tenth[ten] << np.uint64(63)
-        length[longer] = 9 + ten
+        length[longer] = np.where(ten & (tenth > np.uint64(1)), _ENDLESS, 9 + ten)
     return value, length
 
 

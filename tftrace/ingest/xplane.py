@@ -3,10 +3,10 @@
 An XSpace holds planes (a host, a device), a plane holds lines (a thread, a stream), a line holds events, and
 an event holds stats. Names of events and of stats stand once per plane, in its metadata tables.
 
-Time. TensorFlow 2.16 and later (seen: 2.21; JAX of 2025) write line times relative to the start of the
-session, and the start itself, in epoch ns, as stat `profile_start_time` on the plane `Task Environment`.
-TensorFlow 2.3 and 2.4 write line times relative to the start too, but no start: such a profile tells
-durations and order, not the date. A line time that is itself an epoch time is taken as it is.
+Time. TensorFlow 2.21 (and JAX of 2025) writes line times relative to the start of the session, and the start
+itself, in epoch ns, as stat `profile_start_time` on the plane `Task Environment`. TensorFlow 2.3 and 2.4
+write line times relative to the start too, but no start: such a profile tells durations and order, not the
+date. A line time that is itself an epoch time is taken as it is.
 """
 
 from __future__ import annotations
@@ -74,12 +74,13 @@ class XEventMeta:
 
 @dataclass(frozen=True)
 class XSpace:
-    """One profile, in columns: the arrays below have one element per event, in the order of the file.
+    """One profile, in columns: the arrays have one element per event, in the order of the file.
 
     `start_ns` is ns since the epoch, rounded down; where `absolute` is false, ns since the session began.
-    `dur_ns` is the difference of the rounded ends, so that an event inside another one stays inside; `dur_ps`
-    is as written. `occurrences` is 1, except for an aggregated event: that stands for so many, has no time of
-    its own, and carries the start of its line.
+    `dur_ns` is the difference of the rounded ends, so that an event inside another one stays inside;
+    `dur_ps` is as written. `occurrences` is 1, except for an aggregated event: that stands for so many, has
+    no time of its own, and carries the start of its line. `options` are the tensorflow.ProfileOptions that
+    were in force, empty where the profile has none (TensorFlow 2.3, TPU).
     """
 
     path: Path
@@ -98,9 +99,7 @@ class XSpace:
     absolute: bool
     start_walltime_ns: int | None
     stop_walltime_ns: int | None
-    options: dict[
-        str, Scalar
-    ]  # tensorflow.ProfileOptions that were in force; empty where the profile has none
+    options: dict[str, Scalar]
     hostnames: list[str]
     errors: list[str]
     warnings: list[str]
@@ -181,21 +180,33 @@ class _Reader:
         codes: dict[str, int] = {}
         name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in metas], np.int32)
         session = next((p.stats for p in planes if p.name == "Task Environment"), {})
-        began, ended = session.get("profile_start_time"), session.get("profile_stop_time")
-        began = began if isinstance(began, int) and began > 0 else None
+        began, ended = (
+            _epoch_ns(session.get("profile_start_time")),
+            _epoch_ns(session.get("profile_stop_time")),
+        )
         base, absolute = _line_starts(lines, began)
-        start_ns = base[line] + offset_ps // 1000
-        dur_ns = (offset_ps + dur_ps) // 1000 - offset_ps // 1000
-        options = session.get("profile_options")
         return XSpace(
-            path=self.path, planes=planes, lines=lines, metas=metas, names=list(codes), start_ns=start_ns,
-            dur_ns=dur_ns, dur_ps=dur_ps, line=line, meta=meta, name_code=name_of_meta[meta] if len(metas)
-            else np.empty(0, np.int32), occurrences=occurrences, stats=self._columns(buffer, found,
-            plane_events), absolute=absolute, start_walltime_ns=began, stop_walltime_ns=ended if
-            isinstance(ended, int) and ended > 0 else None, options=_options(options) if isinstance(options,
-            bytes) else {}, hostnames=_texts(message.hostnames), errors=_texts(message.errors),
+            path=self.path,
+            planes=planes,
+            lines=lines,
+            metas=metas,
+            names=list(codes),
+            start_ns=base[line] + offset_ps // 1000,
+            dur_ns=(offset_ps + dur_ps) // 1000 - offset_ps // 1000,
+            dur_ps=dur_ps,
+            line=line,
+            meta=meta,
+            name_code=name_of_meta[meta],
+            occurrences=occurrences,
+            stats=self._columns(buffer, found, plane_events),
+            absolute=absolute,
+            start_walltime_ns=began,
+            stop_walltime_ns=ended,
+            options=_options(session.get("profile_options")),
+            hostnames=_texts(message.hostnames),
+            errors=_texts(message.errors),
             warnings=_texts(message.warnings),
-        )  # fmt: skip
+        )
 
     @staticmethod
     def _number(found: wire.Fields, field: int, count: int) -> Int64s:
@@ -314,6 +325,11 @@ class _Reader:
         return StatColumns(name[valued], list(names), owner[valued], kind[valued], bits[valued], list(texts))
 
 
+def _epoch_ns(value: Scalar | None) -> int | None:
+    """The value as a date that fits int64 ns; None where it is none (an absent stat, garbage)."""
+    return value if isinstance(value, int) and 0 < value < 1 << 62 else None
+
+
 def _line_starts(lines: list[XLineInfo], began: int | None) -> tuple[Int64s, bool]:
     """Start of each line, and whether these are epoch times (else ns since the session began).
 
@@ -327,9 +343,10 @@ def _line_starts(lines: list[XLineInfo], began: int | None) -> tuple[Int64s, boo
     return np.where(dated, written, written + np.int64(began)), True
 
 
-def _options(data: bytes) -> dict[str, Scalar]:
-    """tensorflow.ProfileOptions by its known field numbers; one this does not know is called
-    `field_<number>`."""
+def _options(data: Scalar | None) -> dict[str, Scalar]:
+    """tensorflow.ProfileOptions by name; a field whose number is not known is called `field_<number>`."""
+    if not isinstance(data, bytes):
+        return {}
     buffer, begin, end = wire.buffer_of([data])
     try:
         found = wire.fields(buffer, begin, end)
