@@ -68,7 +68,7 @@ class ElfFunctions:
             raise ElfError(getattr(error, "strerror", None) or "empty file") from error
         try:
             self._read()
-        except (struct.error, ValueError, IndexError, MemoryError) as error:
+        except (struct.error, ValueError, IndexError, OverflowError, MemoryError) as error:
             raise ElfError("damaged ELF file") from error
 
     def _read(self) -> None:
@@ -85,6 +85,8 @@ class ElfFunctions:
             for kind, flags, offset, address, _, size, _, _ in headers
             if kind == _LOAD
         ]
+        if any(max(s.offset, s.address) + s.size >= 1 << 63 for s in self.segments):
+            raise ElfError("damaged ELF file")
         sections = [_SECTION.unpack_from(data, sections_at + i * section_size) for i in range(section_count)]
         tables = [s for kind in (_SYMTAB, _DYNSYM) for s in sections if s[1] == kind and s[5]]
         if not tables:
@@ -92,6 +94,8 @@ class ElfFunctions:
         _, kind, _, _, offset, size, link, _, _, _ = tables[0]
         self.exported_only = kind == _DYNSYM
         self._names_at: int = sections[link][4]
+        if self._names_at >= len(data):
+            raise ElfError("damaged ELF file")
         symbols = np.frombuffer(data, _SYMBOL, size // _SYMBOL.itemsize, offset)
         kinds = symbols["info"] & 15
         symbols = symbols[((kinds == _FUNC) | (kinds == _IFUNC)) & (symbols["section"] != 0)]

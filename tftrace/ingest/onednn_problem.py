@@ -128,10 +128,8 @@ def _layout(source: MemoryDescriptor | None, rank: int) -> tuple[str | None, boo
     """(layout, whether channels are last) of a source tag: its letters are the logical axes N, C, spatial."""
     letters = "nc" + _AXES[3 - rank :]
     tag = source.tag if source is not None else ""
-    if set(tag.lower()) <= set(letters) and "n" in tag:  # MKL-DNN 0.x writes "nhwc" itself
-        named = tag
-    else:
-        named = "".join(_renamed(letter, letters) for letter in tag)
+    written_out = "n" in tag and tag != "any"  # MKL-DNN 0.x writes "nhwc" itself
+    named = tag if written_out else "".join(_renamed(letter, letters) for letter in tag)
     plain = sorted(letter.lower() for letter in named if letter.isalpha())
     if set(plain) != set(letters):
         return None, False
