@@ -123,6 +123,7 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         "native_library": status.get("native") or "loaded",
         "fallbacks": facts.fallbacks,
         "framework_made": facts.unresolved,
+        "without_wrapper": facts.unwrapped,
         "windows": [{k: v for k, v in w.items() if k in ("run", "why", "opened_because", "lost")} for w in process.windows],
         "profile_options": facts.options,
         "primitives": facts.primitives,

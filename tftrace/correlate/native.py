@@ -92,5 +92,5 @@ def verified(itt: Records) -> np.ndarray:
     mismatch = bool((flags & contract.ITT_MISMATCH).any())
     checked = bool((flags & contract.ITT_CHECKED).any())
     # a handful of walks too few for a sample is as good as its steps: each landed on a learned return address
-    trusted = not mismatch and (checked or int(fast.sum()) < 64)
+    trusted = not mismatch and (checked or int(fast.sum()) < 8)
     return np.asarray(full | (fast & trusted) | ((flags & contract.ITT_CHECKED) > 0))

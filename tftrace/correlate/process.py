@@ -34,6 +34,7 @@ class ProcessFacts:
         self.clock_steps = 0
         self.own_us: dict[str, float | None] = {}
         self.unresolved: dict[str, int] = {}
+        self.unwrapped: dict[str, int] = {}
         self.events = 0
 
 
@@ -56,7 +57,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     calls = add_dispatches(raw, clock, build, origins, graphs, common, end_raw)
     facts.fallbacks = calls.fallbacks
     making = _graph_construction(raw, clock, build, origins, host)
-    profile = read_windows(raw, clock, build, common)
+    profile = read_windows(raw, clock, build, common, calls)
     primitives = add_primitives(raw, clock, build, common)
     _own_work(raw, clock, build, host)
 
@@ -66,6 +67,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.unresolved = nodes.unresolved
     layer_times(build, calls, profile, primitives, nodes, root_of)
 
+    facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
     facts.profile_events = len(profile.ids)
     facts.options = profile.options
@@ -182,6 +184,20 @@ def _links(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim:
     # a nested entry is its own root: an entry's root is itself
     _graph_overlap(calls, root, start, nd)
     return parent, root
+
+
+def _unwrapped(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, root: Int) -> dict[str, int]:
+    """Eager ops that TensorFlow ran by itself, by type: constants, reads of variables inside another op's call.
+
+    No generated wrapper made them, so no dispatch record stands for them; only profile windows show them.
+    """
+    rows = np.flatnonzero(profile.eager_op != NONE)
+    nd = len(calls.runtime)
+    ops = build.words.codes(calls.op)
+    owner = root[nd + rows]
+    wrapped = (owner >= 0) & (ops[calls.description[np.maximum(owner, 0)]] == profile.eager_op[rows]) if nd else owner >= 0
+    codes, counts = np.unique(profile.eager_op[rows[~wrapped]], return_counts=True)
+    return {build.words.values[c]: int(n) for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
 
 
 def _graph_overlap(calls: Dispatches, root: Int, start: Int, nd: int) -> None:

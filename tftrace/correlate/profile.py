@@ -10,6 +10,7 @@ import numpy as np
 
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.dispatches import Dispatches
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
 from tftrace.ingest.xplane import XSpace, read_xspace
@@ -34,6 +35,7 @@ class ProfileEvents:
     producer: Int  # hashed (type, id); NONE where absent
     consumer: Int
     step: Int  # TensorFlow's step id, dense; NONE where absent
+    eager_op: Int  # op type of an `EagerExecute` that runs a single op; NONE elsewhere
     options: list[dict[str, Any]]
 
 
@@ -47,9 +49,11 @@ def _key_pairs(space: XSpace, kind: str, ident: str, window: int) -> Int:
     return np.where(valid, (mixed >> np.uint64(1)).astype(np.int64), NONE)
 
 
-def read_windows(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int]) -> ProfileEvents:
+def read_windows(
+    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], known: Dispatches
+) -> ProfileEvents:
     """Adds the windows' host events. Raises InputError where a profile cannot be read."""
-    parts: dict[str, list[Any]] = {k: [] for k in ("ids", "start", "end", "tid", "name", "kernel", "p", "c", "step")}
+    parts: dict[str, list[Any]] = {k: [] for k in ("ids", "start", "end", "tid", "name", "kernel", "p", "c", "step", "op")}
     options: list[dict[str, Any]] = []
     keys: dict[int, int] = {}
     for row in raw.threads:
@@ -69,11 +73,12 @@ def read_windows(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dic
         step = np.full(n_all, NONE, np.int64)
         distinct, which = np.unique(values[valid], return_inverse=True)
         step[valid] = np.array([steps.setdefault((number, int(v)), len(steps)) for v in distinct], np.int64)[which]
+        eager_op = _eager_ops(space, n_all, build)
         attrs = _attrs(space, n_all, build)
         kernel_name = np.array([_names_kernel(n) for n in space.names], bool)
         name = build.words.codes(space.names)[space.name_code] if n_all else np.empty(0, np.int64)
         is_kernel = kernel_name[space.name_code] if n_all else np.empty(0, bool)
-        start = clock.from_wall(space.start_ns, int(window["open"]))
+        start = _placed(space, window, clock, line_tid, known)
         layer = np.where(is_kernel, build.words.code("kernel"), build.words.code("runtime"))
         keep = np.flatnonzero(host)
         tid = line_tid[space.line]
@@ -84,14 +89,42 @@ def read_windows(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dic
         for key, value in (
             ("ids", ids), ("start", start[keep]), ("end", (start + space.dur_ns)[keep]), ("tid", tid[keep]),
             ("name", name[keep]), ("kernel", is_kernel[keep]), ("p", producer[keep]), ("c", consumer[keep]),
-            ("step", step[keep]),
+            ("step", step[keep]), ("op", eager_op[keep]),
         ):  # fmt: skip
             parts[key].append(value)
     cat = {k: np.concatenate(v) if v else np.empty(0, np.int64) for k, v in parts.items()}
     return ProfileEvents(
         cat["ids"], cat["start"], cat["end"], cat["tid"], cat["name"], cat["kernel"].astype(bool), cat["p"], cat["c"],
-        cat["step"], options,
+        cat["step"], cat["op"], options,
     )  # fmt: skip
+
+
+def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, known: Dispatches) -> Int:
+    """Start times on our time line.
+
+    A profile that does not tell when it began (TensorFlow up to 2.15) is placed by what both recorded: it began
+    between `asked` and `open`, and the offset in there is taken under which most of its own entries into the runtime
+    lie inside a call of ours on the same thread.
+    """
+    if space.absolute:
+        return clock.from_wall(space.start_ns, int(window["open"]))
+    low, high = clock.from_raw(np.array([window.get("asked", window["open"]), window["open"]], np.int64)).tolist()
+    entry = np.array([n.startswith("TFE_Py_") for n in space.names], bool)
+    rows = np.flatnonzero(entry[space.name_code])[:400] if len(space) else np.empty(0, np.int64)
+    mine = np.flatnonzero((known.start >= low) & (known.start < low + 600_000_000_000))[:400]
+    best, most = high, -1
+    if len(rows) and len(mine):
+        tid, at = line_tid[space.line[rows]], space.start_ns[rows]
+        gaps = (known.start[mine][:, None] - at[None, :]).ravel()
+        gaps = np.unique(gaps[(gaps >= low - 1_000_000) & (gaps <= high + 1_000_000)])[:: max(1, len(gaps) // 2000)]
+        for gap in gaps.tolist():
+            # an entry of TensorFlow's begins some hundred ns after ours
+            place = np.searchsorted(known.start[mine], at + gap + 300, "right") - 1
+            call = mine[np.maximum(place, 0)]
+            inside = (place >= 0) & (known.tid[call] == tid) & (at + gap + 300 < known.end[call])
+            if int(inside.sum()) > most:
+                best, most = gap + 300, int(inside.sum())
+    return np.asarray(space.start_ns + best, np.int64)
 
 
 def _names_kernel(name: str) -> bool:
@@ -103,6 +136,16 @@ def _names_kernel(name: str) -> bool:
 def _fold(line_id: int) -> int:
     """A stand-in thread number for a line that none of our own records saw: above any real thread id."""
     return (1 << 32) + (line_id & 0xFFFFFFFF)
+
+
+def _eager_ops(space: XSpace, n: int, build: TraceBuilder) -> Int:
+    out = np.full(n, NONE, np.int64)
+    column = space.stats.get("eager_op")
+    if column is not None:
+        out[column.event] = build.words.codes(str(v) for v in column.values.tolist())
+        function, valid = space.stat_ids("is_func")
+        out[valid & (function != 0)] = NONE
+    return out
 
 
 def _attrs(space: XSpace, n: int, build: TraceBuilder) -> Int:

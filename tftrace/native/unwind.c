@@ -101,7 +101,7 @@ static uint64_t hash(const stack_t_ *s) {
 /* Key of the stack of the caller's caller; the addresses go to native_stacks.bin when a key is new. */
 __attribute__((noinline)) uint64_t tft_native_stack(uint16_t *flags) {
   static __thread uintptr_t high;
-  static __thread unsigned walks;
+  static atomic_uint walks; /* of the process: a thread alone may never reach a check */
   uintptr_t *own = __builtin_frame_address(0);
   uintptr_t pc = own[1], sp = (uintptr_t)(own + 2);
   stack_t_ s;
@@ -121,7 +121,8 @@ __attribute__((noinline)) uint64_t tft_native_stack(uint16_t *flags) {
     *flags |= FULL;
   } else {
     *flags |= FAST;
-    if (++walks % CHECK_EVERY == 0) {
+    unsigned nth = atomic_fetch_add_explicit(&walks, 1, memory_order_relaxed);
+    if (nth % CHECK_EVERY == 7) {
       stack_t_ full;
       unwind(&full, sp);
       int same = full.n == s.n && !memcmp(full.pc, s.pc, s.n * sizeof *s.pc);
