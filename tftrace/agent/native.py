@@ -114,6 +114,16 @@ class Native:
     def verbose_lines(self) -> int:
         return int(self._plain.tft_verbose_lines())
 
+    def quiet_install(self) -> int:
+        return int(self._plain.tft_quiet_install())
+
+    def quiet_remove(self) -> None:
+        self._plain.tft_quiet_remove()
+
+    def quiet(self, on: bool) -> None:
+        """Whether what this thread makes TensorFlow say at level INFO is kept off stderr."""
+        self._plain.tft_quiet(1 if on else 0)
+
     def nvtx_start(self) -> int:
         return int(self._plain.tft_nvtx_start())
 

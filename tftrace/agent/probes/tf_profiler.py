@@ -5,11 +5,12 @@ budget is spent, then in short windows ever further apart, and what lies outside
 a process: when the script starts its own, this one steps aside, and comes back afterwards.
 """
 
+import contextlib
 import os
 import shutil
 import threading
 import time
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from .. import files
 from ..clocks import raw
@@ -18,7 +19,6 @@ from .base import Probe
 FIRST_SHARE, LATER_SHARE = 0.5, 0.125  # of the budget, for the first window and each of the others
 FIRST_GAP = 2.0  # seconds between the first two windows; doubles each time
 MEMORY_GUARD = 8  # a window closes when the process grew by so many times its budget: graphs may loop
-
 
 class TfProfilerProbe(Probe):
     name = "tf_profiler"
@@ -40,6 +40,8 @@ class TfProfilerProbe(Probe):
     def start(self) -> None:
         from tensorflow.python.profiler.internal import _pywrap_profiler
 
+        if self.session.native is not None:
+            self.session.native.quiet_install()
         self.real = _pywrap_profiler.ProfilerSession
         self.module = _pywrap_profiler
         self.running = True
@@ -60,8 +62,10 @@ class TfProfilerProbe(Probe):
                 return
             directory = os.path.join(self.session.directory, "window-%d" % len(self.windows))
             session = self.real()
+            asked = raw()  # its times are relative to a moment between this and `open`
             try:
-                session.start(directory, {})
+                with self._quiet():
+                    session.start(directory, {})
             except Exception as error:  # somebody's session runs that did not come through Python
                 self.partly = "%s: %s" % (type(error).__name__, str(error)[:200])
                 self.next_open = time.monotonic() + self.gap
@@ -71,6 +75,7 @@ class TfProfilerProbe(Probe):
             self.window = {
                 "session": session,
                 "directory": directory,
+                "asked": asked,
                 "open": raw(),
                 "opened_because": why,
                 "work": self._work(),
@@ -87,6 +92,7 @@ class TfProfilerProbe(Probe):
             run = "window-%d" % len(self.windows)
             row = {
                 "run": run,
+                "asked": window["asked"],
                 "open": window["open"],
                 "close": began,
                 "why": why,
@@ -94,7 +100,8 @@ class TfProfilerProbe(Probe):
                 "lost": None,
             }
             try:
-                window["session"].export_to_tb()
+                with self._quiet():
+                    window["session"].export_to_tb()
                 _keep(window["directory"], os.path.join(self.session.directory, "plugins", "profile", run))
             except Exception as error:
                 row["lost"] = "%s: %s" % (type(error).__name__, str(error)[:300])
@@ -107,6 +114,18 @@ class TfProfilerProbe(Probe):
             lines = files.Lines(self.session.directory, "windows.jsonl")
             lines.add(row)
             lines.close()
+
+    @contextlib.contextmanager
+    def _quiet(self) -> Iterator[None]:
+        """What the profiler logs of a session of ours is not for the script's stderr."""
+        native = self.session.native
+        if native is not None:
+            native.quiet(True)
+        try:
+            yield
+        finally:
+            if native is not None:
+                native.quiet(False)
 
     def _work(self) -> float:
         return float(self.dispatch.work()) if self.dispatch is not None else 0.0
@@ -205,6 +224,8 @@ class TfProfilerProbe(Probe):
         self.close("the script ended")
         self.running = False
         self.module.ProfilerSession = self.real
+        if self.session.native is not None:
+            self.session.native.quiet_remove()
 
     def before_reopen(self) -> None:
         self.window = None  # the parent's: the threads that wrote it do not exist here

@@ -1,0 +1,22 @@
+/* Pointing the calls that one loaded library makes to functions of the C library at functions of ours, and back. */
+#ifndef TFTRACE_SLOTS_H
+#define TFTRACE_SLOTS_H
+
+#include "tftrace.h"
+
+enum { TFT_MAX_PATCHES = 64 };
+typedef struct {
+  const char *function;
+  void *hook;
+} tft_redirect;
+typedef struct {
+  void **slot[TFT_MAX_PATCHES];
+  void *old[TFT_MAX_PATCHES];
+  int count;
+} tft_patches;
+
+/* In the first loaded library whose path contains `library`; what was replaced is added to `done`. */
+void tft_redirect_calls(const char *library, const tft_redirect *to, int count, tft_patches *done);
+void tft_restore_calls(tft_patches *done);
+
+#endif
