@@ -51,6 +51,8 @@ NAMES = {
     "tensorflow::A<int>::f(int) [clone .cold]": "tensorflow::A::f",
     "f(int, void (*)(int), unsigned long)::g()": "f::g",
     "std::operatorial::f(int)": "std::operatorial::f",
+    "dispatch.part.0": "dispatch",
+    "cfunction_call.constprop.0.isra.0": "cfunction_call",
     "_ZN3fooEv": "_ZN3fooEv",
     "": "",
 }

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _THUNK = re.compile(r"^(?:(?:non-virtual|virtual|covariant return) thunk to )+")
 _CLONE = re.compile(r" \[clone [^\]]*\]")
+_C_CLONE = re.compile(r"(?<=[\w$])\.(?:part|isra|constprop|cold|lto_priv|llvm|warm|hot)\b[.\w]*$")
 _QUALIFIER = re.compile(r" ?(?:const|volatile|noexcept|&&?)(?![\w])")
 _OPERATOR = re.compile(
     r"operator(?![\w])(?P<symbol>\(\)|\[\]|<=>|->\*|->|<<=|>>=|<<|>>|<=|>=|==|!=|&&|\|\||\+\+|--|[-+*/%^&|]=|[-+*/%^&|~!=<>,]"
@@ -48,7 +49,7 @@ def short_name(demangled: str) -> str:
 def _shorten(name: str, depth: int) -> str:
     if name.startswith("_Z"):
         return name  # not demangled: taking it apart would need a demangler
-    name = _CLONE.sub("", _THUNK.sub("", name)).strip()
+    name = _C_CLONE.sub("", _CLONE.sub("", _THUNK.sub("", name)).strip())
     called = _invoked(name) if depth else None
     if called is not None:
         inner = _shorten(called, depth - 1)
