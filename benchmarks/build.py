@@ -25,6 +25,7 @@ from measure import (
     environment,
     estimate,
     machine,
+    machine_line,
     print_document,
     shown,
     shuffled_rounds,
@@ -94,6 +95,7 @@ def main() -> None:
         head = {"benchmark": "build", "machine": machine(), "ops": ops, "rounds": rounds}
         print_document({**head, "found": found, "goal_events_s": GOAL, "verdict": judged})
         return
+    print(machine_line())
     print(f"from the script's last line to a finished trace, {ops:,} eager relus, {rounds} rounds")
     lines = []
     for name in variants:

@@ -103,6 +103,13 @@ def machine() -> dict[str, Any]:
     }
 
 
+def machine_line() -> str:
+    facts = machine()
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+    size = f"{facts['cpus']} CPUs, {facts['memory_gb']} GB, {facts['system']}"
+    return f"{facts['date']}; {size}; Python {facts['python']}, {versions}"
+
+
 def shuffled_rounds(
     rounds: int, variants: Sequence[str], one: Callable[[str], Any], quiet: bool
 ) -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from measure import (
     environment,
     estimate,
     machine,
+    machine_line,
     print_document,
     shown,
     shuffled_rounds,
@@ -119,6 +120,7 @@ def main() -> None:
     if options.json:
         print_document(report)
         return
+    print(machine_line())
     print(
         f"peak memory, {ops:,} eager relus in one run, {rounds} rounds; "
         f"bare {shown(report['bare_peak_mb'], ' MB', 0)}"

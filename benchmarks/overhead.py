@@ -26,6 +26,7 @@ from measure import (
     environment,
     estimate,
     machine,
+    machine_line,
     print_document,
     shown,
     shuffled_rounds,
@@ -127,6 +128,8 @@ def main() -> None:
         variants.append("viztracer")
     rounds = options.rounds or (1 if options.quick else 15)
     reports = []
+    if not options.json:
+        print(f"{machine_line()}\n", flush=True)
     with tempfile.TemporaryDirectory() as place:
         for workload in options.workloads or CASES:
             reports.append(measure(workload, variants, rounds, options.quick, Path(place)))

@@ -13,6 +13,7 @@ from measure import (
     TFTRACE,
     estimate,
     machine,
+    machine_line,
     print_document,
     run_quietly,
     shown,
@@ -56,6 +57,7 @@ def main() -> None:
     for name, value in found.items():
         goal = f"<= {GOAL_MS:.0f}: {judged}" if name == "tftrace --help" else ""
         rows.append([name, shown(value, digits=0), goal])
+    print(machine_line())
     print(f"start, {rounds} rounds\n{table(['', 'ms', 'goal'], rows)}")
 
 

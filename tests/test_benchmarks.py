@@ -1,0 +1,112 @@
+"""The benchmarks run, measure what they say they measure, and judge honestly."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+from measure import Estimate, estimate, verdict  # noqa: E402
+
+needs_tensorflow = pytest.mark.skipif(
+    find_spec("tensorflow") is None, reason="no TensorFlow in this environment"
+)
+
+
+def quick(name: str, *arguments: str) -> dict[str, Any]:
+    """The document of one short run."""
+    command = [sys.executable, str(BENCHMARKS / name), "--quick", "--json", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_the_interval_holds_the_median_and_narrows_with_agreement() -> None:
+    spread, agreed = estimate([1.0, 1.2, 0.9, 1.5, 1.1, 0.7, 1.3]), estimate([1.1] * 7)
+    assert spread.median == 1.1
+    assert spread.low is not None
+    assert spread.high is not None
+    assert 0.7 <= spread.low < 1.1 < spread.high <= 1.5
+    assert (agreed.low, agreed.high) == (1.1, 1.1)
+
+
+def test_too_few_samples_have_no_interval_and_decide_nothing() -> None:
+    few = estimate([0.1, 0.1, 0.1, 0.1])
+    assert (few.low, few.high) == (None, None)
+    assert verdict(few, goal=100.0) == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "at_most", "expected"),
+    [
+        (1.1, 1.3, True, "met"),
+        (1.3, 1.5, True, "inconclusive"),
+        (1.5, 1.6, True, "missed"),
+        (1.5, 1.6, False, "met"),
+        (1.3, 1.5, False, "inconclusive"),
+        (1.1, 1.3, False, "missed"),
+    ],
+)
+def test_a_goal_is_met_only_where_the_whole_interval_is(
+    low: float, high: float, at_most: bool, expected: str
+) -> None:
+    assert verdict(Estimate((low + high) / 2, low, high, 9), goal=1.4, at_most=at_most) == expected
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@needs_tensorflow
+def test_overhead_times_the_same_loop_under_each_variant() -> None:
+    report = quick("overhead.py", "conv2d_small")["workloads"]
+    assert [r["workload"] for r in report] == ["conv2d_small"]
+    rows = report[0]["variants"]
+    assert {"bare", "tftrace", "tf_profiler"} <= set(rows)
+    assert rows["tftrace"]["goal"] == 1.25
+    assert rows["tftrace"]["verdict"] == "inconclusive"  # one round decides nothing
+    for row in rows.values():
+        assert 1 < row["per_op_us"]["median"] < 1e5
+        assert row["stop_s"]["median"] > 0
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@needs_tensorflow
+def test_memory_counts_every_op_call() -> None:
+    report = quick("memory.py")
+    assert report["op_calls"] == {"executed": 20_020, "recorded": [20_020], "complete": True}
+    assert report["lost"]["dispatch"] == 0
+    assert report["bare_peak_mb"]["median"] > 100  # TensorFlow alone
+    assert -50 < report["more_mb"]["tftrace"]["median"] < 500
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@needs_tensorflow
+def test_build_counts_the_events_of_a_finished_trace() -> None:
+    found = quick("build.py")["found"]
+    # python, api, gen_op and runtime of each op call at least
+    assert found["tftrace"]["events"]["median"] > 4 * 5_000
+    assert found["tf_profiler"]["events"]["median"] > 5_000
+    rate = found["tftrace"]["events"]["median"] / found["tftrace"]["seconds"]["median"]
+    assert found["tftrace"]["rate"]["median"] == pytest.approx(rate)
+
+
+def test_startup_times_the_command_beside_an_empty_python() -> None:
+    found = quick("startup.py")["ms"]
+    assert found["tftrace --help"]["median"] > found["python -c pass"]["median"] > 1
+
+
+def test_an_unknown_workload_is_named() -> None:
+    command = [sys.executable, str(BENCHMARKS / "overhead.py"), "nonsense"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no workload is called 'nonsense'" in done.stderr
