@@ -32,7 +32,7 @@ def draw(console: Console, document: dict[str, Any]) -> None:
     head = Text(plain(document["pattern"]), style="bold")
     head.append(f" in {plain(document['trace'])}: ")
     head.append(f"{count(executions, 'execution')} in {count(len(groups), 'group')}")
-    console.print(head, soft_wrap=True)
+    console.print(head)
     stacks: dict[tuple[str, ...], int] = {}
     for number, group in enumerate(groups, 1):
         console.print()

@@ -15,7 +15,7 @@ from tftrace.views.terminal.wording import NONE, count, micros, plain, share_bar
 
 _GAP = 2
 _BAR = 12
-_SHORTEST_TEXT = 12
+_SHORTEST_TEXT = 24
 
 
 def rows_table(

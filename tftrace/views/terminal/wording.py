@@ -98,7 +98,7 @@ def geometry(value: Any) -> str:
 
 
 def inputs(shapes: Any, dtypes: Any) -> str:
-    """`[8,32,32,3] float32, [3,3,3,16] float32` of the inputs' shapes and dtypes, lists or their JSON text."""
+    """`[8,32,32,3] float32, [3,3,3,16] float32` from shapes and dtypes, lists or their JSON text."""
     shapes, dtypes = _decoded(shapes), _decoded(dtypes)
     if not isinstance(shapes, list) or not shapes:
         return ""

@@ -1,0 +1,190 @@
+"""`tftrace run`: what reaches the recorder, what reaches the script, and what comes back."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tftrace.capture.launch as launch
+from tests.cli.running import process, tftrace
+from tftrace.agent.contract import PROBES
+from tftrace.capture.launch import RunOutcome, RunRequest
+from tftrace.errors import CaptureError
+
+
+@pytest.fixture
+def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunRequest]:
+    """The requests that reach the recorder, which records nothing and whose raw records cannot be built."""
+    seen: list[RunRequest] = []
+
+    def run(request: RunRequest) -> RunOutcome:
+        seen.append(request)
+        return RunOutcome(7, tmp_path / "t", 0.1)
+
+    def build(directory: Path, progress: Any) -> None:
+        raise CaptureError("nothing was recorded")
+
+    monkeypatch.setattr(launch, "run", run)
+    monkeypatch.setattr("tftrace.correlate.build.build", build)
+    return seen
+
+
+def test_arguments_of_the_script_pass_untouched(
+    requests: list[RunRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = [
+        "train.py",
+        "--quiet",
+        "--force",
+        "-o",
+        "x",
+        "--",
+        "--no-itt",
+        "--help",
+        "-m",
+        "",
+        "a b",
+        "--epochs=3",
+    ]
+    result = tftrace(capsys, "run", *argv)
+    assert requests == [RunRequest(argv=argv)]
+    assert result.code == 7
+
+
+def test_every_option_reaches_the_recorder(
+    requests: list[RunRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["-o", "out", "--force", "--python", "python3.9", "--probes", "dispatch, tf-profiler", "--no-nvtx"]
+    argv += [
+        "--no-tf_profiler",
+        "--profile-mb",
+        "8",
+        "--steps",
+        "10:20",
+        "--quiet",
+        "--no-source",
+        "--redact",
+    ]
+    tftrace(capsys, "run", *argv, "-m", "pkg.mod", "-m")
+    assert requests == [
+        RunRequest(
+            argv=["pkg.mod", "-m"],
+            module=True,
+            python="python3.9",
+            output=Path("out"),
+            force=True,
+            probes=("dispatch", "tf_profiler"),
+            disabled=("tf_profiler", "nvtx"),
+            profile_mb=8.0,
+            steps=(10, 20),
+            quiet=True,
+            source=False,
+            redact=True,
+        )
+    ]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_each_probe_has_its_switch(
+    probe: str, requests: list[RunRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tftrace(capsys, "run", f"--no-{probe}", "s.py")
+    tftrace(capsys, "run", f"--no-{probe.replace('_', '-')}", "s.py")
+    assert [r.disabled for r in requests] == [(probe,), (probe,)]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--steps", "20:10", "s.py"], "'20:10' is not A:B with A < B"),
+        (["--steps", "ten", "s.py"], "'ten' is not A:B"),
+        (["--probes", "dispatch,magic", "s.py"], "magic named; there are dispatch, graph"),
+        (["--profile-mb", "0", "s.py"], "--profile-mb"),
+        (["--bogus", "s.py"], "No such option '--bogus'"),
+        ([], "Missing argument 'SCRIPT'"),
+    ],
+)
+def test_a_wrong_option_is_wrong_usage_and_runs_nothing(
+    argv: list[str], words: str, requests: list[RunRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tftrace(capsys, "run", *argv)
+    assert (result.code, result.out, requests) == (2, "", [])
+    assert words in " ".join(result.err.split())
+
+
+def test_a_failure_after_the_script_leaves_its_exit_code(
+    requests: list[RunRequest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = tftrace(capsys, "run", "s.py")
+    assert (result.code, result.out, result.err) == (7, "", "tftrace: nothing was recorded\n")
+
+
+def test_a_missing_script_is_wrong_usage(tmp_path: Path) -> None:
+    result = process("run", "-o", tmp_path / "t", tmp_path / "gone.py")
+    assert (result.code, result.out) == (2, "")
+    assert (
+        result.err == f"tftrace: {tmp_path / 'gone.py'}: no such script; give a Python file, or -m MODULE\n"
+    )
+    assert not (tmp_path / "t").exists()
+
+
+def test_an_output_that_cannot_be_is_125_and_the_script_does_not_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "s.py").write_text("print('ran')")
+    result = process("run", "-o", tmp_path / "file" / "t", tmp_path / "s.py")
+    assert (result.code, result.out) == (125, "")
+    assert result.err.startswith("tftrace: ")
+    assert result.err.count("\n") == 1
+
+
+def test_a_script_without_tensorflow_runs_as_ever(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text(
+        "import sys\nprint(__name__, sys.argv)\n"
+        "print('to stderr', file=sys.stderr)\nsys.exit(int(sys.argv[1]))"
+    )
+    result = process("run", "--quiet", "-o", tmp_path / "t", script, "9", "--quiet")
+    assert (result.code, result.err) == (9, "to stderr\n")
+    assert result.out == f"__main__ {[str(script), '9', '--quiet']}\n"
+    assert (tmp_path / "t" / "manifest.json").is_file()
+
+
+def test_a_killed_script_gives_128_and_the_signal(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
+    result = process("run", "--quiet", "-o", tmp_path / "t", script)
+    assert result.code == 137
+
+
+def test_a_taken_place_is_kept_without_force_and_replaced_with_it(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("print('once')")
+    target = tmp_path / "t"
+    assert process("run", "--quiet", "-o", target, script).code == 0
+    before = (target / "run.json").read_bytes()
+    refused = process("run", "--quiet", "-o", target, script)
+    assert (refused.code, refused.out) == (2, "")
+    assert "--force" in refused.err
+    assert (target / "run.json").read_bytes() == before
+    assert process("run", "--quiet", "--force", "-o", target, script).code == 0
+    assert (target / "run.json").read_bytes() != before
+
+
+def test_the_default_place_is_named_after_the_script(tmp_path: Path) -> None:
+    (tmp_path / "my train.py").write_text("")
+    assert process("run", "--quiet", "my train.py", cwd=tmp_path).code == 0
+    [made] = (tmp_path / "traces").iterdir()
+    assert made.name.startswith("my_train-2")
+
+
+def test_python_is_the_interpreter_that_runs(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("import sys\nprint(sys.executable)")
+    result = process("run", "--quiet", "--python", sys.executable, "-o", tmp_path / "t", script)
+    assert result.out == f"{sys.executable}\n"
+    wrong = process("run", "--quiet", "--python", tmp_path / "python", "-o", tmp_path / "u", script)
+    assert wrong.code == 2
+    assert not (tmp_path / "u").exists()
