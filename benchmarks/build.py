@@ -77,11 +77,11 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="5,000 ops, one round: shows that it runs, decides nothing"
     )
-    parser.add_argument("--rounds", type=int, help="default: 7, or 1 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 5, or 1 with --quick")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     ops = 5_000 if options.quick else OPS
-    rounds = options.rounds or (1 if options.quick else 7)
+    rounds = options.rounds or (1 if options.quick else 5)
     variants = ["tftrace", "tf_profiler"]
     with tempfile.TemporaryDirectory() as place:
         results = shuffled_rounds(rounds, variants, lambda v: one_run(v, ops, Path(place)), options.quick)

@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_true", help="short loops, one round: shows that it runs, decides nothing"
     )
-    parser.add_argument("--rounds", type=int, help="default: 15, or 1 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 9, or 1 with --quick")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for name in options.workloads:
@@ -126,7 +126,7 @@ def main() -> None:
     absent = None if find_spec("viztracer") else "viztracer is not installed: left out"
     if absent is None:
         variants.append("viztracer")
-    rounds = options.rounds or (1 if options.quick else 15)
+    rounds = options.rounds or (1 if options.quick else 9)
     reports = []
     if not options.json:
         print(f"{machine_line()}\n", flush=True)
