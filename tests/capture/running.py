@@ -1,4 +1,4 @@
-"""Runs a script twice: as it is, and under `tftrace run`; what tells the two apart is what the tests look for."""
+"""Runs a script as it is, and under `tftrace run`: what tells the two apart is what the tests look for."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run_on_terminal(
     interrupt_after: bytes | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Finished:
-    """The same with all three streams on a pseudo-terminal of its own; stdout holds everything that appeared there.
+    """The same on a pseudo-terminal of its own; stdout holds everything that appeared there.
 
     Once `interrupt_after` has appeared, Ctrl-C is typed.
     """
@@ -153,7 +153,7 @@ def child_of(pid: int) -> int:
 
 
 def without_stamps(stderr: bytes) -> list[str]:
-    """Lines of stderr without what differs between any two runs: times and process ids in TensorFlow's messages."""
+    """Lines of stderr without what differs between any two runs: times and process ids of TensorFlow."""
     text = stderr.decode("utf-8", "replace")
     text = re.sub(r"(?m)^([IWEF]\d{4}) [\d:.]+\s+\d+ ", r"\1 ", text)
     text = re.sub(r"(?m)^\d{4}-\d\d-\d\d [\d:.]+: ", "", text)

@@ -149,6 +149,7 @@ class Session:
                 except Exception as error:
                     probe.fail("%s: %s" % (type(error).__name__, error))
         self._start_ticker()
+        self.write_maps()  # at once: a process that is killed early leaves native stacks too
         self.write_status(finished=False)
 
     def _start_ticker(self) -> None:
@@ -286,6 +287,7 @@ class Session:
         self._asleep.set()
         if ticking:
             self._start_ticker()
+            self.write_maps()
         self.write_status(finished=False)
 
 
