@@ -1,11 +1,13 @@
 """The same convolution in a graph: `tf.function`.
 
 Look at the difference between the line that *made* a node (once, while the graph was traced) and the
-line that *ran* the graph (every time): `why` prints both. Bias and activation are separate lines here
-and one kernel there, because the graph optimizer fuses them.
+line that *ran* the graph (every time): `why` prints both. Convolution, bias and activation are three
+lines here and one kernel there: the graph optimizer fuses them, and the kernel keeps the name of the
+last node, the relu.
 
     tftrace run -o traces/tf_function examples/tf_function.py
-    tftrace why '*conv2d' traces/tf_function
+    tftrace why 'kernel:*FusedConv2D' traces/tf_function
+    tftrace summary traces/tf_function --by kernel
 """
 
 import tensorflow as tf
