@@ -1,0 +1,59 @@
+"""What the tests share: the recorded data, and traces of small scripts, each recorded once a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.capture.running import SCRIPTS, environment, run
+from tftrace.api import load
+from tftrace.model.trace import Trace
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if find_spec("tensorflow") is None:
+        missing = pytest.mark.skip(reason="TensorFlow is not installed in this environment")
+        for item in items:
+            if item.get_closest_marker("tf"):
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recordings that are too large for the repository; tests that need them skip where they are absent."""
+    path = Path(os.environ.get("TFTRACE_SHARED_DATA") or ROOT.parent / "shared" / "data")
+    if not path.is_dir():
+        pytest.skip(f"no recorded data at {path}; set TFTRACE_SHARED_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Trace]:
+    """Records a script of tests/capture/scripts and opens its trace; the script has to succeed."""
+
+    def record(script: str, *options: str, python: str = sys.executable, **env: str) -> Trace:
+        place = tmp_path_factory.mktemp(Path(script).stem) / "trace"
+        done = run(SCRIPTS / script, traced_to=place, options=options, env=environment(**env), python=python)
+        assert done.exit_status == 0, done.stderr.decode("utf-8", "replace")
+        return load(place)
+
+    return record
+
+
+@pytest.fixture(scope="session")
+def conv_trace(recorded: Callable[..., Trace]) -> Trace:
+    """80 eager convolutions 8x56x56x64 by 3x3x64x64 (line 16), 10 in a function (line 11)."""
+    return recorded("conv.py")
+
+
+@pytest.fixture(scope="session")
+def mixed_trace(recorded: Callable[..., Trace]) -> Trace:
+    """Eager ops, a function, gradients, tf.data, variables and a Session."""
+    return recorded("mixed.py")
