@@ -61,6 +61,7 @@ TFT_API int tft_quiet_install(void) {
   if (!patches.count) {
     tft_redirect_calls("libtensorflow_framework.so", to, 3, &patches);
     tft_redirect_calls("libtensorflow_cc.so", to, 3, &patches);
+    tft_redirect_calls("_pywrap_profiler.so", to, 3, &patches); /* TF 2.15 logs with a copy of its own */
   }
   return patches.count;
 }
