@@ -21,6 +21,7 @@ from typing import Any
 
 from tftrace.agent import contract
 from tftrace.capture import native
+from tftrace.capture.trim import trim
 from tftrace.errors import CaptureError, UsageError
 from tftrace.store.directory import new_directory
 
@@ -123,6 +124,7 @@ def run(request: RunRequest) -> RunOutcome:
         "exit_status": status,
     }
     (directory / "run.json").write_text(json.dumps(facts, indent=1))
+    trim(raw)
     return RunOutcome(status, directory, (facts["ended_ns"] - started) / 1e9, facts)
 
 
