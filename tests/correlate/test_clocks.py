@@ -17,7 +17,11 @@ def samples(*rows: tuple[int, int, int]) -> np.ndarray:
 
 def test_raw_times_become_epoch_times_of_the_first_sample() -> None:
     clock = Clock(samples((100, EPOCH, 5_000), (1_000_100, EPOCH + 1_000_000, 1_005_000)))
-    assert clock.from_raw(np.array([100, 600_100, 1_000_100])).tolist() == [EPOCH, EPOCH + 600_000, EPOCH + 1_000_000]
+    assert clock.from_raw(np.array([100, 600_100, 1_000_100])).tolist() == [
+        EPOCH,
+        EPOCH + 600_000,
+        EPOCH + 1_000_000,
+    ]
 
 
 def test_a_slower_raw_clock_is_stretched_between_samples() -> None:
@@ -28,7 +32,9 @@ def test_a_slower_raw_clock_is_stretched_between_samples() -> None:
 
 def test_a_step_of_the_wall_clock_moves_nothing() -> None:
     hour = 3_600_000_000_000
-    clock = Clock(samples((0, EPOCH, 0), (1_000, EPOCH + 1_000 + hour, 1_000), (2_000, EPOCH + 2_000 + hour, 2_000)))
+    clock = Clock(
+        samples((0, EPOCH, 0), (1_000, EPOCH + 1_000 + hour, 1_000), (2_000, EPOCH + 2_000 + hour, 2_000))
+    )
     assert clock.from_raw(np.array([1_500]))[0] == EPOCH + 1_500
     # what a library read from the wall clock after the step lands at the same place
     assert clock.from_wall(np.array([EPOCH + 1_500 + hour]), 1_500)[0] == EPOCH + 1_500

@@ -8,7 +8,17 @@ from tftrace.correlate.graphs import Graphs
 
 
 def node(graph: int, name: str, op: str, *calls: str, stack: int = 1) -> dict[str, Any]:
-    return {"graph": graph, "node": name, "op": op, "calls": list(calls), "stack": stack, "inputs": [], "t": 0, "ns": 0, "tid": 1}
+    return {
+        "graph": graph,
+        "node": name,
+        "op": op,
+        "calls": list(calls),
+        "stack": stack,
+        "inputs": [],
+        "t": 0,
+        "ns": 0,
+        "tid": 1,
+    }
 
 
 def graphs() -> Graphs:

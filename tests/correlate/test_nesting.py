@@ -36,7 +36,12 @@ def innermost(rows: list[tuple[int, int, int]], i: int) -> tuple[int, int] | Non
     around = [
         (s, e)
         for j, (t, s, e) in enumerate(rows)
-        if j != i and t == tid and s <= start and end <= e and (s, e) != (start, end) and start < max(e, s + 1)
+        if j != i
+        and t == tid
+        and s <= start
+        and end <= e
+        and (s, e) != (start, end)
+        and start < max(e, s + 1)
     ]
     return min(around, key=lambda r: r[1] - r[0]) if around else None
 

@@ -54,7 +54,9 @@ class Record:
 
     def __init__(self, *fields: Field) -> None:
         self.fields = fields
-        self.struct = struct.Struct("<" + "".join({"u8": "Q", "i8": "q", "u4": "I", "u2": "H"}[f.code] for f in fields))
+        self.struct = struct.Struct(
+            "<" + "".join({"u8": "Q", "i8": "q", "u4": "I", "u2": "H"}[f.code] for f in fields)
+        )
         self.size = self.struct.size
         self.dtype = [(f.name, "<" + f.code) for f in fields]
 

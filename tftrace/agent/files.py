@@ -9,11 +9,15 @@ class Lines:
     """A file of JSON lines. Each line is one write, so other threads and a sudden end cannot mix or lose lines."""
 
     def __init__(self, directory: str, name: str) -> None:
-        self.fd = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self.fd = os.open(
+            os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600
+        )
         self.count = 0
 
     def add(self, row: Dict[str, Any]) -> None:
-        os.write(self.fd, (json.dumps(row, default=str, separators=(",", ":")) + "\n").encode("utf-8", "replace"))
+        os.write(
+            self.fd, (json.dumps(row, default=str, separators=(",", ":")) + "\n").encode("utf-8", "replace")
+        )
         self.count += 1
 
     def close(self) -> None:

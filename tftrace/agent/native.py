@@ -69,12 +69,15 @@ class Native:
     ) -> Optional[str]:
         """None, or what this interpreter or this TensorFlow lacks."""
         values = [tensor_type, "", 0, False, 0.0, b"", [], (), None]
-        self._kept += values + [callbacks, fallback]
+        self._kept += [*values, callbacks, fallback]
         array = (ctypes.py_object * len(values))(*values)
         functions = (ctypes.py_object * len(callbacks))(*callbacks)
         self._kept += [array, functions]
         missing = self._python.tft_dispatch_setup(
-            os.fsencode(library), ctypes.cast(array, ctypes.c_void_p), ctypes.cast(functions, ctypes.c_void_p), fallback
+            os.fsencode(library),
+            ctypes.cast(array, ctypes.c_void_p),
+            ctypes.cast(functions, ctypes.c_void_p),
+            fallback,
         )
         return None if missing is None else missing.decode()
 

@@ -127,7 +127,12 @@ class PythonDispatch:
     def _describe(self, kind: int, arguments: Tuple[Any, ...]) -> Tuple[int, int, bool]:
         """(key of the description, bytes it costs the profiler, whether it runs a graph)"""
         if kind == SESSION:
-            key: Any = (kind, id(arguments[0]), self.sessions, *map(len, (a for a in arguments[3:5] if isinstance(a, list))))
+            key: Any = (
+                kind,
+                id(arguments[0]),
+                self.sessions,
+                *map(len, (a for a in arguments[3:5] if isinstance(a, list))),
+            )
             inputs, weight = -1, 20000
         else:
             name = arguments[1 if kind == FAST else 2]

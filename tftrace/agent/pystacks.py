@@ -126,7 +126,10 @@ def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
 
 def _class_names(cls: type) -> List[str]:
     names: List[str] = []
-    for c in [cls, *type.__subclasses__(cls)]:  # an exported class may inherit from a private one: Session, BaseSession
+    for c in [
+        cls,
+        *type.__subclasses__(cls),
+    ]:  # an exported class may inherit from a private one: Session, BaseSession
         own = c.__dict__
         names += ["tf." + n for n in own.get("_tf_api_names", ())]
         names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
@@ -148,7 +151,11 @@ def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[st
             if attribute.startswith("_"):
                 continue
             if cls is not None:
-                if isinstance(value, type) and value.__module__.split(".", 1)[0] == root and cls in value.__mro__:
+                if (
+                    isinstance(value, type)
+                    and value.__module__.split(".", 1)[0] == root
+                    and cls in value.__mro__
+                ):
                     if value is cls or parts[-1] not in value.__dict__:
                         found.append("%s.%s.%s" % (name, attribute, parts[-1]))
             elif callable(value) and _code_of(value) is code:

@@ -114,15 +114,23 @@ class Session:
                 return callback(*arguments)
             except Exception as error:
                 self.faults += 1
-                self.fault = self.fault or "%s in %s: %s" % (type(error).__name__, getattr(callback, "__name__", "?"), error)
+                self.fault = self.fault or "%s in %s: %s" % (
+                    type(error).__name__,
+                    getattr(callback, "__name__", "?"),
+                    error,
+                )
                 return None
 
         return call
 
     def _process(self) -> Dict[str, Any]:
         libraries = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-        libraries |= {p for p in sys.path if os.path.basename(p.rstrip(os.sep)) in ("site-packages", "dist-packages")}
-        argv = list(getattr(sys, "orig_argv", None) or getattr(sys, "argv", []))  # argv is not set yet at start-up
+        libraries |= {
+            p for p in sys.path if os.path.basename(p.rstrip(os.sep)) in ("site-packages", "dist-packages")
+        }
+        argv = list(
+            getattr(sys, "orig_argv", None) or getattr(sys, "argv", [])
+        )  # argv is not set yet at start-up
         return {
             "format": contract.FORMAT,
             "pid": os.getpid(),
@@ -219,7 +227,9 @@ class Session:
         versions: Dict[str, Any] = {"python": platform.python_version()}
         if self.tensorflow:
             versions["tensorflow"] = self.tensorflow
-            build = getattr(sys.modules.get("tensorflow.python.platform.build_info"), "build_info", None) or {}
+            build = (
+                getattr(sys.modules.get("tensorflow.python.platform.build_info"), "build_info", None) or {}
+            )
             versions["cuda"] = build.get("cuda_version")
             versions["cudnn"] = build.get("cudnn_version")
         for name in ("keras", "tf_keras", "numpy"):
@@ -289,5 +299,3 @@ class Session:
             self._start_ticker()
             self.write_maps()
         self.write_status(finished=False)
-
-

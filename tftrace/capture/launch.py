@@ -103,12 +103,16 @@ def run(request: RunRequest) -> RunOutcome:
         raise UsageError(f"{target}: no such script; give a Python file, or -m MODULE")
     python = interpreter(request)
     probes = enabled_probes(request)
-    directory = new_directory(request.output, Path(target).stem if not request.module else target, request.force)
+    directory = new_directory(
+        request.output, Path(target).stem if not request.module else target, request.force
+    )
     raw = (directory / "raw").resolve()
     try:
         raw.mkdir(exist_ok=True)
     except OSError as error:
-        raise CaptureError(f"{raw}: cannot be written: {error.strerror}; choose another place with -o") from error
+        raise CaptureError(
+            f"{raw}: cannot be written: {error.strerror}; choose another place with -o"
+        ) from error
     command = [python, *(["-m"] if request.module else []), *request.argv]
     started = time.time_ns()
     status = _wait(command, environment(raw, request, probes))

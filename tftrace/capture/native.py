@@ -45,12 +45,22 @@ def library() -> tuple[Path | None, str | None]:
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             built = Path(folder) / target.name
             run = subprocess.run(
-                [command, *FLAGS, *map(str, (s for s in sources if s.suffix == ".c")), "-o", str(built), *LIBRARIES],
+                [
+                    command,
+                    *FLAGS,
+                    *map(str, (s for s in sources if s.suffix == ".c")),
+                    "-o",
+                    str(built),
+                    *LIBRARIES,
+                ],
                 capture_output=True,
                 text=True,
             )
             if run.returncode != 0:
-                return None, f"{command} failed: {run.stderr.strip().splitlines()[0] if run.stderr.strip() else ''}"
+                return (
+                    None,
+                    f"{command} failed: {run.stderr.strip().splitlines()[0] if run.stderr.strip() else ''}",
+                )
             os.replace(built, target)
     except OSError as error:
         return None, f"it could not be written to {target.parent}: {error.strerror}"

@@ -59,7 +59,9 @@ def _run_facts(directory: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{directory / 'run.json'}: not JSON ({error}); delete it to rebuild without it") from error
+        raise InputError(
+            f"{directory / 'run.json'}: not JSON ({error}); delete it to rebuild without it"
+        ) from error
     return dict(value)
 
 
@@ -74,7 +76,9 @@ def _manifest(
     started = run.get("started_ns")
     return {
         "format_version": schemas.FORMAT_VERSION,
-        "created": datetime.fromtimestamp((started or 0) / 1e9, timezone.utc).isoformat() if started else None,
+        "created": datetime.fromtimestamp((started or 0) / 1e9, timezone.utc).isoformat()
+        if started
+        else None,
         "argv": list(run.get("argv") or (main.process.get("argv", []) if main else [])),
         "exit_status": run.get("exit_status"),
         "wall_us": (run["ended_ns"] - started) / 1000 if started and run.get("ended_ns") else None,
@@ -83,7 +87,8 @@ def _manifest(
         "devices": tensorflow.status.get("devices", []) if tensorflow else [],
         "env": dict(main.status.get("env", {})) if main else {},
         "clocks": [
-            {"process": p.path.name, "samples": len(p.clocks), "wall_clock_steps": f.clock_steps} for p, f in parts
+            {"process": p.path.name, "samples": len(p.clocks), "wall_clock_steps": f.clock_steps}
+            for p, f in parts
         ],
         "processes": [_process(p, f) for p, f in parts],
         "probes": _probes(run, parts, raw),
@@ -115,7 +120,9 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         "argv": process.process.get("argv", []),
         "executable": process.process.get("executable"),
         "finished": bool(status.get("finished")),
-        "missing": None if status.get("finished") else "the process ended suddenly: what it had not written is missing",
+        "missing": None
+        if status.get("finished")
+        else "the process ended suddenly: what it had not written is missing",
         "events": facts.events,
         "threads": status.get("threads", {}),
         "faults": status.get("faults", {}),
@@ -124,7 +131,10 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         "fallbacks": facts.fallbacks,
         "framework_made": facts.unresolved,
         "without_wrapper": facts.unwrapped,
-        "windows": [{k: v for k, v in w.items() if k in ("run", "why", "opened_because", "lost")} for w in process.windows],
+        "windows": [
+            {k: v for k, v in w.items() if k in ("run", "why", "opened_because", "lost")}
+            for w in process.windows
+        ],
         "profile_options": facts.options,
         "primitives": facts.primitives,
     }
@@ -133,23 +143,31 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
 _RANK = {"ok": 0, "off": 1, "partly": 2, "unavailable": 3, "failed": 4}
 
 
-def _probes(run: dict[str, Any], parts: list[tuple[RawProcess, ProcessFacts]], raw: Path) -> list[dict[str, Any]]:
+def _probes(
+    run: dict[str, Any], parts: list[tuple[RawProcess, ProcessFacts]], raw: Path
+) -> list[dict[str, Any]]:
     rows = []
     disabled = set(run.get("disabled", []))
     for name in contract.PROBES:
         if name in disabled:
             rows.append(_row(name, "off", "switched off by the command line", None, None, None))
             continue
-        states = [
-            (s, p, f) for p, f in parts for s in p.status.get("probes", []) if s["name"] == name
-        ]
+        states = [(s, p, f) for p, f in parts for s in p.status.get("probes", []) if s["name"] == name]
         if not states:
             rows.append(_row(name, "unavailable", _why_nothing(raw, parts), None, None, None))
             continue
         # the process that got furthest speaks for the run; the others stand under `processes`
         best = min(states, key=lambda s: (_RANK.get(s[0]["status"], 9), not s[1].process.get("main")))[0]
-        events: int | None = sum(s["events"] or 0 for s, _, _ in states) if any(s["events"] for s, _, _ in states) else best["events"]
-        lost = sum(s["lost"] or 0 for s, _, _ in states) if any(s["lost"] is not None for s, _, _ in states) else None
+        events: int | None = (
+            sum(s["events"] or 0 for s, _, _ in states)
+            if any(s["events"] for s, _, _ in states)
+            else best["events"]
+        )
+        lost = (
+            sum(s["lost"] or 0 for s, _, _ in states)
+            if any(s["lost"] is not None for s, _, _ in states)
+            else None
+        )
         own = [f.own_us.get(name) for _, _, f in states if f.own_us.get(name) is not None]
         status, reason = best["status"], best["reason"]
         if name == "tf_profiler" and status in ("ok", "partly"):
@@ -157,7 +175,10 @@ def _probes(run: dict[str, Any], parts: list[tuple[RawProcess, ProcessFacts]], r
             lost = sum(f.profile_lost for _, _, f in states)
             if lost:
                 status = "partly"
-                spent = "; ".join(dict.fromkeys(str(w["why"]) for p, _ in parts for w in p.windows)) or "no window was closed"
+                spent = (
+                    "; ".join(dict.fromkeys(str(w["why"]) for p, _ in parts for w in p.windows))
+                    or "no window was closed"
+                )
                 reason = f"{lost} op calls lie outside its windows ({spent})"
         if status == "ok" and any(not p.status.get("finished") for _, p, _ in states):
             status, reason = "partly", "the process ended suddenly"
@@ -165,8 +186,17 @@ def _probes(run: dict[str, Any], parts: list[tuple[RawProcess, ProcessFacts]], r
     return rows
 
 
-def _row(name: str, status: str, reason: str | None, events: int | None, lost: int | None, own: float | None) -> dict[str, Any]:
-    return {"name": name, "status": status, "reason": reason, "events": events, "lost": lost, "overhead_us": own}
+def _row(
+    name: str, status: str, reason: str | None, events: int | None, lost: int | None, own: float | None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "status": status,
+        "reason": reason,
+        "events": events,
+        "lost": lost,
+        "overhead_us": own,
+    }
 
 
 def _why_nothing(raw: Path, parts: list[tuple[RawProcess, ProcessFacts]]) -> str:

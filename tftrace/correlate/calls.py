@@ -55,7 +55,9 @@ def add_node_calls(
     for i in range(pairs.shape[1]):
         graph, word = int(pairs[0, i]), int(pairs[1, i])
         kernel = build.words.values[word]
-        name, _, kind = kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
+        name, _, kind = (
+            kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
+        )
         node, rule = graphs.resolve(graph if graph != NONE else None, name)
         node_of[i] = NONE if node is None else node
         if node is None:
@@ -74,7 +76,9 @@ def add_node_calls(
     attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
     pick = lambda codes: np.where(node >= 0, codes[np.maximum(node, 0)], NONE) if len(codes) else NONE  # noqa: E731
     parent_row = profile_root[rows]
-    of_parent = lambda values: np.where(parent_row >= 0, values[np.maximum(parent_row, 0)], NONE) if nd else NONE  # noqa: E731
+    of_parent = lambda values: (
+        np.where(parent_row >= 0, values[np.maximum(parent_row, 0)], NONE) if nd else NONE
+    )  # noqa: E731
     step = of_parent(calls.step)
     call = build.calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=of_parent(calls.call),
@@ -86,7 +90,9 @@ def add_node_calls(
     of_profile[rows] = np.arange(len(rows))
     build.belong(profile.ids[rows], call)
     if len(making):
-        build.link(profile.ids[rows], np.where(node >= 0, making[np.maximum(node, 0)], NONE), "node name", "inferred")
+        build.link(
+            profile.ids[rows], np.where(node >= 0, making[np.maximum(node, 0)], NONE), "node name", "inferred"
+        )
 
     # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
     others = np.flatnonzero(of_profile == NONE)
@@ -113,7 +119,11 @@ def _pair(value: Any) -> bool:
 
 
 def _of(values: Int, at: Int) -> Int:
-    return np.where(at >= 0, values[np.maximum(at, 0)], NONE) if len(values) else np.full(len(at), NONE, np.int64)
+    return (
+        np.where(at >= 0, values[np.maximum(at, 0)], NONE)
+        if len(values)
+        else np.full(len(at), NONE, np.int64)
+    )
 
 
 def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: dict[str, int]) -> Int:
@@ -142,7 +152,9 @@ def _primitive_nodes(parent: Int, nd: int, npf: int, ni: int, of_profile: Int) -
     return np.where(inside, of_profile[np.clip(at - nd, 0, max(npf - 1, 0))] if npf else NONE, NONE)
 
 
-def _worker_shares(build: TraceBuilder, prim: Primitives, of_primitive: Int, root: Int, base: int) -> np.ndarray:
+def _worker_shares(
+    build: TraceBuilder, prim: Primitives, of_primitive: Int, root: Int, base: int
+) -> np.ndarray:
     """Shares on other threads go to the primitive of that time. Returns which library rows have any share."""
     has = np.zeros(len(prim.ids), bool)
     nested = np.flatnonzero(~prim.is_library & (prim.outer >= 0))
@@ -169,7 +181,9 @@ def _stack_kernels(
     """Library calls below their kernels. A kernel without an event of TensorFlow's own gets one from the stack."""
     words = build.words
     lib = np.flatnonzero(prim.is_library)
-    named = np.array([prim.stack[i] is not None and prim.stack[i].kernel is not None for i in lib.tolist()], bool)  # type: ignore[union-attr]
+    named = np.array(
+        [prim.stack[i] is not None and prim.stack[i].kernel is not None for i in lib.tolist()], bool
+    )  # type: ignore[union-attr]
     in_event = of_primitive[lib] >= 0
     # inside a kernel event: same thread, contained; and more than that where the stack shows the kernel's Compute
     above = parent[nd + npf + lib[in_event]]
@@ -185,7 +199,12 @@ def _stack_kernels(
     owner = np.where(by_id, record_row, root[nd + npf + rest])
     bare = rest[~named[~in_event]]
     bare_owner = owner[~named[~in_event]]
-    build.link(prim.ids[bare], _of(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)), "range id", "measured")
+    build.link(
+        prim.ids[bare],
+        _of(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)),
+        "range id",
+        "measured",
+    )
     with_kernel = rest[named[~in_event]]
     owner = owner[named[~in_event]]
     by_id = by_id[named[~in_event]]
@@ -221,7 +240,9 @@ def _op(calls: Dispatches, row: int) -> str:
     return calls.op[int(calls.description[row])]
 
 
-def _calling_thread(build: TraceBuilder, prim: Primitives, has_share: np.ndarray, own: Int, common: dict[str, int]) -> None:
+def _calling_thread(
+    build: TraceBuilder, prim: Primitives, has_share: np.ndarray, own: Int, common: dict[str, int]
+) -> None:
     """A primitive that handed out no shares ran as a whole on the thread that asked for it: that is its device event."""
     alone = np.flatnonzero(prim.is_library & ~has_share)
     words = build.words
@@ -234,7 +255,12 @@ def _calling_thread(build: TraceBuilder, prim: Primitives, has_share: np.ndarray
 
 
 def layer_times(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives, nodes: NodeCalls, root: Int
+    build: TraceBuilder,
+    calls: Dispatches,
+    profile: ProfileEvents,
+    prim: Primitives,
+    nodes: NodeCalls,
+    root: Int,
 ) -> None:
     nd, npf = len(calls.runtime), len(profile.ids)
     prim_root = root[nd + npf :]
@@ -249,7 +275,11 @@ def layer_times(
         (nodes.kernel_root, nodes.kernel_start, nodes.kernel_end),
     )
     library = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]))
-    device = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]), (prim_root[share], prim.start[share], prim.end[share]))
+    device = _union(
+        nd,
+        (prim_root[lib], prim.start[lib], prim.end[lib]),
+        (prim_root[share], prim.start[share], prim.end[share]),
+    )
     total = calls.end - calls.start
     kernel = np.where(kernel == NONE, NONE, np.minimum(kernel, total))
     inner = np.zeros(nd, np.int64)
@@ -268,9 +298,14 @@ def layer_times(
     dur = (profile.end - profile.start)[nodes.row]
     of = nodes.of_primitive
     library = _union(n, (of[lib], prim.start[lib], prim.end[lib]))
-    device = _union(n, (of[lib], prim.start[lib], prim.end[lib]), (of[share], prim.start[share], prim.end[share]))
+    device = _union(
+        n, (of[lib], prim.start[lib], prim.end[lib]), (of[share], prim.start[share], prim.end[share])
+    )
     build.fill_calls(
-        nodes.call, self_ns=dur, cpu_ns=_worker_time(n, of, prim, profile.tid[nodes.row]), **_below(dur, library, device)
+        nodes.call,
+        self_ns=dur,
+        cpu_ns=_worker_time(n, of, prim, profile.tid[nodes.row]),
+        **_below(dur, library, device),
     )
 
 

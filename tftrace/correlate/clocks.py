@@ -30,7 +30,9 @@ class Clock:
         at = np.clip(np.searchsorted(self._raw, raw, "right") - 1, 0, len(self._raw) - 2)
         span = self._raw[at + 1] - self._raw[at]
         rate = (self._monotonic[at + 1] - self._monotonic[at] - span) / np.maximum(span, 1)
-        delta = raw - self._raw[at]  # the rate differs from 1 by parts per million: float is exact enough for it
+        delta = (
+            raw - self._raw[at]
+        )  # the rate differs from 1 by parts per million: float is exact enough for it
         return self._monotonic[at] + delta + np.rint(delta * rate).astype(np.int64) + self.offset
 
     def from_wall(self, wall: Int, around_raw: int) -> Int:

@@ -96,7 +96,9 @@ class TraceBuilder:
 
     def calls(self, n: int, **columns: Any) -> Int:
         chunk = {k: column(n, v) for k, v in columns.items()}
-        self._calls.append(chunk | {"_n": np.full(1, n, np.int64), "_first": np.full(1, self.call_count, np.int64)})
+        self._calls.append(
+            chunk | {"_n": np.full(1, n, np.int64), "_first": np.full(1, self.call_count, np.int64)}
+        )
         ids = np.arange(self.call_count, self.call_count + n, dtype=np.int64)
         self.call_count += n
         return ids
@@ -104,7 +106,9 @@ class TraceBuilder:
     def fill_calls(self, ids: Int, **columns: Int) -> None:
         """More columns of calls that one `calls` added."""
         if len(ids):
-            chunk = next(c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids))
+            chunk = next(
+                c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids)
+            )
             chunk.update({k: column(len(ids), v) for k, v in columns.items()})
 
     def site(self, **fields: Any) -> int:
@@ -133,12 +137,21 @@ class TraceBuilder:
             events[name] = values[order]
         links = [_concat([part[i] for part in self._links]) for i in range(4)]
         members = [_concat([part[i] for part in self._event_calls]) for i in range(2)]
-        shares = np.concatenate([p[2] for p in self._event_calls]) if self._event_calls else np.empty(0, np.float32)
+        shares = (
+            np.concatenate([p[2] for p in self._event_calls])
+            if self._event_calls
+            else np.empty(0, np.float32)
+        )
         return {
             "events": self._table(schemas.EVENTS, events),
             "links": self._table(
                 schemas.LINKS,
-                {"child_id": place[links[0]], "parent_id": place[links[1]], "rule": links[2], "evidence": links[3]},
+                {
+                    "child_id": place[links[0]],
+                    "parent_id": place[links[1]],
+                    "rule": links[2],
+                    "evidence": links[3],
+                },
             ),
             "sites": self._sites(),
             "calls": self._table(schemas.CALLS, self._call_columns()),

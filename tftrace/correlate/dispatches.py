@@ -69,7 +69,9 @@ def stack_events(
     """Events of the layers python, api and gen_op for calls whose stack is `origins[which]`; linked to each other."""
     words = build.words
     labels = {
-        "python": words.codes(f"{o.python.file.rsplit('/', 1)[-1]}:{o.python.line}" if o.python else None for o in origins),
+        "python": words.codes(
+            f"{o.python.file.rsplit('/', 1)[-1]}:{o.python.line}" if o.python else None for o in origins
+        ),
         "api": words.codes(o.api for o in origins),
         "gen_op": words.codes(o.gen_op for o in origins),
     }
@@ -94,7 +96,13 @@ def stack_events(
 
 
 def add_dispatches(
-    raw: RawProcess, clock: Clock, build: TraceBuilder, origins: Origins, graphs: Graphs, common: dict[str, int], end_raw: int
+    raw: RawProcess,
+    clock: Clock,
+    build: TraceBuilder,
+    origins: Origins,
+    graphs: Graphs,
+    common: dict[str, int],
+    end_raw: int,
 ) -> Dispatches:
     records = raw.dispatch
     valid = (records["t0"] > 0) & (records["status"] != _FALLBACK)
@@ -113,7 +121,10 @@ def add_dispatches(
     stack_keys, canonical = np.unique(first, return_inverse=True)
     stack_of = canonical[key_of] if n else np.empty(0, np.int64)
     known = [origins.of(int(k)) for k in stack_keys]
-    stack_ids = np.array([python_stack(build, common["pid"], int(k), o) for k, o in zip(stack_keys, known, strict=True)], np.int64)
+    stack_ids = np.array(
+        [python_stack(build, common["pid"], int(k), o) for k, o in zip(stack_keys, known, strict=True)],
+        np.int64,
+    )
     meta_keys, meta_of = np.unique(d["meta"], return_inverse=True)
     described = [_description(raw, int(k)) for k in meta_keys]
     # an unknown description of a Session.run still is one
@@ -156,7 +167,9 @@ def add_dispatches(
     dtypes = words.codes(m["dtypes"] for m in described)
     op_attrs = words.codes(m["attrs"] for m in described)
     event_attrs = attrs.codes(
-        None if m["shapes"] is None else f'{{"op":{compact(m["op"])},"shapes":{m["shapes"]},"dtypes":{m["dtypes"]},"op_attrs":{m["attrs"] or "{}"}}}'
+        None
+        if m["shapes"] is None
+        else f'{{"op":{compact(m["op"])},"shapes":{m["shapes"]},"dtypes":{m["dtypes"]},"op_attrs":{m["attrs"] or "{}"}}}'
         for m in described
     )
     step = d["step"].astype(np.int64)
@@ -166,26 +179,58 @@ def add_dispatches(
         dtypes=pick(dtypes), op_attrs=pick(op_attrs), device=common["device"], pid=common["pid"], tid=tid, start_ns=start,
         total_ns=dur, status=words.codes(contract.STATUS)[d["status"]] if n else NONE,
     )  # fmt: skip
-    columns = {"start_ns": start, "dur_ns": dur, "tid": tid, "stack_id": stack_ids[stack_of] if n else tid, "attrs": pick(event_attrs)}
+    columns = {
+        "start_ns": start,
+        "dur_ns": dur,
+        "tid": tid,
+        "stack_id": stack_ids[stack_of] if n else tid,
+        "attrs": pick(event_attrs),
+    }
     host = {k: common[k] for k in ("host", "pid")}
     python, api, gen_op = stack_events(build, host, known, stack_of, "dispatch", **columns)
     entry = words.codes(contract.ENTRIES)[d["kind"]] if n else np.empty(0, np.int64)
     runtime = build.events(
-        n, layer=words.code("runtime"), name=entry, probe=words.code("dispatch"), device=common["device"], **columns, **host
+        n,
+        layer=words.code("runtime"),
+        name=entry,
+        probe=words.code("dispatch"),
+        device=common["device"],
+        **columns,
+        **host,
     )
     above = np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
     build.link(runtime, above, "python stack", "measured")
     # a call made while another was running on the thread: py_function, a gradient's callback
-    outer = record[np.maximum(d["parent"].astype(np.int64) - 1, 0)] if len(records) and n else np.full(n, NONE, np.int64)
+    outer = (
+        record[np.maximum(d["parent"].astype(np.int64) - 1, 0)]
+        if len(records) and n
+        else np.full(n, NONE, np.int64)
+    )
     outer = np.where(d["parent"] > 0, outer, NONE)
-    top = np.where(python != NONE, python, np.where(api != NONE, api, np.where(gen_op != NONE, gen_op, runtime)))
+    top = np.where(
+        python != NONE, python, np.where(api != NONE, api, np.where(gen_op != NONE, gen_op, runtime))
+    )
     build.link(top, np.where(outer >= 0, runtime[outer] if n else NONE, NONE), "range id", "measured")
     for events in (python, api, gen_op, runtime):
         build.belong(events, call)
     fallbacks = int(((records["t0"] > 0) & (records["status"] == _FALLBACK)).sum())
     layers = {"python": python != NONE, "api": api != NONE, "gen_op": gen_op != NONE}
     return Dispatches(
-        record, call, runtime, start, end, tid, ops, meta_of, graph, site, step, warm_up, layers, outer, fallbacks
+        record,
+        call,
+        runtime,
+        start,
+        end,
+        tid,
+        ops,
+        meta_of,
+        graph,
+        site,
+        step,
+        warm_up,
+        layers,
+        outer,
+        fallbacks,
     )
 
 
@@ -207,7 +252,14 @@ def _description(raw: RawProcess, key: int) -> dict[str, Any]:
             "op": "Session.run", "is_function": False, "session": session.get("graph"), "shapes": None, "dtypes": None,
             "attrs": compact({"fetches": session.get("fetches", [])}),
         }  # fmt: skip
-    return {"op": "(not described)", "is_function": False, "session": None, "shapes": None, "dtypes": None, "attrs": None}
+    return {
+        "op": "(not described)",
+        "is_function": False,
+        "session": None,
+        "shapes": None,
+        "dtypes": None,
+        "attrs": None,
+    }
 
 
 def _part(value: Any, which: int) -> Any:

@@ -79,13 +79,21 @@ class Graphs:
         for prefix in _ADDED:
             if stripped.startswith(prefix):
                 return None, "made by Grappler, TensorFlow's graph optimiser"
-        if stripped.startswith("_") or "/_" in stripped and re.search(r"/_(?:send|recv|arg|retval)", stripped):
+        if (
+            stripped.startswith("_")
+            or "/_" in stripped
+            and re.search(r"/_(?:send|recv|arg|retval)", stripped)
+        ):
             return None, "made by TensorFlow's runtime: a transfer, an argument or a result"
         parts = stripped.split("/")
         for cut in range(len(parts)):
             candidates = self._everywhere.get("/".join(parts[cut:]), [])
-            if len(candidates) == 1 or (candidates and len({self.nodes[c]["stack"] for c in candidates}) == 1):
-                return candidates[-1], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
+            if len(candidates) == 1 or (
+                candidates and len({self.nodes[c]["stack"] for c in candidates}) == 1
+            ):
+                return candidates[
+                    -1
+                ], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
         return None, "no node of this name was made while tftrace watched"
 
     def _descend(self, graph: Graph, name: str, depth: int) -> int | None:

@@ -18,9 +18,23 @@ from tftrace.ingest.symbols import Symbol, Symbolizer, short_name
 _EXECUTE = ("dnnl_primitive_execute", "primitive_execute", "dnnl::primitive::execute")
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
-_OUTERMOST = ("clone", "clone3", "__clone", "_start", "start_thread", "__libc_start_call_main", "__libc_start_main")
-_THREAD_LIBRARIES = ("libc.so", "libc-", "libpthread")  # their outermost functions have no symbol in stripped builds
-_PYTHON = re.compile(r"^(?:_?Py[A-Z_]|cfunction_|_PyEval|pybind11::|method_vectorcall|vectorcall_|object_vacall)")
+_OUTERMOST = (
+    "clone",
+    "clone3",
+    "__clone",
+    "_start",
+    "start_thread",
+    "__libc_start_call_main",
+    "__libc_start_main",
+)
+_THREAD_LIBRARIES = (
+    "libc.so",
+    "libc-",
+    "libpthread",
+)  # their outermost functions have no symbol in stripped builds
+_PYTHON = re.compile(
+    r"^(?:_?Py[A-Z_]|cfunction_|_PyEval|pybind11::|method_vectorcall|vectorcall_|object_vacall)"
+)
 
 
 @dataclass(frozen=True)
@@ -67,13 +81,17 @@ def _read(frames: list[Symbol]) -> NativeStack:
         if match and not _NOT_KERNELS.search(match.group(1)):
             kernel = match.group(1)
             break
-    boundary = next((i for i, n in enumerate(names) if _PYTHON.match(n.split("::", 1)[0]) or _PYTHON.match(n)), len(names))
+    boundary = next(
+        (i for i, n in enumerate(names) if _PYTHON.match(n.split("::", 1)[0]) or _PYTHON.match(n)), len(names)
+    )
     return NativeStack(
         frames=tuple(frames),
         names=tuple(names),
         kernel=kernel,
         is_library=any(n in _EXECUTE or n.endswith("::primitive_execute") for n in names),
-        in_executor=any("Executor" in n and "Process" in n or "SingleThreadedExecutorImpl::Run" in n for n in names),
+        in_executor=any(
+            "Executor" in n and "Process" in n or "SingleThreadedExecutorImpl::Run" in n for n in names
+        ),
         complete=bool(names) and (names[-1] in _OUTERMOST or _file(frames[-1]).startswith(_THREAD_LIBRARIES)),
         boundary=boundary,
     )

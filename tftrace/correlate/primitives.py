@@ -69,7 +69,9 @@ def _lines(raw: RawProcess) -> _Lines:
         ms.append(value)
         head.append(codes.setdefault(text, len(codes)))
     integer = lambda v: np.array(v, np.int64)  # noqa: E731
-    return _Lines(integer(tid), integer(end), integer(itt), np.array(ms), integer(head), list(codes), version, other)
+    return _Lines(
+        integer(tid), integer(end), integer(itt), np.array(ms), integer(head), list(codes), version, other
+    )
 
 
 def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int]) -> Primitives:
@@ -91,7 +93,10 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
     outer = np.where(itt["parent"] > 0, outer, NONE)
     is_library = is_library & ~((outer >= 0) & is_library[np.maximum(outer, 0)]) if n else is_library
     stack_ids = np.array(
-        [build.stack((common["pid"], "native", int(k)), s.rows()) if s else NONE for k, s in zip(stack_keys, kinds, strict=True)],
+        [
+            build.stack((common["pid"], "native", int(k)), s.rows()) if s else NONE
+            for k, s in zip(stack_keys, kinds, strict=True)
+        ],
         np.int64,
     )
     # the line a primitive printed, by the id of the record it was printed under
@@ -100,7 +105,9 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
     line_of[row_of[lines.itt[own]]] = np.flatnonzero(own)
     fallback_end = int(raw.clocks["raw"].max())
     start = clock.from_raw(itt["t0"])
-    end = np.maximum(clock.from_raw(np.where(itt["t1"] > 0, itt["t1"], np.maximum(fallback_end, itt["t0"]))), start)
+    end = np.maximum(
+        clock.from_raw(np.where(itt["t1"] > 0, itt["t1"], np.maximum(fallback_end, itt["t0"]))), start
+    )
     tid = itt["tid"].astype(np.int64)
     names = [raw.itt_names.get(int(c), f"task {int(c)}") for c in (np.unique(itt["name"]) if n else [])]
     _, name_of = np.unique(itt["name"], return_inverse=True)
@@ -112,8 +119,17 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
         probe=words.code("itt"), attrs=attrs, **common,
     )  # fmt: skip
     # nested on its own thread: the calling thread's share of the primitive around it
-    build.link(ids, np.where(~is_library & (outer >= 0), ids[np.maximum(outer, 0)] if n else NONE, NONE), "range id", "measured")
-    sure = verified(itt) & np.array([s is not None and s.complete for s in kinds], bool)[which] if n else np.empty(0, bool)
+    build.link(
+        ids,
+        np.where(~is_library & (outer >= 0), ids[np.maximum(outer, 0)] if n else NONE, NONE),
+        "range id",
+        "measured",
+    )
+    sure = (
+        verified(itt) & np.array([s is not None and s.complete for s in kinds], bool)[which]
+        if n
+        else np.empty(0, bool)
+    )
     result = Primitives(
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
@@ -127,7 +143,12 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
 
 
 def _from_lines(
-    lines: _Lines, rows: Int, described: list[dict[str, Any]], clock: Clock, build: TraceBuilder, common: dict[str, int]
+    lines: _Lines,
+    rows: Int,
+    described: list[dict[str, Any]],
+    clock: Clock,
+    build: TraceBuilder,
+    common: dict[str, int],
 ) -> Primitives:
     """The lines alone make these library events: no stacks, no worker shares, no ids."""
     n = len(rows)
@@ -140,7 +161,9 @@ def _from_lines(
         probe=words.code("onednn"), attrs=_attrs(build, described, lines, rows), **common,
     )  # fmt: skip
     none = np.full(n, NONE, np.int64)
-    return Primitives(ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n)
+    return Primitives(
+        ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n
+    )
 
 
 def _joined(a: Primitives, b: Primitives) -> Primitives:
@@ -182,7 +205,11 @@ def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, 
 
 
 def _algorithms(
-    build: TraceBuilder, raw: RawProcess, lines: _Lines, described: list[dict[str, Any]], common: dict[str, int]
+    build: TraceBuilder,
+    raw: RawProcess,
+    lines: _Lines,
+    described: list[dict[str, Any]],
+    common: dict[str, int],
 ) -> None:
     """One row per problem and implementation that ran: on the CPU oneDNN picks before it runs, so all rows are chosen."""
     device = build.words.values[common["device"]] if common["device"] != NONE else None
@@ -206,4 +233,6 @@ def _algorithms(
             "source": "onednn_verbose", "evidence": "measured",
         }  # fmt: skip
     for key, row in rows.items():
-        build.algorithms.append(row | {"time_us": float(np.median(times[key])) * 1000, "calls": len(times[key])})
+        build.algorithms.append(
+            row | {"time_us": float(np.median(times[key])) * 1000, "calls": len(times[key])}
+        )

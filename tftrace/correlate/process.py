@@ -63,7 +63,9 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
 
     parent_of, root_of = _links(build, calls, profile, primitives)
     compiled = _thunks(build, calls, profile, parent_of, root_of)
-    nodes = add_node_calls(build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, common)
+    nodes = add_node_calls(
+        build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, common
+    )
     facts.unresolved = nodes.unresolved
     layer_times(build, calls, profile, primitives, nodes, root_of)
 
@@ -77,7 +79,9 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     return facts
 
 
-def _graph_construction(raw: RawProcess, clock: Clock, build: TraceBuilder, origins: Origins, host: dict[str, int]) -> Int:
+def _graph_construction(
+    raw: RawProcess, clock: Clock, build: TraceBuilder, origins: Origins, host: dict[str, int]
+) -> Int:
     """Events of the layers python, api and gen_op for the making of each node; the innermost one of each node."""
     n = len(raw.nodes)
     if n == 0:
@@ -85,7 +89,9 @@ def _graph_construction(raw: RawProcess, clock: Clock, build: TraceBuilder, orig
     keys = np.array([int(r["stack"]) for r in raw.nodes], np.uint64)
     unique, which = np.unique(keys, return_inverse=True)
     known = [origins.of(int(k)) for k in unique]
-    stack_ids = np.array([python_stack(build, host["pid"], int(k), o) for k, o in zip(unique, known, strict=True)], np.int64)
+    stack_ids = np.array(
+        [python_stack(build, host["pid"], int(k), o) for k, o in zip(unique, known, strict=True)], np.int64
+    )
     start = clock.from_raw(np.array([int(r["t"]) for r in raw.nodes], np.int64))
     python, api, gen_op = stack_events(
         build, host, known, which, "graph", start_ns=start, dur_ns=np.array([int(r["ns"]) for r in raw.nodes], np.int64),
@@ -105,11 +111,17 @@ def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str
         )  # fmt: skip
 
 
-_XLA_RUNS = ("CpuExecutable::ExecuteAsyncOnStream", "GpuExecutable::ExecuteAsyncOnStreamImpl", "ThunkExecutor::Execute")
+_XLA_RUNS = (
+    "CpuExecutable::ExecuteAsyncOnStream",
+    "GpuExecutable::ExecuteAsyncOnStreamImpl",
+    "ThunkExecutor::Execute",
+)
 _NOT_HLO = ("BlockUntilReady",)
 
 
-def _thunks(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int) -> set[int]:
+def _thunks(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
+) -> set[int]:
     """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
 
     Returns the numbers of the graphs that XLA ran.
@@ -119,7 +131,13 @@ def _thunks(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, pare
     above = parent[nd : nd + npf] - nd
     inside = (above >= 0) & (above < npf)
     inside[inside] = runs[above[inside]]
-    plain = np.array(["::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO for c in np.unique(profile.name).tolist()], bool)
+    plain = np.array(
+        [
+            "::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO
+            for c in np.unique(profile.name).tolist()
+        ],
+        bool,
+    )
     thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
     build.relayer(profile.ids[thunk], "kernel")
     profile.is_kernel[thunk] = True
@@ -128,7 +146,9 @@ def _thunks(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, pare
     return set(graphs[graphs != NONE].tolist())
 
 
-def _links(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives) -> tuple[Int, Int]:
+def _links(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives
+) -> tuple[Int, Int]:
     """Links between entries, TensorFlow's events and primitives.
 
     Returns, for the joined array (entries, profile events, primitives): the parent of each (index into that array, or
@@ -158,14 +178,24 @@ def _links(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim:
     roots = roots[parent[roots] < 0]
     by_id = _by_key(profile.consumer[roots - nd], profile.producer)
     parent[roots] = np.where(by_id >= 0, by_id + nd, NONE)
-    build.link(ids[roots], np.where(by_id >= 0, profile.ids[np.maximum(by_id, 0)] if npf else NONE, NONE), "producer id", "measured")
+    build.link(
+        ids[roots],
+        np.where(by_id >= 0, profile.ids[np.maximum(by_id, 0)] if npf else NONE, NONE),
+        "producer id",
+        "measured",
+    )
     rest = roots[by_id < 0]
     run_names = build.words.codes(("FunctionRun", "SessionRun", "RunGraph"))
     is_run = np.isin(profile.name, run_names)
     by_step = _by_key(profile.step[rest - nd], np.where(is_run, profile.step, NONE))
     by_step = np.where(by_step + nd == rest, NONE, by_step)
     parent[rest] = np.where(by_step >= 0, by_step + nd, NONE)
-    build.link(ids[rest], np.where(by_step >= 0, profile.ids[np.maximum(by_step, 0)] if npf else NONE, NONE), "step id", "measured")
+    build.link(
+        ids[rest],
+        np.where(by_step >= 0, profile.ids[np.maximum(by_step, 0)] if npf else NONE, NONE),
+        "step id",
+        "measured",
+    )
 
     # primitives: the dispatch that was running on the thread, by our own id, where nothing lies between
     at = np.arange(nd + npf, nd + npf + ni)
@@ -195,7 +225,11 @@ def _unwrapped(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, r
     nd = len(calls.runtime)
     ops = build.words.codes(calls.op)
     owner = root[nd + rows]
-    wrapped = (owner >= 0) & (ops[calls.description[np.maximum(owner, 0)]] == profile.eager_op[rows]) if nd else owner >= 0
+    wrapped = (
+        (owner >= 0) & (ops[calls.description[np.maximum(owner, 0)]] == profile.eager_op[rows])
+        if nd
+        else owner >= 0
+    )
     codes, counts = np.unique(profile.eager_op[rows[~wrapped]], return_counts=True)
     return {build.words.values[c]: int(n) for c, n in zip(codes.tolist(), counts.tolist(), strict=True)}
 

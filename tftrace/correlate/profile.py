@@ -53,7 +53,9 @@ def read_windows(
     raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], known: Dispatches
 ) -> ProfileEvents:
     """Adds the windows' host events. Raises InputError where a profile cannot be read."""
-    parts: dict[str, list[Any]] = {k: [] for k in ("ids", "start", "end", "tid", "name", "kernel", "p", "c", "step", "op")}
+    parts: dict[str, list[Any]] = {
+        k: [] for k in ("ids", "start", "end", "tid", "name", "kernel", "p", "c", "step", "op")
+    }
     options: list[dict[str, Any]] = []
     keys: dict[int, int] = {}
     for row in raw.threads:
@@ -72,7 +74,9 @@ def read_windows(
         values, valid = space.stat_ids("id")
         step = np.full(n_all, NONE, np.int64)
         distinct, which = np.unique(values[valid], return_inverse=True)
-        step[valid] = np.array([steps.setdefault((number, int(v)), len(steps)) for v in distinct], np.int64)[which]
+        step[valid] = np.array([steps.setdefault((number, int(v)), len(steps)) for v in distinct], np.int64)[
+            which
+        ]
         eager_op = _eager_ops(space, n_all, build)
         attrs = _attrs(space, n_all, build)
         kernel_name = np.array([_names_kernel(n) for n in space.names], bool)
@@ -108,7 +112,9 @@ def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, 
     """
     if space.absolute:
         return clock.from_wall(space.start_ns, int(window["open"]))
-    low, high = clock.from_raw(np.array([window.get("asked", window["open"]), window["open"]], np.int64)).tolist()
+    low, high = clock.from_raw(
+        np.array([window.get("asked", window["open"]), window["open"]], np.int64)
+    ).tolist()
     entry = np.array([n.startswith("TFE_Py_") for n in space.names], bool)
     rows = np.flatnonzero(entry[space.name_code])[:400] if len(space) else np.empty(0, np.int64)
     mine = np.flatnonzero((known.start >= low) & (known.start < low + 600_000_000_000))[:400]
@@ -116,7 +122,9 @@ def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, 
     if len(rows) and len(mine):
         tid, at = line_tid[space.line[rows]], space.start_ns[rows]
         gaps = (known.start[mine][:, None] - at[None, :]).ravel()
-        gaps = np.unique(gaps[(gaps >= low - 1_000_000) & (gaps <= high + 1_000_000)])[:: max(1, len(gaps) // 2000)]
+        gaps = np.unique(gaps[(gaps >= low - 1_000_000) & (gaps <= high + 1_000_000)])[
+            :: max(1, len(gaps) // 2000)
+        ]
         for gap in gaps.tolist():
             # an entry of TensorFlow's begins some hundred ns after ours
             place = np.searchsorted(known.start[mine], at + gap + 300, "right") - 1

@@ -104,7 +104,9 @@ class Origins:
         lines = self._maps.get(frame.file)
         if not lines:
             return frame
-        at = lines.get(frame.line) or lines.get(max((n for n in lines if n <= frame.line), default=min(lines)))
+        at = lines.get(frame.line) or lines.get(
+            max((n for n in lines if n <= frame.line), default=min(lines))
+        )
         return Frame(at[0], at[1], at[2] or frame.function, "__main__") if at else frame
 
     def _caller(self, frame: Frame) -> Caller:
@@ -189,7 +191,11 @@ def _as_written(names: list[str], code: str) -> str:
     if written:
         return max(written, key=len)
     for parts in (2, 1):
-        tails = [n for n in names if re.search(r"(?<!\w)" + re.escape(".".join(n.split(".")[-parts:])) + r"\s*\(", code)]
+        tails = [
+            n
+            for n in names
+            if re.search(r"(?<!\w)" + re.escape(".".join(n.split(".")[-parts:])) + r"\s*\(", code)
+        ]
         if tails:
             return tails[0]
     return names[0]

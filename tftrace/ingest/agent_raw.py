@@ -80,7 +80,9 @@ def _json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}); the recording was damaged after it was made") from error
+        raise InputError(
+            f"{path}: not JSON ({error}); the recording was damaged after it was made"
+        ) from error
     return value if isinstance(value, dict) else {}
 
 

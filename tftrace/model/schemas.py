@@ -61,7 +61,10 @@ CALLS: Final = pa.schema(
     [
         ("call_id", pa.int64()),
         ("site_id", pa.int32()),
-        ("parent_call_id", pa.int64()),  # the call that ran the graph this one's node lies in; null in eager mode
+        (
+            "parent_call_id",
+            pa.int64(),
+        ),  # the call that ran the graph this one's node lies in; null in eager mode
         ("step", pa.int64()),
         ("warm_up", pa.bool_()),
         ("shapes", _NAME),  # JSON array of the inputs' shapes, null for an unknown one

@@ -153,7 +153,12 @@ class DispatchProbe(Probe):
         if self.session.native is None:
             return {"events": None, "lost": None}
         counts, more = self.session.native.counts(), self.session.native.dispatch_counts()
-        return {"events": counts[0] - counts[1], "lost": counts[1], "unknown_stacks": more[2], "unknown_metas": more[3]}
+        return {
+            "events": counts[0] - counts[1],
+            "lost": counts[1],
+            "unknown_stacks": more[2],
+            "unknown_metas": more[3],
+        }
 
 
 def _library_of(pywrap_tfe: Any) -> str:

@@ -52,7 +52,12 @@ class GraphProbe(Probe):
         except (ImportError, AttributeError):
             from tensorflow.python.eager.polymorphic_function import monomorphic_function
 
-            around(self.patches, monomorphic_function._EagerDefinedFunction, "__init__", self._function_made_before_2_15)
+            around(
+                self.patches,
+                monomorphic_function._EagerDefinedFunction,
+                "__init__",
+                self._function_made_before_2_15,
+            )
         self.running = True
 
     def number(self, graph: Any) -> int:
@@ -135,7 +140,9 @@ class GraphProbe(Probe):
                 value = op.get_attr(name)
             except ValueError:
                 continue
-            called += [v.name for v in (value if isinstance(value, list) else [value]) if getattr(v, "name", None)]
+            called += [
+                v.name for v in (value if isinstance(value, list) else [value]) if getattr(v, "name", None)
+            ]
         return called
 
     # -- functions
@@ -151,7 +158,13 @@ class GraphProbe(Probe):
     def _named(self, name: Any, graph: Any) -> None:
         text = name.decode() if isinstance(name, bytes) else str(name)
         number = self.number(graph)
-        row = {"graph": number, "name": str(getattr(graph, "name", "")), "kind": "function", "function": text, "t": raw()}
+        row = {
+            "graph": number,
+            "name": str(getattr(graph, "name", "")),
+            "kind": "function",
+            "function": text,
+            "t": raw(),
+        }
         self._graphs.add(row)
         self._weigh(text, number)
 
@@ -196,5 +209,3 @@ def _is_plain(value: Any) -> bool:
     if value is None or isinstance(value, (str, bytes, bool, int, float)):
         return True
     return type(value).__name__ == "DType"
-
-

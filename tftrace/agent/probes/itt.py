@@ -29,7 +29,9 @@ class IttProbe(Probe):
     def stop(self) -> None:
         native = self.session.native
         if native is not None and not native.itt_attached() and native.verbose_lines():
-            self.partly = "oneDNN had made its first primitive before tftrace came: import tftrace and record earlier"
+            self.partly = (
+                "oneDNN had made its first primitive before tftrace came: import tftrace and record earlier"
+            )
         self.running = False
 
     def release(self) -> None:

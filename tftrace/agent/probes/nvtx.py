@@ -31,7 +31,9 @@ class NvtxProbe(Probe):
 
             self.domain = nvtx.get_domain("tftrace")
         else:
-            return self.unavailable("neither the native library (%s) nor the nvtx package" % self.session.native_reason)
+            return self.unavailable(
+                "neither the native library (%s) nor the nvtx package" % self.session.native_reason
+            )
         self.running = True
 
     def push(self, op: str) -> None:

@@ -17,7 +17,9 @@ class OneDnnProbe(Probe):
         self._slots = 0
         native = self.session.native
         if native is None:
-            return self.unavailable("no native library to keep oneDNN's lines off stdout: %s" % self.session.native_reason)
+            return self.unavailable(
+                "no native library to keep oneDNN's lines off stdout: %s" % self.session.native_reason
+            )
         if os.uname().machine != "x86_64":
             return self.unavailable("the slots of %s are known on x86-64 only" % os.uname().machine)
 
@@ -52,7 +54,9 @@ class OneDnnProbe(Probe):
         # the slots stay: oneDNN goes on printing until the process ends, and no line may reach stdout. They are given
         # back in `release`, which a recording inside a longer-lived process calls.
         if native is not None and native.itt_attached() and native.counts()[2] and not native.verbose_lines():
-            self.partly = "primitives ran, but oneDNN printed no line: it had read its environment before tftrace came"
+            self.partly = (
+                "primitives ran, but oneDNN printed no line: it had read its environment before tftrace came"
+            )
         self.running = False
 
     def counts(self) -> Dict[str, Any]:

@@ -20,6 +20,7 @@ FIRST_SHARE, LATER_SHARE = 0.5, 0.125  # of the budget, for the first window and
 FIRST_GAP = 2.0  # seconds between the first two windows; doubles each time
 MEMORY_GUARD = 8  # a window closes when the process grew by so many times its budget: graphs may loop
 
+
 class TfProfilerProbe(Probe):
     name = "tf_profiler"
 
@@ -71,7 +72,9 @@ class TfProfilerProbe(Probe):
                 self.next_open = time.monotonic() + self.gap
                 return
             share = FIRST_SHARE if not self.windows else LATER_SHARE
-            budget = self.budget - self.spent if self.steps else min(self.budget * share, self.budget - self.spent)
+            budget = (
+                self.budget - self.spent if self.steps else min(self.budget * share, self.budget - self.spent)
+            )
             self.window = {
                 "session": session,
                 "directory": directory,
@@ -143,9 +146,16 @@ class TfProfilerProbe(Probe):
                     self.close("the process grew by %d MB while it was open" % (grown / 1e6))
                 else:
                     return
-                self.next_open = now + self.gap + 10 * (self.windows[-1]["closed"] - self.windows[-1]["close"]) / 1e9
+                self.next_open = (
+                    now + self.gap + 10 * (self.windows[-1]["closed"] - self.windows[-1]["close"]) / 1e9
+                )
                 self.gap *= 2
-            elif not self.steps and not self.aside and now >= self.next_open and self.spent < self.budget * 0.98:
+            elif (
+                not self.steps
+                and not self.aside
+                and now >= self.next_open
+                and self.spent < self.budget * 0.98
+            ):
                 self.open("a later look")
         finally:
             self.lock.release()

@@ -40,7 +40,9 @@ if os.environ.get("TFTRACE_RAW"):
         _start()
     except Exception as error:  # the script has to run whatever happens here
         try:
-            with open(os.path.join(os.environ["TFTRACE_RAW"], "agent-error-%d.txt" % os.getpid()), "w") as file:
+            with open(
+                os.path.join(os.environ["TFTRACE_RAW"], "agent-error-%d.txt" % os.getpid()), "w"
+            ) as file:
                 file.write("%s: %s\n" % (type(error).__name__, error))
         except OSError:
             pass
