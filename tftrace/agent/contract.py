@@ -26,7 +26,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 | itt_names.jsonl | {"id", "name"} of the tasks |
 | native_stacks.bin | u64 key, u64 n, n x u64 return addresses, innermost first; repeated |
 | maps.txt | /proc/self/maps, replaced whole |
-| verbose.bin | "tid t itt line\\n": lines of ONEDNN_VERBOSE with the ITT record (index + 1, or 0) running on the thread; zeros between them |
+| verbose.bin | "tid t itt line\\n": lines of ONEDNN_VERBOSE; itt: record running then + 1, or 0; zeros between |
 | windows.jsonl | {"run", "open", "close", "why", "options", "lost"}: windows of the TensorFlow profiler |
 | plugins/profile/<run>/ | the TensorFlow profile of each window, in TensorBoard's layout |
 """

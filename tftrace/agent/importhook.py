@@ -13,20 +13,20 @@ class _Watch:
     def find_spec(self, name: str, path: Optional[Sequence[str]] = None, target: Any = None) -> Any:
         if name != self.name:
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         loader = spec.loader if spec else None
         if loader is None or not hasattr(loader, "exec_module"):
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.insert(0, self)
             return None
         original = loader.exec_module
 
         def exec_module(module: Any) -> None:
-            del loader.exec_module  # type: ignore[method-assign]
+            del loader.exec_module
             try:
                 original(module)
             except BaseException:
-                sys.meta_path.insert(0, self)  # type: ignore[arg-type]  # the user may try again
+                sys.meta_path.insert(0, self)  # the user may try again
                 raise
             self.then()
 
@@ -35,4 +35,4 @@ class _Watch:
 
 
 def after_import(name: str, then: Callable[[], None]) -> None:
-    sys.meta_path.insert(0, _Watch(name, then))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Watch(name, then))

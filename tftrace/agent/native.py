@@ -70,8 +70,8 @@ class Native:
         """None, or what this interpreter or this TensorFlow lacks."""
         values = [tensor_type, "", 0, False, 0.0, b"", [], (), None]
         self._kept += [*values, callbacks, fallback]
-        array = (ctypes.py_object * len(values))(*values)
-        functions = (ctypes.py_object * len(callbacks))(*callbacks)
+        array = (ctypes.py_object * len(values))(*values)  # type: ignore[misc]
+        functions = (ctypes.py_object * len(callbacks))(*callbacks)  # type: ignore[misc]
         self._kept += [array, functions]
         missing = self._python.tft_dispatch_setup(
             os.fsencode(library),

@@ -7,7 +7,7 @@ import mmap
 import os
 import sys
 import threading
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Dict, Optional, Tuple, Type
 
 from . import contract
 from .clocks import raw
@@ -60,7 +60,9 @@ class RecordFile:
 class PythonDispatch:
     """Wraps the entries into the runtime; `before`/`after` are the NVTX hooks, or None."""
 
-    def __init__(self, directory: str, stacks: PythonStacks, metas: Metas, fallback: type) -> None:
+    def __init__(
+        self, directory: str, stacks: PythonStacks, metas: Metas, fallback: Type[BaseException]
+    ) -> None:
         self.file = RecordFile(directory, "dispatch.bin", contract.DISPATCH)
         self.threads = RecordFile(directory, "threads.bin", contract.THREAD)
         self.stacks, self.metas, self.fallback = stacks, metas, fallback
@@ -73,8 +75,7 @@ class PythonDispatch:
         self.push: Optional[Callable[[str], None]] = None
         self.pop: Optional[Callable[[], None]] = None
         self._local = threading.local()
-        self._metas: dict = {}
-        self._strong: list = []  # what is keyed by identity
+        self._metas: Dict[Any, int] = {}
 
     def _thread(self) -> Tuple[int, int]:
         local = self._local

@@ -155,9 +155,9 @@ def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[st
                     isinstance(value, type)
                     and value.__module__.split(".", 1)[0] == root
                     and cls in value.__mro__
+                    and (value is cls or parts[-1] not in value.__dict__)
                 ):
-                    if value is cls or parts[-1] not in value.__dict__:
-                        found.append("%s.%s.%s" % (name, attribute, parts[-1]))
+                    found.append("%s.%s.%s" % (name, attribute, parts[-1]))
             elif callable(value) and _code_of(value) is code:
                 found.append("%s.%s" % (name, attribute))
     # the class itself before its children, then the shortest path

@@ -1,6 +1,7 @@
 """One recording in one process: its directory, its clocks, its probes, and the thread that looks after them."""
 
 import _thread
+import contextlib
 import functools
 import os
 import platform
@@ -12,9 +13,9 @@ import time
 from typing import Any, Dict, List, Optional
 
 from . import contract, files
+from . import native as native_library
 from .clocks import Clocks, raw
 from .metas import Metas
-from . import native as native_library
 from .native import Native
 from .patches import Patches
 from .probes import registry
@@ -208,10 +209,8 @@ class Session:
             "faults": {"count": self.faults, "first": self.fault},
             "threads": self._threads(),
         }
-        try:
+        with contextlib.suppress(OSError):  # the disk is full: what stands there already has to do
             files.replace_json(self.directory, "status.json", status)
-        except OSError:
-            pass  # the disk is full: what stands there already has to do
 
     def _threads(self) -> Dict[str, str]:
         """Names of the threads seen so far, by thread id."""

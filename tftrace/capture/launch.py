@@ -116,7 +116,7 @@ def run(request: RunRequest) -> RunOutcome:
     command = [python, *(["-m"] if request.module else []), *request.argv]
     started = time.time_ns()
     status = _wait(command, environment(raw, request, probes))
-    facts = {
+    facts: dict[str, Any] = {
         "argv": ["(left out)"] if request.redact else command,
         "started_ns": started,
         "ended_ns": time.time_ns(),

@@ -58,41 +58,36 @@ def add_node_calls(
         name, _, kind = (
             kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
         )
-        node, rule = graphs.resolve(graph if graph != NONE else None, name)
-        node_of[i] = NONE if node is None else node
-        if node is None:
+        found, rule = graphs.resolve(graph if graph != NONE else None, name)
+        node_of[i] = NONE if found is None else found
+        if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
             sites[i] = build.site(
                 op=kind.lstrip("_"), mode="function" if graph == NONE else graphs.mode(graph), node=name,
-                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=int(counts[i]),
+                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None,
+                executions=int(counts[i]),
             )  # fmt: skip
         else:
-            sites[i] = node_sites[node]
-            build.sites[int(node_sites[node])]["executions"] += int(counts[i])
+            sites[i] = node_sites[found]
+            build.sites[int(node_sites[found])]["executions"] += int(counts[i])
     node = node_of[which] if len(rows) else np.empty(0, np.int64)
     words = build.words
     shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
-    pick = lambda codes: np.where(node >= 0, codes[np.maximum(node, 0)], NONE) if len(codes) else NONE  # noqa: E731
     parent_row = profile_root[rows]
-    of_parent = lambda values: (
-        np.where(parent_row >= 0, values[np.maximum(parent_row, 0)], NONE) if nd else NONE
-    )  # noqa: E731
-    step = of_parent(calls.step)
+    step = _of(calls.step, parent_row)
     call = build.calls(
-        len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=of_parent(calls.call),
-        step=np.where(np.asarray(step) > 0, step, NONE), warm_up=of_parent(calls.warm_up), shapes=pick(shapes),
-        dtypes=pick(dtypes), op_attrs=pick(attrs), device=common["device"], pid=common["pid"], tid=profile.tid[rows],
-        start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows], status=words.code("ok"),
+        len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=_of(calls.call, parent_row),
+        step=np.where(step > 0, step, NONE), warm_up=_of(calls.warm_up, parent_row), shapes=_of(shapes, node),
+        dtypes=_of(dtypes, node), op_attrs=_of(attrs, node), device=common["device"], pid=common["pid"],
+        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows], status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
     of_profile[rows] = np.arange(len(rows))
     build.belong(profile.ids[rows], call)
     if len(making):
-        build.link(
-            profile.ids[rows], np.where(node >= 0, making[np.maximum(node, 0)], NONE), "node name", "inferred"
-        )
+        build.link(profile.ids[rows], _of(making, node), "node name", "inferred")
 
     # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
     others = np.flatnonzero(of_profile == NONE)
@@ -183,7 +178,7 @@ def _stack_kernels(
     lib = np.flatnonzero(prim.is_library)
     named = np.array(
         [prim.stack[i] is not None and prim.stack[i].kernel is not None for i in lib.tolist()], bool
-    )  # type: ignore[union-attr]
+    )
     in_event = of_primitive[lib] >= 0
     # inside a kernel event: same thread, contained; and more than that where the stack shows the kernel's Compute
     above = parent[nd + npf + lib[in_event]]
@@ -209,7 +204,7 @@ def _stack_kernels(
     owner = owner[named[~in_event]]
     by_id = by_id[named[~in_event]]
     labels = [
-        f"{_op(calls, int(o)) if direct else '(node not known)'}:{prim.stack[i].kernel}"  # type: ignore[union-attr]
+        f"{_op(calls, int(o)) if direct else '(node not known)'}:{prim.stack[i].kernel}"
         for i, o, direct in zip(with_kernel.tolist(), owner.tolist(), by_id.tolist(), strict=True)
     ]
     name = words.codes(labels)
@@ -223,8 +218,8 @@ def _stack_kernels(
     np.maximum.at(end, inverse, prim.end[with_kernel])
     kernel_owner = owner[first]
     ids = build.events(
-        n, layer=words.code("kernel"), name=name[first], start_ns=start, dur_ns=end - start, tid=prim.tid[with_kernel[first]],
-        probe=words.code("itt"), **common,
+        n, layer=words.code("kernel"), name=name[first], start_ns=start, dur_ns=end - start,
+        tid=prim.tid[with_kernel[first]], probe=words.code("itt"), **common,
     )  # fmt: skip
     sure = prim.verified[with_kernel]
     build.link(prim.ids[with_kernel][sure], ids[inverse][sure], "native stack", "measured")
@@ -243,7 +238,7 @@ def _op(calls: Dispatches, row: int) -> str:
 def _calling_thread(
     build: TraceBuilder, prim: Primitives, has_share: np.ndarray, own: Int, common: dict[str, int]
 ) -> None:
-    """A primitive that handed out no shares ran as a whole on the thread that asked for it: that is its device event."""
+    """A primitive that handed out no shares ran as a whole on the thread that asked for it: its device event."""
     alone = np.flatnonzero(prim.is_library & ~has_share)
     words = build.words
     ids = build.events(
@@ -290,7 +285,8 @@ def layer_times(
     columns = {f"{k}_total_ns": np.where(v, total, NONE) for k, v in calls.layers.items()}
     build.fill_calls(
         calls.call, self_ns=self_ns, cpu_ns=cpu, runtime_total_ns=total,
-        runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0), 0), **columns, **_below(kernel, library, device),
+        runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0), 0), **columns,
+        **_below(kernel, library, device),
     )  # fmt: skip
 
     # node executions
@@ -310,11 +306,15 @@ def layer_times(
 
 
 def _below(kernel: Int, library: Int, device: Int) -> dict[str, Int]:
-    less = lambda upper, lower: np.where(upper == NONE, NONE, np.maximum(upper - np.maximum(lower, 0), 0))  # noqa: E731
     return {
-        "kernel_total_ns": kernel, "kernel_self_ns": less(kernel, library), "library_total_ns": library,
-        "library_self_ns": less(library, device), "device_total_ns": device, "device_self_ns": device,
+        "kernel_total_ns": kernel, "kernel_self_ns": _less(kernel, library), "library_total_ns": library,
+        "library_self_ns": _less(library, device), "device_total_ns": device, "device_self_ns": device,
     }  # fmt: skip
+
+
+def _less(upper: Int, lower: Int) -> Int:
+    """What the layer below does not cover; NONE where the upper one was not seen."""
+    return np.where(upper == NONE, NONE, np.maximum(upper - np.maximum(lower, 0), 0))
 
 
 def _union(groups: int, *parts: tuple[Int, Int, Int]) -> Int:

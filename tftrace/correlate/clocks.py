@@ -26,19 +26,19 @@ class Clock:
         """Epoch ns of raw times; exact at the samples, linear between, the last slope kept outside."""
         raw = np.asarray(raw, np.int64)
         if len(self._raw) == 1:
-            return raw - self._raw[0] + self._monotonic[0] + self.offset
+            return np.asarray(raw - self._raw[0] + self._monotonic[0] + self.offset, np.int64)
         at = np.clip(np.searchsorted(self._raw, raw, "right") - 1, 0, len(self._raw) - 2)
         span = self._raw[at + 1] - self._raw[at]
         rate = (self._monotonic[at + 1] - self._monotonic[at] - span) / np.maximum(span, 1)
-        delta = (
-            raw - self._raw[at]
-        )  # the rate differs from 1 by parts per million: float is exact enough for it
-        return self._monotonic[at] + delta + np.rint(delta * rate).astype(np.int64) + self.offset
+        delta = raw - self._raw[at]
+        # the rate differs from 1 by parts per million: float is exact enough for that part
+        corrected = delta + np.rint(delta * rate).astype(np.int64)
+        return np.asarray(self._monotonic[at] + corrected + self.offset, np.int64)
 
     def from_wall(self, wall: Int, around_raw: int) -> Int:
         """Epoch ns of wall-clock times read near the raw time `around_raw`: undoes steps of the wall clock since."""
         at = int(np.clip(np.searchsorted(self._raw, around_raw, "right") - 1, 0, len(self._raw) - 1))
-        return np.asarray(wall, np.int64) - (int(self._wall[at]) - self.offset)
+        return np.asarray(wall - (int(self._wall[at]) - self.offset), np.int64)
 
     @property
     def steps(self) -> int:

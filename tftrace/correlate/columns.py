@@ -136,7 +136,7 @@ class TraceBuilder:
         for name, values in cols.items():
             events[name] = values[order]
         links = [_concat([part[i] for part in self._links]) for i in range(4)]
-        members = [_concat([part[i] for part in self._event_calls]) for i in range(2)]
+        members = [_concat([p[0] for p in self._event_calls]), _concat([p[1] for p in self._event_calls])]
         shares = (
             np.concatenate([p[2] for p in self._event_calls])
             if self._event_calls

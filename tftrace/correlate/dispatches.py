@@ -169,15 +169,16 @@ def add_dispatches(
     event_attrs = attrs.codes(
         None
         if m["shapes"] is None
-        else f'{{"op":{compact(m["op"])},"shapes":{m["shapes"]},"dtypes":{m["dtypes"]},"op_attrs":{m["attrs"] or "{}"}}}'
+        else f'{{"op":{compact(m["op"])},"shapes":{m["shapes"]},"dtypes":{m["dtypes"]},'
+        f'"op_attrs":{m["attrs"] or "{}"}}}'
         for m in described
     )
     step = d["step"].astype(np.int64)
     pick = (lambda codes: codes[meta_of]) if n else (lambda codes: np.empty(0, np.int64))
     call = build.calls(
         n, site_id=site, parent_call_id=NONE, step=np.where(step > 0, step, NONE), warm_up=warm_up, shapes=pick(shapes),
-        dtypes=pick(dtypes), op_attrs=pick(op_attrs), device=common["device"], pid=common["pid"], tid=tid, start_ns=start,
-        total_ns=dur, status=words.codes(contract.STATUS)[d["status"]] if n else NONE,
+        dtypes=pick(dtypes), op_attrs=pick(op_attrs), device=common["device"], pid=common["pid"], tid=tid,
+        start_ns=start, total_ns=dur, status=words.codes(contract.STATUS)[d["status"]] if n else NONE,
     )  # fmt: skip
     columns = {
         "start_ns": start,

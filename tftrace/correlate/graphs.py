@@ -79,11 +79,7 @@ class Graphs:
         for prefix in _ADDED:
             if stripped.startswith(prefix):
                 return None, "made by Grappler, TensorFlow's graph optimiser"
-        if (
-            stripped.startswith("_")
-            or "/_" in stripped
-            and re.search(r"/_(?:send|recv|arg|retval)", stripped)
-        ):
+        if stripped.startswith("_") or re.search(r"/_(?:send|recv|arg|retval)", stripped):
             return None, "made by TensorFlow's runtime: a transfer, an argument or a result"
         parts = stripped.split("/")
         for cut in range(len(parts)):

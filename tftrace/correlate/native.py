@@ -90,7 +90,7 @@ def _read(frames: list[Symbol]) -> NativeStack:
         kernel=kernel,
         is_library=any(n in _EXECUTE or n.endswith("::primitive_execute") for n in names),
         in_executor=any(
-            "Executor" in n and "Process" in n or "SingleThreadedExecutorImpl::Run" in n for n in names
+            ("Executor" in n and "Process" in n) or "SingleThreadedExecutorImpl::Run" in n for n in names
         ),
         complete=bool(names) and (names[-1] in _OUTERMOST or _file(frames[-1]).startswith(_THREAD_LIBRARIES)),
         boundary=boundary,
@@ -102,8 +102,8 @@ def _file(symbol: Symbol) -> str:
 
 
 def verified(itt: Records) -> np.ndarray:
-    """Which records' stacks may be called measured: unwound in full, or walked by learned frame sizes in a process where
-    no sampled comparison with a full unwind failed."""
+    """Which records' stacks may be called measured: unwound in full, or walked by learned frame sizes in a process
+    where no sampled comparison with a full unwind failed."""
     flags = itt["flags"]
     full = (flags & contract.ITT_FULL_UNWIND) > 0
     fast = (flags & contract.ITT_FAST_UNWIND) > 0

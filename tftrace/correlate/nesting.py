@@ -56,9 +56,9 @@ def _running_max(values: Int, group: Int) -> Int:
     groups = int(group[-1]) + 1
     if groups * span < 1 << 62:
         base = int(values.min())
-        lifted = np.maximum.accumulate(values - base + group * span)
+        lifted: Int = np.maximum.accumulate(values - base + group * span)
         return np.asarray(lifted - group * span + base, np.int64)
-    out = values.copy()
+    out: Int = values.copy()
     edges = np.flatnonzero(np.diff(group)) + 1
     for part in np.split(np.arange(len(values)), edges):
         out[part] = np.maximum.accumulate(values[part])

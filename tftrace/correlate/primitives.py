@@ -68,10 +68,8 @@ def _lines(raw: RawProcess) -> _Lines:
         itt.append(index - 1)
         ms.append(value)
         head.append(codes.setdefault(text, len(codes)))
-    integer = lambda v: np.array(v, np.int64)  # noqa: E731
-    return _Lines(
-        integer(tid), integer(end), integer(itt), np.array(ms), integer(head), list(codes), version, other
-    )
+    threads, ends, records, heads = (np.array(v, np.int64) for v in (tid, end, itt, head))
+    return _Lines(threads, ends, records, np.array(ms), heads, list(codes), version, other)
 
 
 def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int]) -> Primitives:
@@ -115,8 +113,8 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
     attrs = _attrs(build, described, lines, line_of)
     layer = np.where(is_library, words.code("library"), words.code("device"))
     ids = build.events(
-        n, layer=layer, name=name, start_ns=start, dur_ns=end - start, tid=tid, stack_id=stack_ids[which] if n else NONE,
-        probe=words.code("itt"), attrs=attrs, **common,
+        n, layer=layer, name=name, start_ns=start, dur_ns=end - start, tid=tid,
+        stack_id=stack_ids[which] if n else NONE, probe=words.code("itt"), attrs=attrs, **common,
     )  # fmt: skip
     # nested on its own thread: the calling thread's share of the primitive around it
     build.link(
@@ -167,11 +165,9 @@ def _from_lines(
 
 
 def _joined(a: Primitives, b: Primitives) -> Primitives:
-    both = lambda name: np.concatenate([getattr(a, name), getattr(b, name)])  # noqa: E731
-    return Primitives(
-        both("ids"), both("start"), both("end"), both("tid"), both("call_record"), both("is_library"), both("outer"),
-        both("verified"), a.stack + b.stack, a.counts,
-    )  # fmt: skip
+    arrays = ("ids", "start", "end", "tid", "call_record", "is_library", "outer", "verified")
+    both = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in arrays}
+    return Primitives(**both, stack=a.stack + b.stack, counts=a.counts)
 
 
 def _describe(head: str) -> dict[str, Any]:
@@ -211,7 +207,7 @@ def _algorithms(
     described: list[dict[str, Any]],
     common: dict[str, int],
 ) -> None:
-    """One row per problem and implementation that ran: on the CPU oneDNN picks before it runs, so all rows are chosen."""
+    """One row per problem and implementation that ran: oneDNN picks before it runs, so all rows are chosen."""
     device = build.words.values[common["device"]] if common["device"] != NONE else None
     problems: dict[str, int] = {
         row["problem"]: row["problem_id"] for row in build.algorithms if row["library"] == LIBRARY
@@ -227,8 +223,9 @@ def _algorithms(
         times.setdefault(key, []).extend(lines.ms[lines.head == code].tolist())
         number = problems.setdefault(text, len(problems))
         rows[key] = {
-            "problem_id": number, "problem": text, "op": problem["op"], "direction": problem["direction"], "device": device,
-            "library": LIBRARY, "version": lines.version, "algorithm": what.get("algorithm"), "engine": None, "knobs": None,
+            "problem_id": number, "problem": text, "op": problem["op"],
+            "direction": problem["direction"], "device": device, "library": LIBRARY, "version": lines.version,
+            "algorithm": what.get("algorithm"), "engine": None, "knobs": None,
             "implementation": what.get("implementation"), "workspace_bytes": None, "status": "ok", "chosen": True,
             "source": "onednn_verbose", "evidence": "measured",
         }  # fmt: skip

@@ -94,7 +94,8 @@ def _graph_construction(
     )
     start = clock.from_raw(np.array([int(r["t"]) for r in raw.nodes], np.int64))
     python, api, gen_op = stack_events(
-        build, host, known, which, "graph", start_ns=start, dur_ns=np.array([int(r["ns"]) for r in raw.nodes], np.int64),
+        build, host, known, which, "graph", start_ns=start,
+        dur_ns=np.array([int(r["ns"]) for r in raw.nodes], np.int64),
         tid=np.array([int(r["tid"]) for r in raw.nodes], np.int64), stack_id=stack_ids[which],
     )  # fmt: skip
     return np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))

@@ -17,8 +17,8 @@ from tftrace.ingest.xplane import XSpace, read_xspace
 
 _KERNEL = re.compile(r"^[^\s#]*[^\s#:]:_?[A-Za-z]\w*$")
 _SHOWN = (  # statistics worth carrying; ids of producers and consumers become links instead
-    "eager_op", "is_func", "tf_function_call", "tracing_count", "iter_num", "shape", "hlo_op", "hlo_module", "step_name",
-    "group_id", "program_id", "tf_op", "device", "bytes", "element_id", "long_name",
+    "eager_op", "is_func", "tf_function_call", "tracing_count", "iter_num", "shape", "hlo_op", "hlo_module",
+    "step_name", "group_id", "program_id", "tf_op", "device", "bytes", "element_id", "long_name",
 )  # fmt: skip
 
 
@@ -90,12 +90,12 @@ def read_windows(
             len(keep), layer=layer[keep], name=name[keep], start_ns=start[keep], dur_ns=space.dur_ns[keep],
             tid=tid[keep], probe=build.words.code("tf_profiler"), attrs=attrs[keep], **common,
         )  # fmt: skip
-        for key, value in (
+        for part, value in (
             ("ids", ids), ("start", start[keep]), ("end", (start + space.dur_ns)[keep]), ("tid", tid[keep]),
             ("name", name[keep]), ("kernel", is_kernel[keep]), ("p", producer[keep]), ("c", consumer[keep]),
             ("step", step[keep]), ("op", eager_op[keep]),
         ):  # fmt: skip
-            parts[key].append(value)
+            parts[part].append(value)
     cat = {k: np.concatenate(v) if v else np.empty(0, np.int64) for k, v in parts.items()}
     return ProfileEvents(
         cat["ids"], cat["start"], cat["end"], cat["tid"], cat["name"], cat["kernel"].astype(bool), cat["p"], cat["c"],

@@ -1,4 +1,4 @@
-"""What a Python stack says of an op: the user's line, the public function called there, the generated wrapper, the callers.
+"""What a Python stack says of an op: the user's line, the public function, the generated wrapper, the callers.
 
 The *python* line is the innermost frame outside site-packages and the standard library. The *api* is the first public
 function below it, by its exported name. User frames further out are the *callers*.

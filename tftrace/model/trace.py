@@ -38,7 +38,8 @@ class Trace:
     def frame(self, table: str, columns: list[str] | None = None) -> pd.DataFrame:
         """The table as a pandas DataFrame; Arrow-backed dictionary columns become categoricals."""
         data = self.tables[table]
-        return (data.select(columns) if columns else data).to_pandas()
+        frame: pd.DataFrame = (data.select(columns) if columns else data).to_pandas()
+        return frame
 
     @property
     def events(self) -> pd.DataFrame:

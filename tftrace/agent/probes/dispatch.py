@@ -66,7 +66,7 @@ class DispatchProbe(Probe):
                 self.session.directory, self.session.stacks, self.session.metas, core._FallbackException
             )
             self.python.on_meta = self.session.guarded(self.on_meta)  # type: ignore[method-assign]
-            self.python.on_step = self.session.guarded(self.on_step)  # type: ignore[method-assign]
+            self.python.on_step = self.session.guarded(self.on_step)
             wrap = self.python.wrap
             nvtx = self.session.probe("nvtx")
             if nvtx is not None and nvtx.running:

@@ -161,6 +161,8 @@ class TfProfilerProbe(Probe):
             self.lock.release()
 
     def _step(self, step: int) -> None:
+        assert self.steps is not None
+        assert self.dispatch is not None
         first, last = int(self.steps[0]), int(self.steps[1])
         if first <= step < last:
             self.dispatch.set_trigger(last)
