@@ -99,7 +99,7 @@ class TestExamples:
         trace, _ = traced("eager_conv2d")
         document = run([*TFTRACE, "why", "conv2d", str(trace), "--json"])
         assert document.returncode == 0, document.stderr
-        (match,) = json.loads(document.stdout)["matches"]
+        (match,) = json.loads(document.stdout)["groups"]
         assert match["count"] == 5
         assert "tf.nn.conv2d" in text_of(match["python"]["line"], "eager_conv2d")
         layers: dict[str, dict[str, Any]] = {entry["layer"]: entry for entry in match["chain"]}
@@ -111,7 +111,7 @@ class TestExamples:
         trace, _ = traced("tf_function")
         document = run([*TFTRACE, "why", "kernel:*FusedConv2D", str(trace), "--json"])
         assert document.returncode == 0, document.stderr
-        matches = json.loads(document.stdout)["matches"]
+        matches = json.loads(document.stdout)["groups"]
         made = {text_of(m["python"]["line"], "tf_function").strip() for m in matches if m["python"]}
         ran = {text_of(m["caller"]["line"], "tf_function").strip() for m in matches if m["caller"]}
         assert "return tf.nn.relu(shifted)" in made

@@ -1,6 +1,8 @@
 """Columns of the wire format hold every field of every message, and garbage is refused."""
 
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +22,7 @@ FIELD = st.one_of(
     st.tuples(NUMBERS, st.just(wire.LENGTH), st.binary(max_size=200)),
     st.tuples(NUMBERS, st.just(wire.FIXED32), st.integers(0, 2**32 - 1)),
 )
-WRITERS = {
+WRITERS: dict[int, Callable[[int, Any], bytes]] = {
     wire.VARINT: write.number,
     wire.FIXED64: write.double,
     wire.LENGTH: write.block,

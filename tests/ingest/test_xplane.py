@@ -127,7 +127,8 @@ def test_thread_keys_of_a_known_thread() -> None:
     # pthread_self() of two threads and the ids of their lines, from one TensorFlow 2.21 process
     assert -7126015055801321386 in thread_key_candidates(140155016788864, 12389)
     assert 5373688104180853956 in thread_key_candidates(140153037256384, 12399)
-    # TensorFlow 2.3: the lower half, signed in names and unsigned in ids
+    # TensorFlow 2.15: the lower half of that id; 2.3: of the thread; both signed in names and unsigned in ids
+    assert {-7126015055801321386 & 0xFFFFFFFF} < thread_key_candidates(140155016788864, 12389)
     assert {3287174003, -1007793293} <= thread_key_candidates(0x7F00 << 32 | 3287174003, 7)
 
 

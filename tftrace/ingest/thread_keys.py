@@ -11,7 +11,8 @@ def thread_key_candidates(pthread: int, tid: int) -> set[int]:
 
     `pthread` is pthread_self() (threading.get_ident()), `tid` the kernel's thread id. TF 2.21 takes
     libstdc++'s std::hash<std::thread::id>, which is `_Hash_bytes` (MurmurHash64A, seed 0xc70f6907) over the
-    8 bytes of pthread_self(); TF 2.15 the low 32 bits of that hash; TF 2.3 and 2.4 the low 32 bits of pthread_self(); some builds the tid.
+    8 bytes of pthread_self(); TF 2.15 the low 32 bits of that hash; TF 2.3 and 2.4 those of pthread_self();
+    some builds the tid.
     """
     low, hashed = pthread & 0xFFFFFFFF, _hash_word(pthread)
     short = hashed & 0xFFFFFFFF

@@ -1,228 +1,180 @@
-"""The trace directory: makes a new one, writes its tables, opens one, lists those below a root."""
+"""Trace directories: opening one, making a new one, finding those that are here."""
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from tftrace.errors import CaptureError, InputError, UsageError
-from tftrace.store.manifest import MANIFEST, cannot_write, read_manifest
+from tftrace.model.schemas import TABLES
+from tftrace.model.trace import Trace
+from tftrace.store.manifest import MANIFEST, read_manifest, write_manifest
+from tftrace.store.tables import SUFFIX, LazyTables, missing_tables, write_tables
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from tftrace.model.trace import Trace
+__all__ = [
+    "is_trace",
+    "list_traces",
+    "new_directory",
+    "open_trace",
+    "unfinished",
+    "write_manifest",
+    "write_tables",
+]
 
 DEFAULT_ROOT: Final = Path("traces")
 RAW: Final = "raw"
 RUN: Final = "run.json"
 TIMELINE: Final = "timeline.html"
+"""Where a view of the trace goes that was not told another place."""
 
-_TABLES: Final = ("events", "links", "sites", "calls", "event_calls", "stacks", "algorithms")
-_OURS: Final = (MANIFEST, RUN, RAW, TIMELINE, *(f"{name}.parquet" for name in _TABLES))
-"""All that tftrace ever puts in a trace directory, and so all that `force` ever removes from one."""
-
-
-class LazyTables(Mapping[str, "pa.Table"]):
-    """The Parquet tables of a trace directory by name, each read at its first use and kept."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._read: dict[str, pa.Table] = {}
-
-    def __getitem__(self, name: str) -> pa.Table:
-        if name not in _TABLES:
-            raise KeyError(name)
-        if name not in self._read:
-            self._read[name] = _read_table(self._directory, name)
-        return self._read[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_TABLES)
-
-    def __len__(self) -> int:
-        return len(_TABLES)
+_OWN: Final = (MANIFEST, RUN, RAW, TIMELINE, *(name + SUFFIX for name in TABLES))
+_PART: Final = re.compile(r".*\.\d+\.part")
 
 
-def open_trace(path: Path | str) -> Trace:
-    """The trace in the directory `path`. Tables are read (memory-mapped) when they are first asked for.
+def open_trace(path: str | os.PathLike[str]) -> Trace:
+    """The trace in the directory `path`; its tables are read when they are first asked for.
 
-    Raises InputError, here or at the first use of a table, where something is missing, cut or not a trace.
+    Raises InputError in one line where there is no trace, where its manifest is damaged or of another format
+    version, or where a table is missing. A table that is cut or foreign raises when it is read.
     """
-    from tftrace.model.trace import Trace
-
     directory = Path(path)
-    if not directory.exists():
-        raise InputError(f"{directory}: no such trace; 'tftrace list' shows those under {DEFAULT_ROOT}/")
-    if not directory.is_dir():
-        raise InputError(f"{directory}: a trace is a directory, and this is a file")
-    return Trace(read_manifest(directory), LazyTables(directory), directory)
-
-
-def _read_table(directory: Path, name: str) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from tftrace.model.schemas import TABLES
-
-    path = directory / f"{name}.parquet"
-    remedy = (
-        f"delete it, and it is made again from {RAW}/ the next time the trace is opened"
-        if has_raw(directory)
-        else "record the run again"
-    )
-    schema = TABLES[name]
-    try:
-        table = pq.ParquetFile(path, memory_map=True).read()
-        missing = [field.name for field in schema if field.name not in table.column_names]
-        if missing:
-            raise InputError(f"{path}: not a table of tftrace: no column {', '.join(missing)}; {remedy}")
-        return table.select(schema.names).cast(schema)
-    except FileNotFoundError:
-        raise InputError(f"{path}: missing; {remedy.removeprefix('delete it, and ')}") from None
-    except (OSError, pa.ArrowException, ValueError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cut or damaged ({first[:120]}); {remedy}") from error
-
-
-def write_tables(directory: Path, tables: Mapping[str, pa.Table]) -> None:
-    """Writes each table of `tables` (by name) as `<name>.parquet`.
-
-    All files are written beside the old ones first and then renamed, so a full disk leaves the old tables
-    untouched. Raises TftraceError where the directory cannot be written.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    parts: list[tuple[Path, Path]] = []
-    path = directory
-    try:
-        for name, table in tables.items():
-            path = directory / f"{name}.parquet"
-            part = directory / f".{name}.{os.getpid()}.part"
-            parts.append((part, path))
-            names = [f.name for f in table.schema if pa.types.is_dictionary(f.type)]
-            integers = {f.name: "DELTA_BINARY_PACKED" for f in table.schema if pa.types.is_integer(f.type)}
-            if name == "stacks":  # frames repeat across stacks as names do
-                names += [f"frames.list.element.{f}" for f in ("kind", "function", "file", "module")]
-            # Parquet's default, a dictionary tried on every column, is several times slower on times and ids
-            pq.write_table(table, part, compression="zstd", use_dictionary=names, column_encoding=integers)
-        for part, path in parts:
-            os.replace(part, path)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:
-        for part, _ in parts:
-            part.unlink(missing_ok=True)
-
-
-def has_raw(directory: Path) -> bool:
-    """Whether the raw records are there, from which everything else can be made again."""
-    raw = directory / RAW
-    return raw.is_dir() and any(raw.iterdir())
-
-
-def is_complete(directory: Path) -> bool:
-    """Whether the manifest and every table are there."""
-    return (directory / MANIFEST).is_file() and all((directory / f"{t}.parquet").is_file() for t in _TABLES)
+    manifest = read_manifest(directory)
+    missing = missing_tables(directory)
+    if missing:
+        raise InputError(
+            f"{directory / (missing[0] + SUFFIX)}: is missing, and there is no raw/ to rebuild it from; "
+            "record the run again"
+            if unfinished(directory) is None
+            else f"{directory}: its tables are not built yet (no {missing[0] + SUFFIX}); "
+            f"'tftrace summary {directory}' builds them from raw/"
+        )
+    return Trace(manifest, LazyTables(directory), directory)
 
 
 def is_trace(directory: Path) -> bool:
-    """Whether `directory` is one of ours: a manifest, or the raw records of a run cut short."""
+    """Whether `directory` is a trace, finished or not, and not something else that tftrace must keep off."""
     try:
-        if (directory / MANIFEST).is_file():
-            read_manifest(directory)
-            return True
-    except InputError:
-        pass
-    return any((directory / RAW).glob("*/process.json")) or (
-        (directory / RAW).is_dir() and (directory / RUN).is_file()
-    )
+        entries = sorted(entry.name for entry in os.scandir(directory))
+    except OSError:
+        return False
+    if RUN in entries and RAW in entries:
+        return True
+    if MANIFEST in entries:
+        try:
+            head = (directory / MANIFEST).read_bytes()
+        except OSError:
+            return False
+        return b'"format_version"' in head and b'"probes"' in head
+    # a run that was killed before it could write run.json: nothing but raw/ with an agent's process.json
+    return entries == [RAW] and any((directory / RAW).glob("*/process.json"))
 
 
-def new_directory(path: Path | None, script: str, force: bool) -> Path:
-    """An empty directory for a new trace: `path`, or `traces/<script>-<YYYYmmdd-HHMMSS>`.
+def unfinished(directory: Path) -> str | None:
+    """Why the tables of the trace have to be built from raw/, or None where they stand or cannot be built."""
+    if not (directory / RUN).is_file() or not (directory / RAW).is_dir():
+        return None
+    if not (directory / MANIFEST).is_file():
+        return "the run was recorded, its tables were never built"
+    missing = missing_tables(directory)
+    return f"{missing[0] + SUFFIX} is missing" if missing else None
 
-    `force` lets an existing trace at `path` be replaced; files that tftrace did not write
-    stay where they are. A directory that holds something else is never touched. Raises UsageError where `path` is taken and
-    CaptureError where it cannot be written.
+
+def new_directory(path: Path | None, script: str, force: bool = False) -> Path:
+    """Makes the empty directory that a run of `script` is recorded to, and its parents.
+
+    Without `path` it is traces/<script>-<YYYYmmdd-HHMMSS> below the working directory, numbered where two runs
+    begin within one second. `force` replaces a trace that stands at `path`: only what tftrace wrote is
+    removed, and a directory that is neither empty nor a trace is never touched.
+
+    Raises UsageError where `path` is taken, CaptureError where it cannot be written.
     """
+    if path is None:
+        return _default(script)
     try:
-        if path is None:
-            return _dated(script)
-        if path.exists() and not path.is_dir():
-            raise UsageError(f"{path}: a file is there; a trace needs a directory, choose another with -o")
+        if path.is_dir():
+            _take_over(path, force)
+        elif path.exists() or path.is_symlink():
+            raise UsageError(f"{path}: is a file; choose another place with -o")
         path.mkdir(parents=True, exist_ok=True)
-        if any(path.iterdir()):
-            _clear(path, force)
-        if not os.access(path, os.W_OK | os.X_OK):
-            raise CaptureError(f"{path}: not writable; choose another place with -o")
+        _check_writable(path)
     except OSError as error:
-        where = path or DEFAULT_ROOT
-        raise CaptureError(
-            f"{where}: cannot be written: {error.strerror}; choose another place with -o"
-        ) from error
+        raise _unwritable(path, error) from error
     return path
 
 
-def _dated(script: str) -> Path:
-    stem = re.sub(r"[^\w.-]+", "_", script).strip("._-")[:80] or "run"
-    base = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}"
-    DEFAULT_ROOT.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, 1000):
-        path = DEFAULT_ROOT / (base if attempt == 1 else f"{base}-{attempt}")
+def _default(script: str) -> Path:
+    name = re.sub(r"[^\w.+-]+", "_", script).strip("._") or "run"
+    stem = f"{name[:80]}-{time.strftime('%Y%m%d-%H%M%S')}"
+    number = 1
+    while True:
+        path = DEFAULT_ROOT / (stem if number == 1 else f"{stem}-{number}")
         try:
-            path.mkdir()  # two runs begun within one second must not share a directory
-        except FileExistsError:
-            continue
-        return path
-    raise CaptureError(f"{DEFAULT_ROOT / base}: taken a thousand times; choose another place with -o")
-
-
-def _clear(path: Path, force: bool) -> None:
-    if not is_trace(path):
-        raise UsageError(
-            f"{path}: holds files that are no trace, so it is left alone; choose another place with -o"
-        )
-    if not force:
-        raise UsageError(f"{path}: a trace is there; --force replaces it, or choose another place with -o")
-    # the manifest first: what is left of a removal that is cut short is no complete trace
-    for name in _OURS:
-        entry = path / name
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry)
+            DEFAULT_ROOT.mkdir(exist_ok=True)
+            path.mkdir()
+        except FileExistsError as error:
+            if not DEFAULT_ROOT.is_dir():
+                raise _unwritable(DEFAULT_ROOT, error) from error
+            number += 1
+        except OSError as error:
+            raise _unwritable(path, error) from error
         else:
-            entry.unlink(missing_ok=True)
+            return path
 
 
-def list_traces(root: Path | str = DEFAULT_ROOT) -> list[Path]:
-    """The trace directories directly below `root`, newest first.
+def _take_over(path: Path, force: bool) -> None:
+    entries = list(os.scandir(path))
+    if not entries:
+        return
+    if not is_trace(path):
+        raise UsageError(f"{path}: is not empty and no trace; choose another place with -o")
+    if not force:
+        raise UsageError(
+            f"{path}: there is a trace already; choose another place with -o, or replace it with --force"
+        )
+    _check_writable(path)
+    for entry in entries:
+        if entry.name not in _OWN and not _PART.fullmatch(entry.name):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
 
-    A directory that is no trace, or whose manifest cannot be read, is passed over. A `root` that does not
-    exist holds none.
-    """
-    found: list[tuple[int, str, Path]] = []
-    root = Path(root)
-    for entry in root.iterdir() if root.is_dir() else ():
-        if entry.is_dir() and (entry / MANIFEST).is_file():
-            try:
-                manifest = read_manifest(entry)
-            except InputError:
-                continue
-            found.append((started_ns(manifest, entry), entry.name, entry))
-    return [path for _, _, path in sorted(found, reverse=True)]
 
-
-def started_ns(manifest: Mapping[str, Any], directory: Path | None = None) -> int:
-    """When the run began, in ns since the epoch; for a manifest that does not say, when it was written."""
-    try:
-        return int(datetime.fromisoformat(str(manifest.get("created"))).timestamp() * 1e9)
-    except ValueError:
+def _check_writable(path: Path) -> None:
+    # os.access lies for root and on read-only mounts: try
+    probe = path / f".tftrace.{os.getpid()}.part"
+    with open(probe, "xb"):
         pass
-    return (directory / MANIFEST).stat().st_mtime_ns if directory else 0
+    probe.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> CaptureError:
+    why = (
+        "is a file"
+        if error.errno in (errno.EEXIST, errno.ENOTDIR)
+        else f"cannot be written: {error.strerror}"
+    )
+    return CaptureError(f"{path}: {why}; choose another place with -o")
+
+
+def list_traces(root: Path) -> list[Path]:
+    """The trace directories directly below `root`, newest run first; none where `root` does not exist."""
+    found: list[tuple[float, str, Path]] = []
+    try:
+        entries = list(os.scandir(root))
+    except OSError:
+        return []
+    for entry in entries:
+        directory = Path(entry.path)
+        if not entry.is_dir() or not is_trace(directory):
+            continue
+        marks = [directory / RUN, directory / MANIFEST, directory]
+        when = next((mark.stat().st_mtime for mark in marks if mark.exists()), 0.0)
+        found.append((when, entry.name, directory))
+    return [directory for _, _, directory in sorted(found, reverse=True)]

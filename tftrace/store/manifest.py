@@ -1,4 +1,4 @@
-"""Reads and writes `manifest.json`, the one file that says what a trace directory is."""
+"""The manifest of a trace: what ran, on what, and how each probe fared."""
 
 from __future__ import annotations
 
@@ -7,78 +7,90 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tftrace.errors import InputError, TftraceError
+import orjson
+
+from tftrace.errors import InputError, UsageError
+from tftrace.model.schemas import FORMAT_VERSION
 
 MANIFEST: Final = "manifest.json"
-FORMAT_VERSION: Final = 1
-"""Newest format that this tftrace reads. `tftrace.model.schemas` holds the same number beside the tables'
-columns; it is repeated here because reading a manifest must not cost the import of pyarrow."""
 
-_REQUIRED: Final = ("format_version", "argv", "exit_status", "versions", "processes", "probes")
+_REQUIRED: Final[dict[str, type | tuple[type, ...]]] = {
+    "format_version": int,
+    "argv": list,
+    "exit_status": (int, type(None)),
+    "versions": dict,
+    "processes": list,
+    "probes": list,
+}
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """The manifest of the trace in `directory`, as it stands in the file.
+    """The manifest of the trace in `directory`.
 
-    Raises InputError where it is missing, not a manifest, or of a format newer than this tftrace reads.
+    Raises InputError where there is none, where it is cut or something else's, and where another version of
+    tftrace wrote a format that this one does not read.
     """
-    import orjson
-
     path = directory / MANIFEST
     try:
-        data = orjson.loads(path.read_bytes())
+        data = path.read_bytes()
     except FileNotFoundError:
+        what = "is no trace" if directory.is_dir() else "does not exist"
         raise InputError(
-            f"{directory}: not a trace: it holds no {MANIFEST}; record one with 'tftrace run'"
+            f"{directory}: {what} (no {MANIFEST}); give a directory that 'tftrace run' wrote, see 'tftrace list'"
         ) from None
+    except NotADirectoryError:
+        raise InputError(f"{directory}: is a file; give the trace's directory") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    try:
+        manifest = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise InputError(
-            f"{path}: cut or damaged at line {error.lineno}: {error.msg}; record the run again"
-        ) from error
-    if not isinstance(data, dict) or "format_version" not in data:
-        raise InputError(f"{path}: not the manifest of a trace: it has no format_version")
-    version = data["format_version"]
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise InputError(f"{path}: format_version is {version!r}, not a number from 1 on")
-    if version > FORMAT_VERSION:
-        raise InputError(f"{path}: format_version {version} is newer than this tftrace reads; update tftrace")
-    missing = [key for key in _REQUIRED if key not in data]
-    if missing:
-        raise InputError(f"{path}: lacks {', '.join(missing)}; record the run again")
-    for key, kind in (("argv", list), ("versions", dict), ("processes", list), ("probes", list)):
-        if not isinstance(data[key], kind):
-            raise InputError(f"{path}: {key} is not {'a list' if kind is list else 'an object'}")
-    if not all(isinstance(probe, dict) for probe in data["probes"]):
-        raise InputError(f"{path}: probes holds something that is no object")
-    return data
+            f"{path}: is cut or damaged (line {error.lineno}: {error.msg}); delete it, and the next command "
+            "rebuilds the trace from raw/"
+        ) from None
+    return _checked(path, manifest)
+
+
+def _checked(path: Path, manifest: Any) -> dict[str, Any]:
+    if not isinstance(manifest, dict) or "format_version" not in manifest:
+        raise InputError(f"{path}: is not a tftrace manifest; give a directory that 'tftrace run' wrote")
+    version = manifest["format_version"]
+    if version != FORMAT_VERSION:
+        remedy = (
+            "update tftrace" if isinstance(version, int) and version > FORMAT_VERSION else "record it again"
+        )
+        raise InputError(
+            f"{path}: has trace format {version!r}, this tftrace reads {FORMAT_VERSION}; {remedy}"
+        )
+    for key, kind in _REQUIRED.items():
+        if key not in manifest or not isinstance(manifest[key], kind):
+            state = "is missing" if key not in manifest else "has the wrong type"
+            raise InputError(
+                f"{path}: {key!r} {state}; delete the file, and the next command rebuilds it from raw/"
+            )
+    for probe in manifest["probes"]:
+        if not isinstance(probe, dict) or not isinstance(probe.get("name"), str) or "status" not in probe:
+            raise InputError(
+                f"{path}: a probe has no name or status; delete the file to have it rebuilt from raw/"
+            )
+    return manifest
 
 
 def write_manifest(directory: Path, manifest: Mapping[str, Any]) -> None:
-    """Replaces the manifest of `directory` as a whole: a reader finds the old or the new one, never a part.
+    """Writes `manifest`, whole or not at all; format_version is filled in where it is missing.
 
-    Raises TftraceError where it cannot be written; the old one is then untouched.
+    Raises UsageError where the disk is full or the directory cannot be written; an old manifest then stands.
     """
-    import orjson
-
-    body = orjson.dumps(dict(manifest), option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
-    replace_file(directory / MANIFEST, body + b"\n")
-
-
-def replace_file(path: Path, body: bytes) -> None:
-    """Writes `body` to `path` by way of a temporary file beside it. Raises TftraceError where it cannot."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    document = {"format_version": FORMAT_VERSION, **manifest}
+    data = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+    path = directory / MANIFEST
+    partial = path.with_name(f"{MANIFEST}.{os.getpid()}.part")
     try:
-        partial.write_bytes(body)
+        partial.write_bytes(data + b"\n")
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise cannot_write(path, error) from error
-
-
-def cannot_write(path: Path, error: OSError) -> TftraceError:
-    """One line for a write that failed, whatever the reason."""
-    return TftraceError(
-        f"{path}: cannot be written: {error.strerror or error}; free space or choose another place"
-    )
+        raise UsageError(
+            f"{path}: cannot be written: {error.strerror}; make room or change its rights"
+        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import IO, Any, Final, cast
 
 from rich.console import Console
 
@@ -16,5 +16,22 @@ def console(stderr: bool = False) -> Console:
     """A console for stdout or stderr. Markup, emoji codes and highlighting are off: text from traces is
     data."""
     stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(file=stream, width=width, markup=False, emoji=False, highlight=False)
+    piped = not stream.isatty()
+    width = PIPE_WIDTH if piped and not os.environ.get("COLUMNS") else None
+    file = cast("IO[str]", _Trimmed(stream)) if piped else stream
+    return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+
+
+class _Trimmed:
+    """A pipe without the blanks that fill table cells up to their column."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        # the console writes whole lines: what it prints ends with a line's end
+        self._stream.write("\n".join(line.rstrip(" ") for line in text.split("\n")))
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -16,7 +16,9 @@ from tftrace.views.terminal.wording import STATUS_STYLE, count, micros, plain
 def draw(console: Console, document: dict[str, Any], limit: int) -> None:
     console.print(_layers(document["layers"]))
     rows = document["rows"]
-    if not rows:
+    if document.get("by") == "layer":
+        pass  # that was the table above
+    elif not rows:
         console.print("\nNo executions were recorded.", style="bold")
     else:
         share_of = "self_us" if any(row.get("self_us") for row in rows) else "total_us"

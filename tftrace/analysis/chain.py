@@ -1,0 +1,442 @@
+"""`why`: the way of every matching op from the user's line down to the device, told once for each group of calls."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from tftrace.analysis import evidence, observed
+from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.grouping import Groups, Runs, group, runs
+from tftrace.analysis.libraries import Library
+from tftrace.analysis.pattern import match
+from tftrace.model.layers import EVIDENCE, LAYERS, MODES, Layer
+from tftrace.model.trace import Trace
+
+_NAMES = 16
+"""Names of one layer that an entry lists."""
+_SHARED = "one run of the graph serves all of its nodes, so it has no time of this op's own"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of Python; `code` is None where the source was left out or not found."""
+
+    file: str
+    line: int
+    code: str | None = None
+    count: int | None = None  # of a line that ran a graph: how many of the group's executions it ran
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One layer of a chain. `name` is None where no call of the group shows the layer; `reason` then says why.
+
+    Times are sums over the group, in us. `evidence` is the weakest grade over the group's calls of the link that leads
+    into the layer, `rule` made it, from the layer `parent`; `evidence_counts` counts calls by grade.
+    """
+
+    layer: Layer
+    name: str | None
+    names: list[str]
+    where: str | None
+    total_us: float | None
+    self_us: float | None
+    evidence: str | None
+    rule: str | None
+    reason: str | None
+    parent: str | None = None
+    calls: int = 0
+    evidence_counts: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Executions of one site on one device, with one problem and the same library calls: a `group` of the why contract.
+
+    `native_stack` holds the C++ functions of the most frequent stack of the main library call, innermost first, up to
+    where Python begins; `native_stacks` says how many different ones there are.
+    """
+
+    count: int
+    op: str
+    mode: str
+    device: str | None
+    python: Place | None
+    caller: Place | None
+    callers: list[Place]
+    chain: list[Entry]
+    library: Library | None
+    library_calls: list[dict[str, Any]]
+    native_stack: list[dict[str, Any]]
+    native_stacks: int
+    total_us: float
+    cpu_us: float | None
+    warm_up: int
+    evidence_counts: dict[str, int]
+    shapes: Any
+    dtypes: Any
+    op_attrs: Any
+    graph: str | None
+    node: str | None
+    site_id: int
+    synthetic: bool
+
+
+def why(trace: Trace, pattern: str) -> list[Group]:
+    """The chains of the executions that `pattern` means, the group with the most time first.
+
+    From the tables calls, sites, event_calls, events, links and stacks. Raises UsageError for a pattern that means
+    nothing and InputError where nothing matches (see `tftrace.analysis.pattern`).
+    """
+    chosen = np.flatnonzero(match(trace, pattern).calls)
+    return _Reader(trace, chosen).groups()
+
+
+def document(trace: Trace, pattern: str) -> dict[str, Any]:
+    """The document of `tftrace why --json`."""
+    return {"pattern": pattern, "trace": trace.name, "groups": [asdict(g) for g in why(trace, pattern)]}
+
+
+class _Reader:
+    """Works out everything that concerns calls as arrays, then tells the groups one by one."""
+
+    def __init__(self, trace: Trace, chosen: Ints) -> None:
+        self.trace, self.chosen = trace, chosen
+        self.calls, self.sites, self.events = (table(trace, n) for n in ("calls", "sites", "events"))
+        self.ranks = evidence.layer_ranks(trace)
+        self.links, linked = evidence.links_from_above(trace, self.ranks)
+        self.members = evidence.members(trace, chosen, self.ranks, linked)
+        self.grouped: Groups = group(trace, chosen, self.members)
+        self.runs: Runs = runs(trace, chosen)
+        self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[chosen]
+        self.text = {
+            c: texts(self.sites, c)
+            for c in ("op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node")
+        }  # fmt: skip
+        self.lines = {c: numbers(self.sites, c) for c in ("python_line", "gen_op_line")}
+        self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
+        self.durations = numbers(self.events, "dur_ns").values
+        self.group_of = self.grouped.of
+        self.counts = np.bincount(self.group_of, minlength=self.grouped.count)
+        self._grade_layers()
+        self._sum_times()
+        self._name_layers()
+        self._order_members()
+
+    # -- arrays
+
+    def _grade_layers(self) -> None:
+        mode = self.text["mode"]
+        in_eager = mode.where(np.array([m == "eager" for m in mode.values], np.bool_))
+        # a line that runs a graph is no node: its runtime entry is linked as in eager mode
+        direct = np.append(in_eager | (self.text["node"].codes < 0), True)[self.site]
+        known = {
+            "python": (self.text["python_file"].codes >= 0) & self.lines["python_line"].valid,
+            "api": self.text["api"].codes >= 0,
+            "gen_op": self.text["gen_op"].codes >= 0,
+        }
+        has = {layer: np.append(mask, False)[self.site] for layer, mask in known.items()}
+        codes = evidence.grades(
+            self.members, len(self.chosen), self.links, direct, has, self.runs.parent >= 0
+        )
+        # (group, layer, code) -> calls; the codes in use are few
+        used, dense = np.unique(codes, return_inverse=True)
+        width = len(used)
+        key = (
+            self.group_of[:, None] * len(LAYERS) + np.arange(len(LAYERS))[None, :]
+        ) * width + dense.reshape(codes.shape)
+        cells = np.unique(key, return_counts=True)
+        self.cells: dict[tuple[int, int], dict[int, int]] = {}
+        for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
+            slot, at = divmod(cell, width)
+            if used[at] >= 0:
+                self.cells.setdefault(divmod(slot, len(LAYERS)), {})[int(used[at])] = n
+
+    def _sum(self, column: str) -> list[float | None]:
+        """Sum in us of a column of the calls for each group; None where no call has a value."""
+        data = numbers(self.calls, column)
+        values, valid = data.values[self.chosen], data.valid[self.chosen]
+        total = np.bincount(self.group_of, weights=values, minlength=self.grouped.count)
+        known = np.bincount(self.group_of[valid], minlength=self.grouped.count)
+        return [
+            round(t / 1000, 3) if k else None for t, k in zip(total.tolist(), known.tolist(), strict=True)
+        ]
+
+    def _sum_times(self) -> None:
+        self.times = {c: self._sum(f"{c}_ns") for c in ("total", "cpu")}
+        for layer in LAYERS:
+            for part in ("total", "self"):
+                self.times[f"{layer}_{part}"] = self._sum(f"{layer}_{part}_ns")
+        warm = numbers(self.calls, "warm_up").values[self.chosen]
+        self.warm = (
+            np.bincount(self.group_of, weights=warm, minlength=self.grouped.count).astype(int).tolist()
+        )
+
+    def _name_layers(self) -> None:
+        """Names of the events that links lead into from above, for each group and layer, the most frequent first."""
+        m = self.members
+        width = max(len(self.names.values), 1)
+        slot = self.group_of[m.call] * len(LAYERS) + m.layer
+        named = self.names.codes[m.event] >= 0
+        entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
+        entered[slot[m.link >= 0]] = True
+        keep = named & ((m.link >= 0) | ~entered[slot])
+        found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
+        self.layer_names: dict[tuple[int, int], list[str]] = {}
+        for i in np.argsort(-counts, kind="stable").tolist():
+            at, name = divmod(int(found[i]), width)
+            listed = self.layer_names.setdefault(divmod(at, len(LAYERS)), [])
+            if len(listed) < _NAMES:
+                listed.append(self.names.values[name])
+
+    def _order_members(self) -> None:
+        """Members and library members by group, so that each group reads only its own."""
+        self.sample = self._samples()
+        order = np.argsort(self.members.call, kind="stable")
+        self.by_call = order
+        self.call_starts = np.searchsorted(self.members.call[order], np.arange(len(self.chosen) + 1))
+        group_of = self.group_of[self.members.call[self.grouped.library_members]]
+        self.library_order = np.argsort(group_of, kind="stable")
+        self.library_starts = np.searchsorted(group_of[self.library_order], np.arange(self.grouped.count + 1))
+
+    def _samples(self) -> list[int]:
+        """The call of each group that shows the most events: its runtime events are the ones listed by name."""
+        shown = np.bincount(self.members.call, minlength=len(self.chosen))
+        order = np.lexsort((-shown, self.group_of))
+        return [int(i) for i in order[np.searchsorted(self.group_of[order], np.arange(self.grouped.count))]]
+
+    # -- groups
+
+    def groups(self) -> list[Group]:
+        return [self._group(g) for g in range(self.grouped.count)]
+
+    def _group(self, g: int) -> Group:
+        first = int(self.grouped.first[g])
+        row, site = int(self.chosen[first]), int(self.site[first])
+        mode = (self.text["mode"].of(site) if site >= 0 else None) or "native"
+        mode = mode if mode in MODES else "native"
+        library_calls, library, stacks = self._library(g)
+        chain = [self._entry(g, at, site, mode, library, stacks) for at in range(len(LAYERS))]
+        counts = dict.fromkeys(EVIDENCE, 0)
+        for entry in chain:
+            for grade, n in entry.evidence_counts.items():
+                counts[grade] += n  # type: ignore[index]
+        caller, callers = self._callers(g, site, mode)
+        read = lambda column: texts(self.calls.slice(row, 1), column).of(0)  # noqa: E731
+        return Group(
+            count=int(self.counts[g]),
+            op=(self.text["op"].of(site) if site >= 0 else None) or "(op not known)",
+            mode=mode,
+            device=read("device"),
+            python=self._python(site),
+            caller=caller,
+            callers=callers,
+            chain=chain,
+            library=library,
+            library_calls=library_calls,
+            native_stack=self._frames(stacks[0]) if stacks else [],
+            native_stacks=len(stacks),
+            total_us=self.times["total"][g] or 0.0,
+            cpu_us=self.times["cpu"][g],
+            warm_up=self.warm[g],
+            evidence_counts={k: n for k, n in counts.items() if n},
+            shapes=_decoded(read("shapes")),
+            dtypes=_decoded(read("dtypes")),
+            op_attrs=_decoded(read("op_attrs")),
+            graph=self.text["graph"].of(site) if site >= 0 else None,
+            node=self.text["node"].of(site) if site >= 0 else None,
+            site_id=int(numbers(self.sites, "site_id").values[site]) if site >= 0 else -1,
+            synthetic=self.trace.synthetic,
+        )
+
+    def _python(self, site: int) -> Place | None:
+        file = self.text["python_file"].of(site) if site >= 0 else None
+        line = self.lines["python_line"]
+        if file is None or not line.valid[site]:
+            return None
+        return Place(file, int(line.values[site]), self.text["python_code"].of(site))
+
+    def _callers(self, g: int, site: int, mode: str) -> tuple[Place | None, list[Place]]:
+        """(line that ran the graph, all lines further out). Lines that ran the graph come first, most frequent first."""
+        if mode == "eager" or site < 0:
+            return None, self._listed(site)
+        ran = self.runs.outer_site[self.group_of == g] if self.grouped.count < 64 else self._outer(g)
+        rows, counts = np.unique(ran[ran >= 0], return_counts=True)
+        if not len(rows):
+            # a line that runs a graph is its own caller
+            own = self._python(site) if self.text["node"].of(site) is None else None
+            return own, self._listed(site)
+        order = np.argsort(-counts, kind="stable")
+        merged: dict[tuple[str, int, str | None], int] = {}
+        for i in order.tolist():
+            place = self._python(int(rows[i]))
+            if place is not None:
+                key = (place.file, place.line, place.code)
+                merged[key] = merged.get(key, 0) + int(counts[i])
+        lines = [Place(*key, count=n) for key, n in merged.items()]
+        further = self._listed(int(rows[order[0]]))
+        return (Place(lines[0].file, lines[0].line, lines[0].code) if lines else None), [*lines, *further]
+
+    def _outer(self, g: int) -> Ints:
+        if not hasattr(self, "_outer_order"):
+            self._outer_order = np.argsort(self.group_of, kind="stable")
+            self._outer_starts = np.searchsorted(
+                self.group_of[self._outer_order], np.arange(self.grouped.count + 1)
+            )
+        rows = self._outer_order[self._outer_starts[g] : self._outer_starts[g + 1]]
+        return np.asarray(self.runs.outer_site[rows], np.int64)
+
+    def _listed(self, site: int) -> list[Place]:
+        rows = _decoded(self.text["callers"].of(site)) if site >= 0 else None
+        if not isinstance(rows, list):
+            return []
+        return [
+            Place(str(r["file"]), r["line"], None if r.get("code") is None else str(r["code"]))
+            for r in rows
+            if isinstance(r, dict) and "file" in r and isinstance(r.get("line"), int)
+        ]
+
+    def _entry(
+        self, g: int, at: int, site: int, mode: str, library: Library | None, stacks: list[int]
+    ) -> Entry:
+        layer = LAYERS[at]
+        codes = self.cells.get((g, at), {})
+        names, where = self._names_of(g, layer, site, library, stacks)
+        total, own = self.times[f"{layer}_total"][g], self.times[f"{layer}_self"][g]
+        if not codes or not names:
+            why_not = observed.reason(self.trace.manifest, layer, mode)
+            return Entry(layer, None, [], None, total, own, None, None, why_not)
+        weakest = max(codes)
+        # among calls of the weakest grade, the rule that most of them have
+        grade = self.links.grade(weakest)
+        same = {c: n for c, n in codes.items() if self.links.grade(c) == grade}
+        shown = max(same, key=lambda c: same[c])
+        counts: dict[str, int] = {}
+        for code in sorted(codes):
+            counts[self.links.grade(code)] = counts.get(self.links.grade(code), 0) + codes[code]
+        seen, count = sum(codes.values()), int(self.counts[g])
+        reason = None
+        if seen < count:
+            missed = observed.shortfall(self.trace.manifest, layer)
+            reason = f"seen in {seen:,} of {count:,} executions" + (f"; {missed}" if missed else "")
+        elif layer == "runtime" and total is None and mode != "eager":
+            reason = _SHARED
+        return Entry(
+            layer, names[0], names, where, total, own, grade, self.links.rule(shown) if at else None, reason,
+            self.links.parent(shown), seen, counts,
+        )  # fmt: skip
+
+    def _names_of(
+        self, g: int, layer: Layer, site: int, library: Library | None, stacks: list[int]
+    ) -> tuple[list[str], str | None]:
+        names = self.layer_names.get((g, LAYERS.index(layer)), [])
+        if layer == "python":
+            place = self._python(site)
+            if place is not None:
+                return [
+                    f"{place.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{place.line}"
+                ], f"{place.file}:{place.line}"
+        elif layer in ("api", "gen_op"):
+            stated = self.text[layer].of(site) if site >= 0 else None
+            file, line = (
+                (self.text["gen_op_file"].of(site), self.lines["gen_op_line"]) if site >= 0 else (None, None)
+            )
+            place_of = (
+                f"{file}:{line.values[site]}"
+                if layer == "gen_op" and file and line and line.valid[site]
+                else None
+            )
+            return ([stated] if stated else names), place_of
+        elif layer == "runtime":
+            return self._runtime(g, names), None
+        elif layer == "library" and library is not None and library.call is not None:
+            others = [n for n in names if n != library.call]
+            return [library.call, *others], self._module(stacks)
+        return names, None
+
+    def _runtime(self, g: int, names: list[str]) -> list[str]:
+        """From the entry into the runtime inwards, of the call that shows the most."""
+        call = self.sample[g]
+        rank = LAYERS.index("runtime")
+        mine = self.by_call[self.call_starts[call] : self.call_starts[call + 1]]
+        events = [int(e) for e in self.members.event[mine[self.members.layer[mine] == rank]]][: 4 * _NAMES]
+        if self.runs.parent[call] >= 0:
+            events = (
+                evidence.climb(self.trace, self.ranks, events)
+                if events
+                else self._parent_entry(int(self.runs.parent[call]))
+            )
+        else:
+            events.sort()  # rows stand in the order of start
+        listed = [n for n in dict.fromkeys(self.names.of(e) for e in events) if n is not None]
+        head = [n for n in names[:1] if n in listed and self.runs.parent[call] < 0]
+        return list(dict.fromkeys([*head, *listed, *([] if listed else names)]))[:_NAMES]
+
+    def _parent_entry(self, parent: int) -> list[int]:
+        """The first runtime event of the call that ran the graph, where none is known to have run this node."""
+        if not hasattr(self, "_entries"):
+            rows = table(self.trace, "event_calls")
+            call = positions(self.calls, "call_id", numbers(rows, "call_id"))
+            event = positions(self.events, "event_id", numbers(rows, "event_id"))
+            runtime = (call >= 0) & (np.append(self.ranks, -1)[event] == LAYERS.index("runtime"))
+            self._entries = np.full(self.calls.num_rows, np.iinfo(np.int64).max)
+            np.minimum.at(self._entries, call[runtime], event[runtime])
+        found = int(self._entries[parent])
+        return [found] if found < self.events.num_rows else []
+
+    def _library(self, g: int) -> tuple[list[dict[str, Any]], Library | None, list[int]]:
+        """(library calls by kind in the order they were first made, the main one, its stacks by frequency)."""
+        mine = self.library_order[self.library_starts[g] : self.library_starts[g + 1]]
+        if not len(mine):
+            return [], None, []
+        kind = self.grouped.kind[mine]
+        event = self.members.event[self.grouped.library_members[mine]]
+        used, first, inverse, count = np.unique(
+            kind, return_index=True, return_inverse=True, return_counts=True
+        )
+        time = np.bincount(inverse, weights=self.durations[event])
+        rows = [
+            {
+                **self.grouped.kinds.kinds[k].document(),
+                "count": int(count[i]),
+                "total_us": round(float(time[i]) / 1000, 3),
+            }
+            for i, k in enumerate(used.tolist())
+        ]
+        order = np.argsort(first, kind="stable").tolist()
+        auxiliary = self.grouped.kinds.auxiliary[used]
+        main = min(range(len(used)), key=lambda i: (bool(auxiliary[i]), -float(time[i])))
+        of_main = event[inverse == main]
+        stacks = self.stack_of.values[of_main][self.stack_of.valid[of_main]]
+        found, times = np.unique(stacks, return_counts=True)
+        by_use = found[np.argsort(-times, kind="stable")].tolist()
+        return [rows[i] for i in order], self.grouped.kinds.kinds[int(used[main])], by_use
+
+    def _frames(self, stack: int) -> list[dict[str, Any]]:
+        rows = table(self.trace, "stacks")
+        at = int(positions(rows, "stack_id", np.array([stack]))[0])
+        frames = rows.slice(at, 1).column("frames").to_pylist()[0] if at >= 0 else None
+        out: list[dict[str, Any]] = []
+        for frame in frames or []:
+            if frame["kind"] == "python":
+                break
+            out.append({**frame, "kind": "native", "function": frame["function"] or "(no symbol)"})
+        return out
+
+    def _module(self, stacks: list[int]) -> str | None:
+        frames = self._frames(stacks[0]) if stacks else []
+        return next((str(f["module"]) for f in frames if f["module"]), None)
+
+
+def _decoded(text: str | None) -> Any:
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -1,0 +1,157 @@
+"""How well the layers of calls are linked: one grade for each call and layer, by the rule that made the link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
+from tftrace.model.layers import EVIDENCE, LAYERS
+from tftrace.model.trace import Trace
+
+STACK_RULE = "python stack"
+NODE_RULE = "node name"
+MEMBER_RULE = "same call"
+"""An event that belongs to the call, but that no link leads into."""
+
+_INFERRED = EVIDENCE.index("inferred")
+_NO_LINK = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Members:
+    """Events of the chosen calls: member i is the event in row `event[i]`, in layer `layer[i]` (index into LAYERS), of
+    the chosen call number `call[i]`. `link[i]` is the code of the link from above (`Links`), -1 for none."""
+
+    event: Ints
+    layer: Ints
+    call: Ints
+    link: Ints
+
+
+class Links:
+    """Codes of links: evidence, then the layer of the parent, then the rule, so that a larger code is weaker."""
+
+    def __init__(self, rules: list[str]) -> None:
+        self.rules = [*rules, STACK_RULE, NODE_RULE, MEMBER_RULE]
+        self._rule = {rule: i for i, rule in enumerate(self.rules)}
+
+    def code(self, grade: str, rule: str) -> int:
+        return EVIDENCE.index(grade) * self.span + self._rule[rule]  # type: ignore[arg-type]
+
+    @property
+    def span(self) -> int:
+        """Codes of one grade: nine parents (eight layers, or none known) by rule."""
+        return 9 * len(self.rules)
+
+    def grade(self, code: int) -> str:
+        return EVIDENCE[code // self.span]
+
+    def rule(self, code: int) -> str:
+        return self.rules[code % len(self.rules)]
+
+    def parent(self, code: int) -> str | None:
+        """Layer that the link comes from, None where that is the layer above by construction."""
+        rank = code % self.span // len(self.rules)
+        return LAYERS[rank - 1] if rank else None
+
+
+def layer_ranks(trace: Trace) -> Ints:
+    """Index into LAYERS of each event; -1 for tftrace's own."""
+    layer = texts(table(trace, "events"), "layer")
+    rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int64)  # type: ignore[arg-type]
+    return rank[layer.codes]
+
+
+def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
+    """For each event the code of the link that leads into it from a layer above, -1 where there is none.
+
+    Of several, one from the nearest layer counts, and of those the one with the strongest evidence: each of them proves
+    the relation on its own. Links within a layer say nothing of the way between layers.
+
+        child  parent (layer)  rule           evidence             event  link
+        9      4 (runtime)     range id       measured     ->      9      native stack, measured, from kernel
+        9      6 (kernel)      native stack   measured
+    """
+    rows = table(trace, "links")
+    events = table(trace, "events")
+    rule, grade = texts(rows, "rule"), texts(rows, "evidence")
+    links = Links(rule.values)
+    child = positions(events, "event_id", numbers(rows, "child_id"))
+    parent = positions(events, "event_id", numbers(rows, "parent_id"))
+    known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])  # type: ignore[arg-type]
+    upper, lower = np.append(ranks, -1)[parent], np.append(ranks, -1)[child]
+    ok = np.flatnonzero((upper >= 0) & (lower > upper))
+    rule_code = np.where(rule.codes < 0, links.rules.index(MEMBER_RULE), rule.codes)[ok]
+    strength = known[grade.codes[ok]]
+    n_rules = len(links.rules)
+    # nearest layer first, then strength
+    order = ((len(LAYERS) - upper[ok]) * len(EVIDENCE) + strength) * n_rules + rule_code
+    best = np.full(len(ranks), _NO_LINK, np.int64)
+    np.minimum.at(best, child[ok], order)
+    linked = best != _NO_LINK
+    rest, by_rule = np.divmod(best, n_rules)
+    far, by_grade = np.divmod(rest, len(EVIDENCE))
+    code = by_grade * links.span + (len(LAYERS) - far + 1) * n_rules + by_rule
+    return links, np.where(linked, code, -1)
+
+
+def members(trace: Trace, chosen: Ints, ranks: Ints, linked: Ints) -> Members:
+    """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls."""
+    rows = table(trace, "event_calls")
+    calls = table(trace, "calls")
+    number = np.full(calls.num_rows + 1, -1, np.int64)
+    number[chosen] = np.arange(len(chosen))
+    call = number[positions(calls, "call_id", numbers(rows, "call_id"))]
+    event = positions(table(trace, "events"), "event_id", numbers(rows, "event_id"))
+    layer = np.append(ranks, -1)[event]
+    keep = (call >= 0) & (layer >= 0)
+    return Members(event[keep], layer[keep], call[keep], linked[event[keep]])
+
+
+def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bools], runs: Bools) -> Ints:
+    """The code of the link into each layer of each call, shape (calls, 8); -1 where the layer was not observed.
+
+    A call's layer is as good as its weakest linked event. What no event shows may still be known from the site: the
+    line, the public function and the wrapper (`has`, a mask of calls a layer) that stood in one Python stack when the
+    op, or the node, was made. From a node to the run of its graph (`runs`: there was one) only the node's name leads.
+    """
+    codes = np.full(calls * len(LAYERS), -1, np.int64)
+    slot = m.call * len(LAYERS) + m.layer
+    np.maximum.at(codes, slot, m.link)
+    seen = np.zeros(len(codes), np.bool_)
+    seen[slot] = True
+    out = codes.reshape(calls, len(LAYERS))
+    here = seen.reshape(calls, len(LAYERS))
+    stack, node = links.code("measured", STACK_RULE), links.code("inferred", NODE_RULE)
+    out[here & (out < 0)] = links.code("inferred", MEMBER_RULE)
+    out[here[:, 0], 0] = stack  # nothing lies above the line: it is where the stack was taken
+    for layer, known in has.items():
+        at = LAYERS.index(layer)  # type: ignore[arg-type]
+        out[known & (out[:, at] < 0), at] = stack
+    runtime = LAYERS.index("runtime")
+    out[~eager & (runs | here[:, runtime]), runtime] = node
+    return out
+
+
+def climb(trace: Trace, ranks: Ints, events: list[int]) -> list[int]:
+    """The rows of `events` and of what leads into them within their layer, outermost first: from a run of the executor
+    to `FunctionRun` and to the entry into the runtime. Meant for the few events of one call."""
+    rows = table(trace, "links")
+    table_events = table(trace, "events")
+    ids = numbers(table_events, "event_id").values
+    found, wanted = list(events), [int(ids[e]) for e in events]
+    for _ in range(64):
+        if not wanted:
+            break
+        hits = rows.filter(pc.is_in(rows.column("child_id"), value_set=pa.array(wanted, pa.int64())))
+        parents = positions(table_events, "event_id", numbers(hits, "parent_id"))
+        child = positions(table_events, "event_id", numbers(hits, "child_id"))
+        same = (parents >= 0) & (ranks[parents] == ranks[child])
+        fresh = [p for p in dict.fromkeys(parents[same].tolist()) if p not in found]
+        found = [*fresh, *found]
+        wanted = [int(ids[p]) for p in fresh]
+    return found

@@ -1,0 +1,110 @@
+"""Which executions `why` tells as one: those of one site, on one device, of one problem, with the same library calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrace.analysis import libraries
+from tftrace.analysis.columns import Ints, combined, numbers, positions, table, texts
+from tftrace.analysis.evidence import Members
+from tftrace.model.layers import LAYERS
+from tftrace.model.trace import Trace
+
+
+@dataclass(frozen=True)
+class Groups:
+    """`of[i]` is the group of the chosen call i, the group with the most time first; `first[g]` is one call of group g.
+
+    `kinds` are the kinds of library call; `library_members` the positions in the members that are library events,
+    `kind` the kind of each of them.
+    """
+
+    of: Ints
+    first: Ints
+    count: int
+    kinds: libraries.Kinds
+    library_members: Ints
+
+    @property
+    def kind(self) -> Ints:
+        return self.kinds.code
+
+
+def group(trace: Trace, chosen: Ints, members: Members) -> Groups:
+    """The groups of the calls in the rows `chosen` of the calls table.
+
+    Calls that only rearrange memory (a oneDNN reorder of the weights, made once) set no call apart from its
+    neighbours, unless it made no other.
+    """
+    calls = table(trace, "calls")
+    site = numbers(calls, "site_id").values[chosen]
+    columns = [texts(calls, c).codes[chosen] for c in ("device", "shapes", "dtypes", "op_attrs")]
+    here = np.flatnonzero(members.layer == LAYERS.index("library"))
+    kinds = libraries.read(trace, members.event[here])
+    calls_made = signatures(len(chosen), members.call[here], kinds)
+    code, count = combined(site, *columns, calls_made)
+    time = np.bincount(code, weights=numbers(calls, "total_ns").values[chosen], minlength=count)
+    place = np.empty(count, np.int64)
+    place[np.argsort(-time, kind="stable")] = np.arange(count)
+    of = place[code]
+    first = np.zeros(count, np.int64)
+    first[of[::-1]] = np.arange(len(of))[::-1]
+    return Groups(of, first, count, kinds, here)
+
+
+def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
+    """One code for each set of kinds of library call that a call made; -1 for none.
+
+    call kind           call signature
+    0    conv (0)       0    {conv}      0
+    1    conv (0)  ->   1    {conv}      0
+    1    reorder        2    {conv, sum} 1
+    2    conv, sum      3    {}         -1
+    """
+    signature = np.full(calls, -1, np.int64)
+    if not len(call):
+        return signature
+    auxiliary = kinds.auxiliary[kinds.code]
+    telling = np.zeros(calls, np.bool_)
+    telling[call[~auxiliary]] = True
+    keep = ~auxiliary | ~telling[call]
+    span = len(kinds.kinds)
+    pairs = np.unique(call[keep] * span + kinds.code[keep])
+    owner, kind = np.divmod(pairs, span)
+    begins = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
+    length = np.diff(np.append(begins, len(owner)))
+    # fold the sorted kinds of each call into one code, a position a pass: as many passes as the largest set
+    for at in range(int(length.max())):
+        more = length > at
+        rows = owner[begins[more]]
+        signature[rows] = (signature[rows] + 1) * span + kind[begins[more] + at] + 1
+        signature = np.unique(signature, return_inverse=True)[1].astype(np.int64).reshape(-1)
+        if at == 0:
+            empty = np.ones(calls, np.bool_)
+            empty[owner] = False
+    return np.where(empty, -1, signature)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The call that ran the graph: its row in the calls table for each chosen call, -1 in eager mode; and the row in the
+    sites table of the outermost such call."""
+
+    parent: Ints
+    outer_site: Ints
+
+
+def runs(trace: Trace, chosen: Ints) -> Runs:
+    calls = table(trace, "calls")
+    above = positions(calls, "call_id", numbers(calls, "parent_call_id"))
+    parent = above[chosen]
+    outer = parent.copy()
+    for _ in range(64):
+        further = np.append(above, -1)[outer]
+        if not (further >= 0).any():
+            break
+        outer = np.where(further >= 0, further, outer)
+    site = positions(table(trace, "sites"), "site_id", numbers(calls, "site_id"))
+    return Runs(parent, np.append(site, -1)[outer])

@@ -1,0 +1,142 @@
+"""What the events of the library layer say: which library, which call, which algorithm and implementation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tftrace.analysis.columns import Bools, Ints, combined, table, texts
+from tftrace.model.trace import Trace
+
+_OF_PROBE = {"itt": "oneDNN", "onednn": "oneDNN", "cudnn": "cuDNN"}
+_VERSION_KEY = {
+    "onednn": "onednn",
+    "cudnn": "cudnn",
+    "cublas": "cublas",
+    "eigen": "eigen",
+    "miopen": "miopen",
+}
+_TIMES = r'"(?:verbose_ms|timestamp_ms|ms)"\s*:\s*[-+0-9.eE]+'
+"""Statistics that differ from call to call; left out before equal descriptions are put together."""
+_AUXILIARY = frozenset({"reorder", "zero_pad"})
+
+
+@dataclass(frozen=True)
+class Library:
+    """One kind of library call, as the `library` object of the why contract. `problem` is the library's own text or
+    object; what the trace does not say is None."""
+
+    name: str | None
+    version: str | None
+    call: str | None
+    algorithm: str | None
+    implementation: str | None
+    engine: str | int | None
+    knobs: dict[str, Any] | None
+    problem: dict[str, Any] | str | None
+    workspace_bytes: int | None
+
+    @property
+    def auxiliary(self) -> bool:
+        """Whether it only rearranges memory for another call, and so does not tell one group of calls from another."""
+        return self.call in _AUXILIARY
+
+    def words(self) -> list[str]:
+        """The names a `library:` pattern is compared with."""
+        named = (self.name, self.call, self.algorithm, self.implementation, self.engine)
+        return [str(w) for w in named if w is not None]
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """The kinds of call among some events: event i is `kinds[code[i]]`."""
+
+    kinds: list[Library]
+    code: Ints
+
+    @property
+    def auxiliary(self) -> Bools:
+        return np.fromiter((k.auxiliary for k in self.kinds), np.bool_, len(self.kinds))
+
+
+def read(trace: Trace, rows: Ints) -> Kinds:
+    """The kinds of call of the events in these rows of the events table. Linear in the rows; each distinct description
+    is decoded once. Attributes that are no JSON object count as none."""
+    events = table(trace, "events").take(pa.array(rows))
+    if not len(rows):
+        return Kinds([], np.zeros(0, np.int64))
+    if "attrs" in events.column_names:
+        at = events.column_names.index("attrs")
+        attrs_column = pc.replace_substring_regex(events.column(at).cast(pa.string()), _TIMES, '"ms":0')
+        events = events.set_column(at, "attrs", attrs_column)
+    name, probe, attrs = texts(events, "name"), texts(events, "probe"), texts(events, "attrs")
+    code, count = combined(name.codes, probe.codes, attrs.codes)
+    sample = np.zeros(count, np.int64)
+    sample[code[::-1]] = np.arange(len(code))[::-1]
+    seen: dict[bytes, int] = {}
+    kinds: list[Library] = []
+    merged = np.zeros(count, np.int64)
+    decoded: dict[int, dict[str, Any]] = {}
+    for i, row in enumerate(sample.tolist()):
+        at_code = int(attrs.codes[row])
+        if at_code not in decoded:
+            decoded[at_code] = json_object(attrs.of(row)) or {}
+        kind = _kind(trace.manifest, name.of(row), probe.of(row), decoded[at_code])
+        key = orjson.dumps(kind.document(), option=orjson.OPT_SORT_KEYS, default=str)
+        if key not in seen:
+            seen[key] = len(kinds)
+            kinds.append(kind)
+        merged[i] = seen[key]
+    return Kinds(kinds, merged[code])
+
+
+def _kind(manifest: Mapping[str, Any], call: str | None, probe: str | None, attrs: dict[str, Any]) -> Library:
+    library = _text(attrs.get("library")) or _OF_PROBE.get(probe or "")
+    if library is None and call and call.startswith("cudnn"):
+        library = "cuDNN"
+    problem, knobs = attrs.get("problem") or attrs.get("problem_descriptor"), attrs.get("knobs")
+    engine, workspace = attrs.get("engine"), attrs.get("workspace_bytes")
+    return Library(
+        name=library,
+        version=version(manifest, library),
+        call=call,
+        algorithm=_text(attrs.get("algorithm")),
+        implementation=_text(attrs.get("implementation")),
+        engine=engine if isinstance(engine, int) and not isinstance(engine, bool) else _text(engine),
+        knobs=knobs if isinstance(knobs, dict) else None,
+        problem=problem if isinstance(problem, dict) else _text(problem),
+        workspace_bytes=workspace if isinstance(workspace, int) and not isinstance(workspace, bool) else None,
+    )
+
+
+def version(manifest: Mapping[str, Any], library: str | None) -> str | None:
+    """The version of the library that the run reported, e.g. of "oneDNN"; None where it did not."""
+    versions = manifest.get("versions")
+    if library is None or not isinstance(versions, dict):
+        return None
+    wanted = _VERSION_KEY.get(library.lower(), library.lower())
+    return next((_text(v) for k, v in versions.items() if str(k).lower() == wanted), None)
+
+
+def json_object(text: str | None) -> dict[str, Any] | None:
+    """The JSON object in `text`; None for null, for anything else, and for text that is no JSON."""
+    if not text:
+        return None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
