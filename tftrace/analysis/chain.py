@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pyarrow as pa
 
 from tftrace.analysis import evidence, observed
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
@@ -116,7 +115,9 @@ class _Reader:
         self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[chosen]
         self.text = {
             c: texts(self.sites, c)
-            for c in ("op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node")
+            for c in (
+                "op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node",
+            )  # fmt: skip
         }  # fmt: skip
         self.lines = {c: numbers(self.sites, c) for c in ("python_line", "gen_op_line")}
         self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
@@ -227,7 +228,10 @@ class _Reader:
             for grade, n in entry.evidence_counts.items():
                 counts[grade] += n  # type: ignore[index]
         caller, callers = self._callers(g, site, mode)
-        read = lambda column: texts(self.calls.slice(row, 1), column).of(0)  # noqa: E731
+
+        def read(column: str) -> str | None:
+            return texts(self.calls.slice(row, 1), column).of(0)
+
         return Group(
             count=int(self.counts[g]),
             op=(self.text["op"].of(site) if site >= 0 else None) or "(op not known)",
@@ -262,7 +266,7 @@ class _Reader:
         return Place(file, int(line.values[site]), self.text["python_code"].of(site))
 
     def _callers(self, g: int, site: int, mode: str) -> tuple[Place | None, list[Place]]:
-        """(line that ran the graph, all lines further out). Lines that ran the graph come first, most frequent first."""
+        """(line that ran the graph, all lines further out), the most frequent line that ran the graph first."""
         if mode == "eager" or site < 0:
             return None, self._listed(site)
         ran = self.runs.outer_site[self.group_of == g] if self.grouped.count < 64 else self._outer(g)

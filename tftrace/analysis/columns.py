@@ -1,4 +1,4 @@
-"""Arrow columns of a trace as numpy arrays: codes of repeated texts, integers with their validity, row positions of ids.
+"""Arrow columns of a trace as numpy arrays: codes of repeated texts, integers with validity, positions of ids.
 
 Everything here is linear in the rows and free of Python loops over them.
 """

@@ -40,7 +40,7 @@ class Links:
         self._rule = {rule: i for i, rule in enumerate(self.rules)}
 
     def code(self, grade: str, rule: str) -> int:
-        return EVIDENCE.index(grade) * self.span + self._rule[rule]  # type: ignore[arg-type]
+        return EVIDENCE.index(grade) * self.span + self._rule[rule]
 
     @property
     def span(self) -> int:
@@ -62,7 +62,7 @@ class Links:
 def layer_ranks(trace: Trace) -> Ints:
     """Index into LAYERS of each event; -1 for tftrace's own."""
     layer = texts(table(trace, "events"), "layer")
-    rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int64)  # type: ignore[arg-type]
+    rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int64)
     return rank[layer.codes]
 
 
@@ -82,7 +82,7 @@ def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
     links = Links(rule.values)
     child = positions(events, "event_id", numbers(rows, "child_id"))
     parent = positions(events, "event_id", numbers(rows, "parent_id"))
-    known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])  # type: ignore[arg-type]
+    known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])
     upper, lower = np.append(ranks, -1)[parent], np.append(ranks, -1)[child]
     ok = np.flatnonzero((upper >= 0) & (lower > upper))
     rule_code = np.where(rule.codes < 0, links.rules.index(MEMBER_RULE), rule.codes)[ok]
@@ -130,7 +130,7 @@ def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bo
     out[here & (out < 0)] = links.code("inferred", MEMBER_RULE)
     out[here[:, 0], 0] = stack  # nothing lies above the line: it is where the stack was taken
     for layer, known in has.items():
-        at = LAYERS.index(layer)  # type: ignore[arg-type]
+        at = LAYERS.index(layer)
         out[known & (out[:, at] < 0), at] = stack
     runtime = LAYERS.index("runtime")
     out[~eager & (runs | here[:, runtime]), runtime] = node

@@ -1,4 +1,4 @@
-"""Which executions `why` tells as one: those of one site, on one device, of one problem, with the same library calls."""
+"""Which executions `why` tells as one: of one site, on one device, of one problem, with the same library calls."""
 
 from __future__ import annotations
 
@@ -89,8 +89,8 @@ def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
 
 @dataclass(frozen=True)
 class Runs:
-    """The call that ran the graph: its row in the calls table for each chosen call, -1 in eager mode; and the row in the
-    sites table of the outermost such call."""
+    """The call that ran the graph: its row in the calls table for each chosen call, -1 in eager mode; and the row in
+    the sites table of the outermost such call."""
 
     parent: Ints
     outer_site: Ints

@@ -81,7 +81,8 @@ def add_node_calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=_of(calls.call, parent_row),
         step=np.where(step > 0, step, NONE), warm_up=_of(calls.warm_up, parent_row), shapes=_of(shapes, node),
         dtypes=_of(dtypes, node), op_attrs=_of(attrs, node), device=common["device"], pid=common["pid"],
-        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows], status=words.code("ok"),
+        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows],
+        status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
     of_profile[rows] = np.arange(len(rows))

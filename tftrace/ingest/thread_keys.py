@@ -16,9 +16,8 @@ def thread_key_candidates(pthread: int, tid: int) -> set[int]:
     """
     low, hashed = pthread & 0xFFFFFFFF, _hash_word(pthread)
     short = hashed & 0xFFFFFFFF
-    return {
-        _signed(hashed, 64), short, _signed(short, 32), low, _signed(low, 32), _signed(pthread & _MASK, 64), tid,
-    }  # fmt: skip
+    words = {_signed(hashed, 64), _signed(pthread & _MASK, 64), tid}
+    return words | {short, _signed(short, 32), low, _signed(low, 32)}
 
 
 def _hash_word(word: int) -> int:

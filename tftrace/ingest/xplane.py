@@ -4,7 +4,7 @@ An XSpace holds planes (a host, a device), a plane holds lines (a thread, a stre
 an event holds stats. Names of events and of stats stand once per plane, in its metadata tables.
 
 Time. TensorFlow 2.21 (and JAX of 2025) writes line times relative to the start of the session, and the start
-itself, in epoch ns, as stat `profile_start_time` on the plane `Task Environment`. TensorFlow 2.3 and 2.4
+itself, in epoch ns, as stat `profile_start_time` on the plane `Task Environment`. TensorFlow up to 2.15
 write line times relative to the start too, but no start: such a profile tells durations and order, not the
 date. A line time that is itself an epoch time is taken as it is.
 """
