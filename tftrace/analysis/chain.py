@@ -116,9 +116,18 @@ class _Reader:
         self.text = {
             c: texts(self.sites, c)
             for c in (
-                "op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node",
-            )  # fmt: skip
-        }  # fmt: skip
+                "op",
+                "api",
+                "gen_op",
+                "gen_op_file",
+                "python_file",
+                "python_code",
+                "callers",
+                "mode",
+                "graph",
+                "node",
+            )
+        }
         self.lines = {c: numbers(self.sites, c) for c in ("python_line", "gen_op_line")}
         self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
         self.durations = numbers(self.events, "dur_ns").values
