@@ -10,7 +10,7 @@ from typing import NoReturn
 import click
 
 from tftrace import __version__
-from tftrace.cli.registry import Commands
+from tftrace.cli.registry import Commands, PipeClosedError
 from tftrace.errors import TftraceError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, PipeClosedError):
         # the reader (`| head`) has what it wanted; the interpreter's own flush at exit must not complain
         # either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,8 +19,18 @@ COMMANDS: Final[dict[str, str]] = {
 function."""
 
 
+class PipeClosedError(Exception):
+    """The reader of stdout has gone. Not an OSError: some versions of click end on that with exit code 0 or 1."""
+
+
 class Commands(click.Group):
     """A group that imports a command's module when the command is asked for."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
