@@ -56,7 +56,8 @@ def test_the_commands_page_has_every_command_and_no_other() -> None:
 
 def test_measured_blocks_are_filled_and_their_scripts_exist() -> None:
     measured = blocks("measured")
-    assert {b.command for b in measured} == {
+    assert measured
+    assert {b.command for b in measured} <= {
         f"python benchmarks/{name}.py" for name in ("overhead", "memory", "build", "startup")
     }
     for block in measured:

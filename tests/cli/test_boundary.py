@@ -136,7 +136,7 @@ def test_a_reader_that_leaves_early_makes_no_noise() -> None:
     assert done.stdout.readline() == "{\n"
     done.stdout.close()
     assert done.stderr.read() == ""
-    assert done.wait(60) == 141
+    assert done.wait(60) in (0, 141)  # click 8.5 takes the closed pipe for the end of its work
 
 
 def test_version() -> None:
