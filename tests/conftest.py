@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
+from tests.standin_gpu import build as standin
 from tftrace.api import load
 from tftrace.model.trace import Trace
 
@@ -32,6 +33,15 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no recorded data at {path}; set TFTRACE_SHARED_DATA")
     return path
+
+
+@pytest.fixture(scope="session")
+def standin_gpu() -> dict[str, str]:
+    """Environment variables with which TensorFlow in a child process finds the stand-in GPU (tests/standin_gpu)."""
+    try:
+        return standin.environment(standin.build())
+    except standin.UnavailableError as reason:
+        pytest.skip(f"no stand-in GPU: {reason}")
 
 
 @pytest.fixture(scope="session")
