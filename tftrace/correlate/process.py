@@ -15,6 +15,7 @@ from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.nesting import nest
 from tftrace.correlate.primitives import Primitives, add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
@@ -174,29 +175,11 @@ def _links(
         chosen = is_profile & mask
         build.link(ids[chosen], ids[parent[chosen]], rule, evidence)
 
-    # hand-overs between threads: what a consumer id names, else the step's own run
-    roots = nd + np.flatnonzero((profile.consumer != NONE) | (profile.step != NONE))
-    roots = roots[parent[roots] < 0]
-    by_id = _by_key(profile.consumer[roots - nd], profile.producer)
-    parent[roots] = np.where(by_id >= 0, by_id + nd, NONE)
-    build.link(
-        ids[roots],
-        np.where(by_id >= 0, profile.ids[np.maximum(by_id, 0)] if npf else NONE, NONE),
-        "producer id",
-        "measured",
-    )
-    rest = roots[by_id < 0]
-    run_names = build.words.codes(("FunctionRun", "SessionRun", "RunGraph"))
-    is_run = np.isin(profile.name, run_names)
-    by_step = _by_key(profile.step[rest - nd], np.where(is_run, profile.step, NONE))
-    by_step = np.where(by_step + nd == rest, NONE, by_step)
-    parent[rest] = np.where(by_step >= 0, by_step + nd, NONE)
-    build.link(
-        ids[rest],
-        np.where(by_step >= 0, profile.ids[np.maximum(by_step, 0)] if npf else NONE, NONE),
-        "step id",
-        "measured",
-    )
+    # hand-overs between threads
+    inner = parent[nd : nd + npf]
+    handed = inner.copy()  # where there was no parent: a position among the profile's events
+    hand_over(build, profile.ids, handed, profile.name, profile.producer, profile.consumer, profile.step)
+    parent[nd : nd + npf] = np.where((inner < 0) & (handed >= 0), handed + nd, inner)
 
     # primitives: the dispatch that was running on the thread, by our own id, where nothing lies between
     at = np.arange(nd + npf, nd + npf + ni)
@@ -249,17 +232,6 @@ def _graph_overlap(calls: Dispatches, root: Int, start: Int, nd: int) -> None:
     row = order[np.maximum(at, 0)]
     alone = inside & (start[lost] < calls.end[row]) & (previous[np.maximum(at, 0)] <= start[lost])
     root[lost[alone]] = row[alone]
-
-
-def _by_key(wanted: Int, keys: Int) -> Int:
-    """Index into `keys` of each wanted key; NONE where it is absent. The first of equal keys counts."""
-    have = np.flatnonzero(keys != NONE)
-    if len(have) == 0 or len(wanted) == 0:
-        return np.full(len(wanted), NONE, np.int64)
-    order = have[np.argsort(keys[have], kind="stable")]
-    at = np.minimum(np.searchsorted(keys[order], wanted), len(order) - 1)
-    found = (keys[order[at]] == wanted) & (wanted != NONE)
-    return np.where(found, order[at], NONE)
 
 
 def _outside(raw: RawProcess, clock: Clock, calls: Dispatches) -> int:

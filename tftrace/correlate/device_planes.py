@@ -1,0 +1,171 @@
+"""A TensorFlow profile recorded elsewhere, with no records of ours beside it: host, devices, and what links them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work
+from tftrace.correlate.handovers import hand_over
+from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.nesting import nest, union_length
+from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane_device import is_device
+
+NO_PYTHON = "the profile was recorded without tftrace: it holds no frame of the script"
+
+
+@dataclass(frozen=True)
+class SpaceFacts:
+    """What the manifest wants to know of an imported profile."""
+
+    host_events: int
+    counts: Counts
+    calls: int
+    threads: dict[int, str] = field(default_factory=dict)  # tid -> name of its line
+    devices: list[dict[str, object]] = field(default_factory=list)
+
+
+def add_space(
+    space: XSpace, build: TraceBuilder, *, host: str, pid: int, start_ns: Int | None = None, window: int = 0
+) -> SpaceFacts:
+    """Adds the events of a profile, their links, and a call for each op that it shows.
+
+    `host` and `pid` name the process it came from (a profile does not tell its pid). `start_ns` gives each event's time
+    in ns since the epoch, where the caller knows better than the profile; `window` tells profiles of one trace apart.
+    The sites of the calls are ops by name: no line of Python is known.
+    """
+    start = space.start_ns if start_ns is None else start_ns
+    common = {"host": build.words.code(host), "pid": pid, "device": NONE}
+    tids = [line.line_id if line.line_id >= 0 else fold(line.line_id) for line in space.lines]
+    events = add_host_events(space, build, common, start, np.array(tids, np.int64), window, {})
+    work, counts = add_device_work(space, build, common, start, events)
+    runs = add_op_runs(space, build, common, events, work, 0)
+    parent = _host_links(build, events, runs)
+    calls = _calls(space, build, common, events, work, runs, parent)
+    return SpaceFacts(
+        host_events=len(events.ids),
+        counts=counts,
+        calls=calls,
+        threads={
+            tid: line.name
+            for tid, line in zip(tids, space.lines, strict=True)
+            if line.plane_name.startswith("/host:CPU")
+        },
+        devices=[
+            {"name": p.name, **{k: v for k, v in p.stats.items() if isinstance(v, (int, float, str))}}
+            for p in space.planes
+            if is_device(p.name)
+        ],
+    )
+
+
+def _host_links(build: TraceBuilder, host: HostEvents, runs: OpRuns) -> Int:
+    """Parents among host events and, behind them, executions of ops; NONE for none."""
+    n, k = len(host.ids), len(runs.ids)
+    ids = np.concatenate([host.ids, runs.ids])
+    rank = np.concatenate([np.ones(n, np.int64), np.zeros(k, np.int64)])
+    parent, _ = nest(
+        np.concatenate([host.tid, runs.tid]), np.concatenate([host.start, runs.start]),
+        np.concatenate([host.end, runs.end]), rank,
+    )  # fmt: skip
+    contained = np.flatnonzero(parent >= 0)
+    # a launch is linked to its execution by what TensorFlow said of it, which is more than containment
+    told = np.append(runs.launch_run, np.full(k, NONE))[contained] >= 0
+    told &= np.append(host.is_launch, np.zeros(k, bool))[contained]
+    told &= parent[contained] >= n
+    rest = contained[~told]
+    build.link(ids[rest], ids[parent[rest]], "containment", "joined")
+    none = np.full(k, NONE, np.int64)
+    hand_over(
+        build, ids, parent, np.concatenate([host.name, runs.name]), np.concatenate([host.producer, none]),
+        np.concatenate([host.consumer, none]), np.concatenate([host.run, none]),
+    )  # fmt: skip
+    return parent
+
+
+def _calls(
+    space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, runs: OpRuns,
+    parent: Int,
+) -> int:  # fmt: skip
+    """One call for each kernel event: TensorFlow's own, and the executions told by annotations."""
+    n = len(host.ids)
+    own = np.flatnonzero(host.is_kernel)
+    rows = np.concatenate([own, n + np.arange(len(runs.ids))])  # positions in host events, then executions
+    step_of, has_step = space.stat_ids("group_id")
+    host_step = np.where(has_step, step_of, NONE)[host.row]
+    device_of = np.full(n + len(runs.ids), build.words.code("/device:CPU:0"), np.int64)
+    device_of[n:] = runs.device
+    call_of = np.full(n + len(runs.ids) + 1, NONE, np.int64)  # the last element stands for no position
+    call_of[rows] = np.arange(len(rows))
+
+    # what a launch serves: its execution, else the innermost kernel event around it
+    above = parent.copy()
+    for _ in range(32):
+        climbing = (above >= 0) & (call_of[above] < 0)
+        if not climbing.any():
+            break
+        above[climbing] = parent[above[climbing]]
+    launch_at = np.where(runs.launch_run >= 0, n + runs.launch_run, above[:n])
+    launch_call = np.where(host.is_launch, call_of[launch_at], NONE)
+    work_call = (
+        np.where(work.launch >= 0, np.append(launch_call, NONE)[work.launch], NONE)
+        if len(work.ids)
+        else work.launch
+    )
+    # a kernel event of TensorFlow's own that launched work ran where the work did
+    at = rows[work_call[work_call >= 0]]
+    device_of[at] = work.device[work_call >= 0]
+
+    start, end = np.concatenate([host.start, runs.start])[rows], np.concatenate([host.end, runs.end])[rows]
+    tid = np.concatenate([host.tid, runs.tid])[rows]
+    name = np.concatenate([host.name, runs.name])[rows]
+    launches = np.flatnonzero(launch_call >= 0)
+    library = _covered(len(rows), launch_call[launches], host.start[launches], host.end[launches])
+    served = np.flatnonzero(work_call >= 0)
+    device = _covered(len(rows), work_call[served], work.start[served], work.end[served])
+    total = end - start
+    ids = build.calls(
+        len(rows), site_id=_sites(build, name), step=np.concatenate([host_step, runs.step])[rows], warm_up=NONE,
+        device=device_of[rows], pid=common["pid"], tid=tid, start_ns=start, total_ns=total, self_ns=total,
+        status=build.words.code("ok"), kernel_total_ns=total,
+        kernel_self_ns=np.maximum(total - np.maximum(library, 0), 0), library_total_ns=library,
+        library_self_ns=library, device_total_ns=device, device_self_ns=device,
+    )  # fmt: skip
+    build.belong(np.concatenate([host.ids, runs.ids])[rows], ids)
+    build.belong(host.ids[launches], _of(ids, launch_call[launches]))
+    build.belong(work.ids[served], _of(ids, work_call[served]))
+    # what runs a node serves it with a share
+    around = np.where(parent[rows] < n, parent[rows], NONE)
+    inside = np.flatnonzero(around >= 0)
+    spent = np.bincount(around[inside], weights=total[inside], minlength=n)
+    build.belong(
+        _of(host.ids, around[inside]), ids[inside], total[inside] / np.maximum(spent[around[inside]], 1)
+    )
+    return len(rows)
+
+
+def _sites(build: TraceBuilder, name: Int) -> Int:
+    """A site for each op by name; `name:Type`, or an HLO instruction, which has no type."""
+    used, which, counts = np.unique(name, return_inverse=True, return_counts=True)
+    sites = np.empty(len(used), np.int64)
+    for i, (code, count) in enumerate(zip(used.tolist(), counts.tolist(), strict=True)):
+        node, colon, kind = build.words.values[code].rpartition(":")
+        sites[i] = build.site(
+            op=kind if colon else kind.rstrip("0123456789").rstrip("._"), mode="native" if colon else "xla",
+            node=node if colon else kind, callers="[]", executions=count,
+        )  # fmt: skip
+    return sites[which] if len(name) else np.empty(0, np.int64)
+
+
+def _covered(groups: int, group: Int, start: Int, end: Int) -> Int:
+    """Time covered in each group; NONE where it has no interval."""
+    total = union_length(group, start, end, groups)
+    return np.where(np.bincount(group, minlength=groups) > 0, total, NONE)
+
+
+def _of(values: Int, at: Int) -> Int:
+    return values[at] if len(values) else np.empty(0, np.int64)

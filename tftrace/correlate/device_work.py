@@ -1,0 +1,219 @@
+"""Work of devices in a TensorFlow profile, and the driver calls that launched it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.host_plane import HostEvents
+from tftrace.ingest import xplane_device as lines
+from tftrace.ingest.xplane import XSpace
+
+_DETAILS: Final = ("kernel_details", "memcpy_details", "memset_details")
+_PLAIN: Final = (
+    "annotation", "tf_op", "scope_range_id", "theoretical_occupancy_pct", "occupancy_min_grid_size",
+    "occupancy_suggested_block_size", "hlo_op", "hlo_module", "program_id", "group_id", "context_id", "edge_name",
+    "from", "to", "shape", "device_duration_ps", "name", "is_eager",
+)  # fmt: skip
+_SHARED: Final = (
+    "hlo_category",
+    "tf_op",
+    "flops",
+    "bytes_accessed",
+    "source",
+)  # of all events of one kind (TPU)
+
+
+@dataclass(frozen=True)
+class DeviceWork:
+    """Kernels and copies of one profile or several: parallel arrays."""
+
+    ids: Int
+    start: Int
+    end: Int
+    device: Int  # codes of the builder's words
+    label: Int  # `name:Type` of the op, as TensorFlow annotated the work; NONE where it did not
+    hlo: Int  # the HLO instruction it belongs to; NONE outside XLA
+    scope: Int  # TensorFlow's id of the annotation it ran under; NONE where absent (before 2.17)
+    step: Int
+    launch: Int  # position in the host events, or NONE
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the events of the device planes of a profile."""
+
+    work: int = 0
+    derived: int = 0  # of lines that repeat the time of others
+    without_id: int = 0
+    without_launch: int = 0
+    ambiguous: int = 0  # ids that repeat across devices, in a profile that does not tell their contexts
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(a + b for a, b in zip(_fields(self), _fields(other), strict=True)))
+
+
+def _fields(counts: Counts) -> tuple[int, ...]:
+    return counts.work, counts.derived, counts.without_id, counts.without_launch, counts.ambiguous
+
+
+def add_device_work(
+    space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, host: HostEvents, first: int = 0
+) -> tuple[DeviceWork, Counts]:
+    """Adds the events of the device planes and links each to its launch.
+
+    `start` holds the times of all events of the profile on the trace's time line; `first` is the position of the
+    profile's first host event among those of all profiles.
+    """
+    kinds = lines.line_kinds(space)
+    is_work = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
+    is_program = np.array([k == lines.PROGRAM for k in kinds], bool)
+    is_derived = np.array([k == lines.DERIVED for k in kinds], bool)
+    per_line = np.bincount(space.line, minlength=len(kinds)) if len(kinds) else np.zeros(0, np.int64)
+    rows = np.flatnonzero(is_work[space.line]) if len(space) else np.empty(0, np.int64)
+    ids, device = _events(space, build, common, start, rows, "device")
+    if is_program.any():
+        _events(space, build, common, start, np.flatnonzero(is_program[space.line]), "runtime")
+
+    words = build.words
+    launch, counts = _launches(space, rows, host)
+    build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
+    labels = lines.op_labels(space)[rows]
+    hlo = np.full(len(space), NONE, np.int64)
+    if "hlo_op" in space.stats:
+        column = space.stats["hlo_op"]
+        hlo[column.event] = words.codes(str(v) for v in column.values.tolist())
+    work = DeviceWork(
+        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), hlo[rows],
+        _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
+        np.where(launch >= 0, launch + first, NONE),
+    )  # fmt: skip
+    derived = int(per_line[is_derived].sum())
+    return work, Counts(len(rows), derived) + counts
+
+
+def joined(parts: list[DeviceWork]) -> DeviceWork:
+    names = ("ids", "start", "end", "device", "label", "hlo", "scope", "step", "launch")
+    none = [np.empty(0, np.int64)]
+    return DeviceWork(*(np.concatenate([getattr(p, n) for p in parts] or none) for n in names))
+
+
+def _stat(space: XSpace, name: str) -> Int:
+    values, valid = space.stat_ids(name)
+    return np.where(valid, values, NONE)
+
+
+def _at(values: Int, at: Int) -> Int:
+    return values[np.maximum(at, 0)] if len(values) else np.full(len(at), NONE, np.int64)
+
+
+def _events(
+    space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, rows: Int, layer: str
+) -> tuple[Int, Int]:
+    """(event numbers, codes of their devices)."""
+    words = build.words
+    line = space.line[rows]
+    device = words.codes(info.plane_name for info in space.lines)[line]
+    stream = np.array([lines.stream_number(info) for info in space.lines], np.int64)[line]
+    stream = np.where((stream >= 0) & (stream < 1 << 31), stream, NONE)
+    correlation = _stat(space, "correlation_id")[rows]
+    # on a TPU the name is the whole HLO instruction, and the short name what a profile viewer shows
+    short = words.codes(meta.display_name or meta.name for meta in space.metas)[space.meta[rows]]
+    unit = np.array([k != lines.STREAM for k in lines.line_kinds(space)], bool)[line]
+    name = np.where(unit, short, words.codes(space.names)[space.name_code[rows]])
+    ids = build.events(
+        len(rows), layer=words.code(layer), name=name, start_ns=start[rows], dur_ns=space.dur_ns[rows],
+        stream=stream, correlation_id=correlation, probe=words.code("tf_profiler"),
+        attrs=_attrs(space, build, rows), **(common | {"device": device}),
+    )  # fmt: skip
+    return ids, device
+
+
+def _attrs(space: XSpace, build: TraceBuilder, rows: Int) -> Int:
+    """Codes of the attributes of the events in `rows`: each distinct combination is written once."""
+    of_row = np.full(len(space), NONE, np.int64)
+    of_row[rows] = np.arange(len(rows))
+    key = np.zeros(len(rows), np.int64)
+    columns: list[tuple[Int, list[dict[str, Any]]]] = []
+    shared: list[dict[str, Any]] = [{k: m.stats[k] for k in _SHARED if k in m.stats} for m in space.metas]
+    if any(shared):
+        columns.append((space.meta[rows].astype(np.int64), shared))
+    for stat in (*_PLAIN, *_DETAILS):
+        column = space.stats.get(stat)
+        if column is None:
+            continue
+        at = of_row[column.event]
+        values = column.values[at >= 0]
+        texts, which = np.unique(
+            values.astype(str) if values.dtype == object else values, return_inverse=True
+        )
+        code = np.full(len(rows), len(texts), np.int64)
+        code[at[at >= 0]] = which
+        if stat in _DETAILS:
+            parts = [lines.details(v) for v in texts.tolist()]
+        else:
+            parts = [{stat: v} if v != "" else {} for v in texts.tolist()]
+        columns.append((code, [*parts, {}]))
+    for code, parts in columns:
+        key = np.unique(key * (len(parts) + 1) + code, return_inverse=True)[1].astype(np.int64).reshape(-1)
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    codes = np.full(len(first), NONE, np.int64)
+    for i, row in enumerate(first.tolist()):
+        merged: dict[str, Any] = {}
+        for code, parts in columns:
+            merged |= parts[int(code[row])]
+        if merged:
+            codes[i] = build.attrs.code(orjson.dumps(merged, default=str).decode())
+    return codes[inverse] if len(rows) else np.empty(0, np.int64)
+
+
+def _launches(space: XSpace, rows: Int, host: HostEvents) -> tuple[Int, Counts]:
+    """For each device event the position of its launch among the host events; NONE where none is certain.
+
+    An id is unique within a context of a process, and may repeat in another context:
+
+        host                    device                       launch
+        0  context 1, id 7      a  context 1, id 7            0
+        1  context 2, id 7  ->  b  context 2, id 7     ->     1
+        2  context 1, id 8      c  context 1, id 9            none
+                                d  no id                      none
+
+    Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
+    """
+    ids, valid = space.stat_ids("correlation_id")
+    context = np.full(len(space), -1, np.int64)
+    if "context_id" in space.stats:
+        column = space.stats["context_id"]
+        context[column.event] = np.unique(column.values.astype(str), return_inverse=True)[1]
+    at = host.row
+    launching = np.flatnonzero(valid[at])
+    upper, lower = at[launching], rows[valid[rows]]
+    contexts = bool(len(upper) and len(lower)) and bool(
+        (context[upper] >= 0).all() and (context[lower] >= 0).all()
+    )
+    scope = context if contexts else np.zeros(len(space), np.int64)
+    pairs = np.stack([np.concatenate([scope[upper], scope[lower]]), np.concatenate([ids[upper], ids[lower]])])
+    if not pairs.shape[1]:
+        return np.full(len(rows), NONE, np.int64), Counts(without_id=len(rows) - len(lower))
+    distinct, key = np.unique(pairs, axis=1, return_inverse=True)
+    key = np.asarray(key).reshape(-1)
+    n, k = len(upper), distinct.shape[1]
+    of_key = np.full(k, NONE, np.int64)
+    of_key[key[:n]] = launching
+    unclear = np.bincount(key[:n], minlength=k) > 1
+    plane = np.array([line.plane for line in space.lines], np.int64)[space.line[lower]]
+    low, high = np.full(k, np.iinfo(np.int64).max), np.full(k, -1)
+    np.minimum.at(low, key[n:], plane)
+    np.maximum.at(high, key[n:], plane)
+    unclear |= high > low
+    found = np.where(unclear[key[n:]], NONE, of_key[key[n:]])
+    launch = np.full(len(rows), NONE, np.int64)
+    launch[valid[rows]] = found
+    missing = int((of_key[key[n:]] < 0).sum())
+    return launch, Counts(
+        without_id=len(rows) - len(lower), without_launch=missing, ambiguous=int((found < 0).sum()) - missing
+    )

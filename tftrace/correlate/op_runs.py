@@ -1,0 +1,175 @@
+"""Executions of OpKernels that TensorFlow names only on the work they handed to a device.
+
+An op that runs on a GPU leaves no event of its own on the host's thread. But its name stands, as an annotation, on each
+kernel and copy that it launched, and in the allocations it made. So the launches and allocations of one op that follow
+each other on a thread are one execution, from the first to the last of them: a lower bound of its time.
+
+    thread  what                          annotation        execution
+    1       allocation of Conv2D          (op: Conv2D)       a
+    1       launch, shuffle kernel        Conv2D:Conv2D      a        a = Conv2D:Conv2D, from the allocation
+    1       launch, conv kernel           Conv2D:Conv2D  ->  a            to the end of the second launch
+    1       launch, relu kernel           Relu:Relu          b        b = Relu:Relu
+    1       launch, conv kernel           Conv2D:Conv2D      c        c = Conv2D:Conv2D, once more
+
+TensorFlow since 2.17 numbers each annotated scope, which tells two executions apart that nothing lies between; before,
+these count as one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.device_work import DeviceWork
+from tftrace.correlate.host_plane import HostEvents, names_kernel
+from tftrace.ingest.xplane import XSpace
+
+SCOPE_RULE = "annotation scope"
+LABEL_RULE = "annotation"
+_ATTRS = '{"from":"annotations of its launches"}'
+
+
+@dataclass(frozen=True)
+class OpRuns:
+    """Executions: parallel arrays. `run_of` gives each device event its execution, `launch_run` each host event."""
+
+    ids: Int
+    start: Int
+    end: Int
+    tid: Int
+    name: Int  # codes of the builder's words
+    step: Int
+    device: Int
+    by_scope: np.ndarray
+    launch_run: Int
+
+
+def add_op_runs(
+    space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, first: int
+) -> OpRuns:
+    """Adds the executions as events of the layer kernel, where no kernel event of the same name is there already.
+
+    `work` holds what this profile's devices did, its launches counted from `first`. The launches are linked to their
+    executions.
+    """
+    words = build.words
+    n = len(host.ids)
+    label, scope, step, device = (np.full(n, NONE, np.int64) for _ in range(4))
+    launched = np.flatnonzero(work.launch >= 0)[::-1]  # of several kernels of one launch the first counts
+    at = work.launch[launched] - first
+    named = np.array([names_kernel(v) for v in words.values], bool)
+    own = np.where(_flags(named, work.label[launched]), work.label[launched], work.hlo[launched])
+    label[at], scope[at], step[at] = own, work.scope[launched], work.step[launched]
+    device[at] = work.device[launched]
+
+    node = _node_names(space, build, host, label)
+    rows = np.flatnonzero(node != NONE)
+    rows = rows[np.lexsort((host.start[rows], host.tid[rows]))]
+    fresh = _boundaries(host.tid[rows], node[rows], np.where(label[rows] != NONE, scope[rows], NONE))
+    run = np.cumsum(fresh) - 1
+    count = int(run[-1]) + 1 if len(run) else 0
+    launches = np.flatnonzero(label[rows] != NONE)
+    head = np.full(count, NONE, np.int64)
+    head[run[launches][::-1]] = rows[launches][::-1]
+    start, end = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
+    np.minimum.at(start, run, host.start[rows])
+    np.maximum.at(end, run, host.end[rows])
+    known = _known_kernels(host, head, label)
+    keep = np.flatnonzero((head >= 0) & ~known)
+    place = np.full(count, NONE, np.int64)
+    place[keep] = np.arange(len(keep))
+    launch_run = np.full(n, NONE, np.int64)
+    launch_run[rows] = place[run]
+    head = head[keep]
+    ids = build.events(
+        len(keep), layer=words.code("kernel"), name=label[head], start_ns=start[keep], dur_ns=(end - start)[keep],
+        tid=host.tid[head], probe=words.code("tf_profiler"), attrs=build.attrs.code(_ATTRS),
+        **(common | {"device": device[head]}),
+    )  # fmt: skip
+    runs = OpRuns(
+        ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], scope[head] != NONE,
+        launch_run,
+    )  # fmt: skip
+    _link(build, host, runs)
+    return runs
+
+
+def _link(build: TraceBuilder, host: HostEvents, runs: OpRuns) -> None:
+    inside = np.flatnonzero((runs.launch_run >= 0) & host.is_launch)
+    run = runs.launch_run[inside]
+    by_scope = runs.by_scope[run]
+    build.link(host.ids[inside][by_scope], runs.ids[run][by_scope], SCOPE_RULE, "measured")
+    build.link(host.ids[inside][~by_scope], runs.ids[run][~by_scope], LABEL_RULE, "joined")
+
+
+def _flags(flags: np.ndarray, codes: Int) -> np.ndarray:
+    return np.append(flags, False)[codes]
+
+
+def _node_names(space: XSpace, build: TraceBuilder, host: HostEvents, label: Int) -> Int:
+    """The name of the op that a launch or an allocation was made for; NONE for other host events."""
+    words = build.words
+    used = np.unique(label[label != NONE])
+    codes = words.codes(words.values[c].rpartition(":")[0] or words.values[c] for c in used.tolist())
+    node = np.full(len(label), NONE, np.int64)
+    some = label != NONE
+    node[some] = codes[np.searchsorted(used, label[some])]
+    column = space.stats.get("tf_op")
+    if column is not None:
+        position = np.full(len(space), NONE, np.int64)
+        position[host.row] = np.arange(len(host.row))
+        memory = np.array([n == "MemoryAllocation" for n in space.names], bool)[space.name_code]
+        mine = (position[column.event] >= 0) & memory[column.event]
+        node[position[column.event[mine]]] = words.codes(str(v) for v in column.values[mine].tolist())
+    return node
+
+
+def _boundaries(tid: Int, node: Int, scope: Int) -> np.ndarray:
+    """Which of the events, in the order of thread and time, begin an execution."""
+    if not len(tid):
+        return np.empty(0, bool)
+    fresh = np.concatenate(([True], (tid[1:] != tid[:-1]) | (node[1:] != node[:-1])))
+    # an allocation has no scope: it counts with the launch that follows it within its run
+    group = np.cumsum(fresh)
+    told = np.flatnonzero(scope != NONE)
+    after = np.searchsorted(told, np.arange(len(scope)))
+    nearest = np.append(told, -1)[np.minimum(after, len(told))]
+    same = (nearest >= 0) & (group[np.maximum(nearest, 0)] == group)
+    filled = np.where(same, scope[np.maximum(nearest, 0)], NONE)
+    changed = (filled[1:] != filled[:-1]) & (filled[1:] != NONE) & (filled[:-1] != NONE)
+    fresh[1:] |= changed
+    return np.asarray(fresh, bool)
+
+
+def _known_kernels(host: HostEvents, head: Int, label: Int) -> np.ndarray:
+    """Which executions lie in a kernel event of TensorFlow's own, of the same name and on the same thread."""
+    kernels = np.flatnonzero(host.is_kernel)
+    known = np.zeros(len(head), bool)
+    asked = np.flatnonzero(head >= 0)
+    if not len(kernels) or not len(asked):
+        return known
+    names = np.concatenate([host.name[kernels], label[head[asked]]])
+    tids = np.concatenate([host.tid[kernels], host.tid[head[asked]]])
+    key = np.unique(np.stack([tids, names]), axis=1, return_inverse=True)[1].reshape(-1)
+    key, wanted = key[: len(kernels)], key[len(kernels) :]
+    order = np.lexsort((host.start[kernels], key))
+    begin = host.start[kernels][order]
+    at = host.start[head[asked]]
+    merged = np.lexsort(
+        (
+            np.concatenate([np.zeros(len(order)), np.ones(len(asked))]),
+            np.concatenate([begin, at]),
+            np.concatenate([key[order], wanted]),
+        )
+    )
+    latest = np.maximum.accumulate(np.where(merged < len(order), merged, -1))
+    before = np.empty(len(merged), np.int64)
+    before[merged] = latest
+    found = before[len(order) :]
+    row = kernels[order[np.maximum(found, 0)]]
+    known[asked] = (
+        (found >= 0) & (key[order[np.maximum(found, 0)]] == wanted) & (host.end[row] >= host.end[head[asked]])
+    )
+    return known
