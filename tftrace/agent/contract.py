@@ -27,6 +27,8 @@ appended with single writes, so a killed process leaves at most one cut line.
 | native_stacks.bin | u64 key, u64 n, n x u64 return addresses, innermost first; repeated |
 | maps.txt | /proc/self/maps, replaced whole |
 | verbose.bin | "tid t itt line\\n": lines of ONEDNN_VERBOSE; itt: record running then + 1, or 0; zeros between |
+| cudnn.bin | CUDNN records: one call into cuDNN |
+| cudnn_data.bin | CUDNN_DATA heads, each with its values behind it, in blocks of CUDNN_BLOCK bytes |
 | windows.jsonl | {"run", "open", "close", "why", "options", "lost"}: windows of the TensorFlow profiler |
 | plugins/profile/<run>/ | the TensorFlow profile of each window, in TensorBoard's layout |
 """
@@ -41,7 +43,7 @@ ENV_RAW = "TFTRACE_RAW"
 ENV_OPTIONS = "TFTRACE_OPTIONS"
 """JSON object, see `capture.launch`: probes, profile_mb, steps, native, source, redact."""
 
-PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt")
+PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn")
 
 
 class Field(NamedTuple):
@@ -102,5 +104,109 @@ THREAD = Record(
     Field("tid", "u8"),
     Field("pthread", "u8"),  # pthread_self(): what TensorFlow's profiler derives its line ids from
 )
+
+CUDNN = Record(
+    Field("t0", "i8"),
+    Field("t1", "i8"),  # 0: still inside when the process ended
+    Field("stack", "u8"),  # 0: none was taken
+    Field("call", "u8"),  # DISPATCH record running on this thread: index + 1, or 0
+    Field(
+        "object", "u8"
+    ),  # number of the descriptor (of the plan, for an execution), from 1; 0: not seen being made
+    Field("stream", "u8"),  # CUDA stream of the handle, an address; 0: the default one, or none
+    Field("tid", "u4"),
+    Field("own_ns", "u4"),
+    Field("function", "u2"),  # CUDNN_FUNCTIONS
+    Field("flags", "u2"),  # ITT_*, CUDNN_*
+    Field("status", "u2"),  # cudnnStatus_t; CUDNN_OPEN while inside
+    Field("detail", "u2"),  # type of the backend descriptor; attribute, where one is set or asked for
+)
+"""`object` of cudnnGetVersion is the version. Descriptors are numbered anew each time one is made, or, in the older
+API, each time one is given new content: addresses come round."""
+CUDNN_NOT_SAMPLED = 16  # the stack was left out, because there were more calls a second than asked for
+CUDNN_OPEN = (1 << 16) - 1
+
+CUDNN_DATA = Record(
+    Field("record", "u8"),  # CUDNN record it belongs to: index + 1
+    Field("object", "u8"),  # descriptor
+    Field("bytes", "u4"),  # of the values behind the head
+    Field("kind", "u2"),  # CUDNN_SET ..
+    Field("name", "u2"),  # cudnnBackendAttributeName_t
+    Field("type", "u4"),  # cudnnBackendAttributeType_t
+    Field("count", "u4"),  # of values; more than `bytes` hold where there were too many, or addresses
+)
+CUDNN_BLOCK = 32
+CUDNN_SET, CUDNN_GOT, CUDNN_ARGUMENTS = 0x7C01, 0x7C02, 0x7C03
+"""Values as cuDNN takes them, but descriptors by number (i8); arguments as i8, see CUDNN_FUNCTIONS."""
+
+CUDNN_FUNCTIONS = (
+    ("cudnnGetVersion", ""),
+    ("cudnnCreate", ""),
+    ("cudnnDestroy", ""),
+    ("cudnnSetStream", ""),
+    ("cudnnGetStream", ""),
+    ("cudnnBackendCreateDescriptor", ""),
+    ("cudnnBackendDestroyDescriptor", ""),
+    ("cudnnBackendSetAttribute", ""),
+    ("cudnnBackendGetAttribute", ""),
+    ("cudnnBackendFinalize", ""),
+    ("cudnnBackendExecute", ""),
+    ("cudnnSetTensor4dDescriptor", "oiiiiii"),
+    ("cudnnSetTensor4dDescriptorEx", "oiiiiiiiii"),
+    ("cudnnSetTensorNdDescriptor", "oinaa"),
+    ("cudnnSetTensorNdDescriptorEx", "oiina"),
+    ("cudnnSetFilter4dDescriptor", "oiiiiii"),
+    ("cudnnSetFilterNdDescriptor", "oiina"),
+    ("cudnnSetConvolution2dDescriptor", "oiiiiiiii"),
+    ("cudnnSetConvolutionNdDescriptor", "onaaaii"),
+    ("cudnnSetConvolutionGroupCount", "oi"),
+    ("cudnnSetConvolutionMathType", "oi"),
+    ("cudnnSetActivationDescriptor", "oii"),
+    ("cudnnSetPooling2dDescriptor", "oiiiiiiii"),
+    ("cudnnSetPoolingNdDescriptor", "oiinaaa"),
+    ("cudnnGetConvolutionForwardAlgorithm_v7", "hdddd.rp"),
+    ("cudnnGetConvolutionBackwardDataAlgorithm_v7", "hdddd.rp"),
+    ("cudnnGetConvolutionBackwardFilterAlgorithm_v7", "hdddd.rp"),
+    ("cudnnFindConvolutionForwardAlgorithm", "hdddd.rp"),
+    ("cudnnFindConvolutionForwardAlgorithmEx", "hd.d.dd..rp.z"),
+    ("cudnnFindConvolutionBackwardDataAlgorithm", "hdddd.rp"),
+    ("cudnnFindConvolutionBackwardDataAlgorithmEx", "hd.d.dd..rp.z"),
+    ("cudnnFindConvolutionBackwardFilterAlgorithm", "hdddd.rp"),
+    ("cudnnFindConvolutionBackwardFilterAlgorithmEx", "hd.d.dd..rp.z"),
+    ("cudnnConvolutionForward", "h.d.d.di.z.d."),
+    ("cudnnConvolutionBackwardData", "h.d.d.di.z.d."),
+    ("cudnnConvolutionBackwardFilter", "h.d.d.di.z.d."),
+    ("cudnnConvolutionBiasActivationForward", "h.d.d.di.z.d.d.dd."),
+    ("cudnnConvolutionBackwardBias", "h.d..d."),
+    ("cudnnBatchNormalizationForwardInference", "hi..d.d.d...."),
+    ("cudnnBatchNormalizationForwardTraining", "hi..d.d.d......"),
+    ("cudnnBatchNormalizationForwardTrainingEx", "hii..d.d.d.d......d.z.z"),
+    ("cudnnBatchNormalizationBackward", "hi....d.d.d.d....."),
+    ("cudnnBatchNormalizationBackwardEx", "hii....d.d.d.d.d.d......d.z.z"),
+    ("cudnnPoolingForward", "hd.d..d."),
+    ("cudnnPoolingBackward", "hd.d.d.d..d."),
+    ("cudnnActivationForward", "hd.d..d."),
+    ("cudnnActivationBackward", "hd.d.d.d..d."),
+    ("cudnnSoftmaxForward", "hii.d..d."),
+    ("cudnnSoftmaxBackward", "hii.d.d..d."),
+    ("cudnnLRNCrossChannelForward", "hdi.d..d."),
+    ("cudnnLRNCrossChannelBackward", "hdi.d.d.d..d."),
+    ("cudnnAddTensor", "h.d..d."),
+    ("cudnnTransformTensor", "h.d..d."),
+    ("cudnnOpTensor", "hd.d..d..d."),
+    ("cudnnReduceTensor", "hd.z.z.d..d."),
+    ("cudnnScaleTensor", "hd.."),
+    ("cudnnDropoutForward", "hdd.d..z"),
+    ("cudnnDropoutBackward", "hdd.d..z"),
+    ("cudnnCTCLoss", "hd.....d.id.z"),
+    ("cudnnCTCLoss_v8", "hidd.....d.z."),
+    ("cudnnRNNForward", "hdi.d.d.d..d..z.z.z."),
+    ("cudnnRNNBackwardData_v8", "hd.d..d.d...d...z.z.z."),
+    ("cudnnRNNBackwardWeights_v8", "hdi.d.d.d.z.z.z."),
+)
+"""The recorded functions, and which of their arguments are stored, a letter each: h handle, o the descriptor that is
+set, d descriptor, i int, z size_t, n length of the arrays a, r number of results p, . not stored. Stored are: one word
+for each of o d i z n r, `n` words for each a, and six for each result (algorithm, status, bits of the time in ms as a
+float, memory, determinism, math type)."""
 
 SEGMENT = 1 << 16  # records by which a binary file grows

@@ -40,6 +40,7 @@ class Native:
         c.tft_open.argtypes = [ctypes.c_char_p]
         c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_int]
         c.tft_verbose_lines.restype = ctypes.c_uint64
+        c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
         self._kept: List[Any] = []
         missing = p.tft_python_setup(None)
         if missing is not None:
@@ -116,6 +117,20 @@ class Native:
 
     def verbose_lines(self) -> int:
         return int(self._plain.tft_verbose_lines())
+
+    def cudnn_install(self, library: str, stacks_per_second: int) -> int:
+        """Trampolines taken over; 0: there are none; -1: they have an unknown form, and were left alone."""
+        return int(self._plain.tft_cudnn_install(os.fsencode(library), stacks_per_second))
+
+    def cudnn_remove(self) -> int:
+        """How many slots somebody else has taken over meanwhile: those were left as they are."""
+        return int(self._plain.tft_cudnn_remove())
+
+    def cudnn_counts(self) -> Tuple[int, int, int, int, int, int]:
+        """Calls, calls lost, values lost, calls without their stack, cuDNN's version or 0, slots held."""
+        out = (ctypes.c_uint64 * 6)()
+        self._plain.tft_cudnn_counts(out)
+        return out[0], out[1], out[2], out[3], out[4], out[5]
 
     def quiet_install(self) -> int:
         return int(self._plain.tft_quiet_install())

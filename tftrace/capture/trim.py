@@ -12,6 +12,8 @@ RECORDS = {
     "itt.bin": contract.ITT.size,
     "threads.bin": contract.THREAD.size,
     "verbose.bin": 1,
+    "cudnn.bin": contract.CUDNN.size,
+    "cudnn_data.bin": contract.CUDNN_BLOCK,
 }
 _BLOCK = 1 << 16
 

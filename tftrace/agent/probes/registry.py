@@ -3,6 +3,7 @@
 from typing import Callable, Dict
 
 from .base import Probe
+from .cudnn import CudnnProbe
 from .dispatch import DispatchProbe
 from .graph import GraphProbe
 from .itt import IttProbe
@@ -13,6 +14,7 @@ from .tf_profiler import TfProfilerProbe
 PROBES: Dict[str, Callable[..., Probe]] = {
     "itt": IttProbe,
     "onednn": OneDnnProbe,
+    "cudnn": CudnnProbe,
     "graph": GraphProbe,
     "nvtx": NvtxProbe,
     "dispatch": DispatchProbe,
