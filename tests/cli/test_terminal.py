@@ -15,7 +15,7 @@ from rich.console import Console
 
 from tests.cli import documents
 from tftrace.views.terminal import algorithms, chain, closing, listing, summary
-from tftrace.views.terminal.wording import attributes, inputs, micros, plain, share_bar, size
+from tftrace.views.terminal.wording import SYNTHETIC, attributes, inputs, micros, plain, share_bar, size
 
 
 def drawn(draw: Callable[[Console], None], width: int = 80, **more: Any) -> str:
@@ -152,6 +152,25 @@ def test_listing_keeps_whole_names_and_drops_columns_instead() -> None:
         assert "2026-11-24 04:40" in text
     assert "2.21.0" in wide
     assert "synthetic" in wide
+
+
+def test_a_stand_in_gpu_is_named_wherever_its_times_are_shown() -> None:
+    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 0}
+    made_up = {"synthetic": True}
+    for draw in (
+        lambda c: chain.draw(c, documents.why() | made_up),
+        lambda c: summary.draw(c, documents.summary() | made_up, 30),
+        lambda c: algorithms.draw(c, documents.algorithms() | made_up),
+        lambda c: closing.draw(
+            c, run, documents.summary() | made_up, documents.algorithms() | made_up, {"probes": []}
+        ),
+    ):
+        assert SYNTHETIC in drawn(draw)
+
+
+def test_listing_names_a_stand_in_and_what_is_wrong_with_the_trace() -> None:
+    row = {**documents.listing()[0], "synthetic": True, "problem": "cut short"}
+    assert "synthetic; cut short" in drawn(lambda c: listing.draw(c, [row], Path("traces")), 200)
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -11,7 +11,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 | file | content |
 |---|---|
 | process.json | what the process is (pid, argv, interpreter); written once, when the agent starts |
-| status.json | probes, versions, devices, environment; replaced whole whenever it changes |
+| status.json | probes, versions, devices, environment, `synthetic` (a stand-in GPU); replaced as they change |
 | clocks.bin | CLOCK records |
 | dispatch.bin | DISPATCH records: one call from Python into the runtime |
 | stacks.jsonl | {"key", "frames": [[file, line, function, module], ..innermost first]}: Python stacks |

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Dict, List, Optional
 
-from . import contract, files
+from . import contract, files, standin
 from . import native as native_library
 from .clocks import Clocks, raw
 from .metas import Metas
@@ -47,6 +47,7 @@ class Session:
         self.probes: List[Probe] = []
         self.running = False
         self.tensorflow: Optional[str] = None  # its version, once imported
+        self.on_standin = False
         self.faults = 0
         self.fault: Optional[str] = None
         self.thread_names: Dict[str, str] = {}
@@ -203,6 +204,7 @@ class Session:
             "stopped": raw() if finished else None,
             "versions": self._versions(),
             "devices": self._devices() if finished else [],
+            "synthetic": self._on_standin(),
             "env": {k: os.environ[k] for k in ENVIRONMENT if k in os.environ},
             "probes": [p.status() for p in self.probes],
             "native": None if self.native else self.native_reason,
@@ -243,6 +245,11 @@ class Session:
         current = getattr(context, "_context", None)
         devices = getattr(current, "_logical_devices", None) or []
         return [{"name": d.name, "type": d.device_type} for d in devices]
+
+    def _on_standin(self) -> bool:
+        # once loaded, a driver stays
+        self.on_standin = self.on_standin or standin.loaded()
+        return self.on_standin
 
     def stop(self) -> None:
         if not self.running:

@@ -98,7 +98,12 @@ def why(trace: Trace, pattern: str) -> list[Group]:
 
 def document(trace: Trace, pattern: str) -> dict[str, Any]:
     """The document of `tftrace why --json`."""
-    return {"pattern": pattern, "trace": trace.name, "groups": [asdict(g) for g in why(trace, pattern)]}
+    return {
+        "pattern": pattern,
+        "trace": trace.name,
+        "synthetic": trace.synthetic,
+        "groups": [asdict(g) for g in why(trace, pattern)],
+    }
 
 
 class _Reader:

@@ -82,7 +82,7 @@ def _manifest(
         "argv": list(run.get("argv") or (main.process.get("argv", []) if main else [])),
         "exit_status": run.get("exit_status"),
         "wall_us": (run["ended_ns"] - started) / 1000 if started and run.get("ended_ns") else None,
-        "synthetic": False,
+        "synthetic": any(bool(p.status.get("synthetic")) for p, _ in parts),
         "versions": versions,
         "devices": tensorflow.status.get("devices", []) if tensorflow else [],
         "env": dict(main.status.get("env", {})) if main else {},

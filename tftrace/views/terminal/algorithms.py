@@ -8,11 +8,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tftrace.views.terminal.tables import rows_table
-from tftrace.views.terminal.wording import count, geometry, micros, plain
+from tftrace.views.terminal.wording import SYNTHETIC, SYNTHETIC_STYLE, count, geometry, micros, plain
 
 
 def draw(console: Console, document: dict[str, Any]) -> None:
     problems = document["problems"]
+    if document.get("synthetic"):
+        console.print(SYNTHETIC, style=SYNTHETIC_STYLE)
     if not problems:
         console.print("No library reported an algorithm; 'tftrace summary' says which layers were seen.")
         return

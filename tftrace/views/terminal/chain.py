@@ -12,6 +12,8 @@ from tftrace.views.terminal.wording import (
     EVIDENCE_MEANING,
     EVIDENCE_STYLE,
     NONE,
+    SYNTHETIC,
+    SYNTHETIC_STYLE,
     attributes,
     count,
     evidence,
@@ -33,6 +35,8 @@ def draw(console: Console, document: dict[str, Any]) -> None:
     head.append(f" in {plain(document['trace'])}: ")
     head.append(f"{count(executions, 'execution')} in {count(len(groups), 'group')}")
     console.print(head)
+    if document.get("synthetic"):
+        console.print(SYNTHETIC, style=SYNTHETIC_STYLE)
     stacks: dict[tuple[str, ...], int] = {}
     for number, group in enumerate(groups, 1):
         console.print()
@@ -64,7 +68,7 @@ def _title(group: dict[str, Any], number: int) -> Text:
     if group.get("cpu_us"):
         title.append(f"  {micros(group['cpu_us'])} more on worker threads", style="dim")
     if group.get("synthetic"):
-        title.append("  synthetic: a stand-in GPU, its times prove nothing", style="bold red")
+        title.append("  synthetic", style=SYNTHETIC_STYLE)
     for line in (inputs(group.get("shapes"), group.get("dtypes")), attributes(group.get("op_attrs"))):
         if line:
             title.append(f"\n{line}", style="dim")

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from tftrace.views.terminal.wording import count, micros, plain
+from tftrace.views.terminal.wording import SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
 
 
 def draw(
@@ -25,6 +25,8 @@ def draw(
     head.append(plain(run["directory"]), style="bold green")
     head.append(f"  ({micros(run['wall_s'] * 1e6)}, exit {run['exit_status']})")
     console.print(head, soft_wrap=True)
+    if summary.get("synthetic"):
+        console.print(f"  {SYNTHETIC}", style=SYNTHETIC_STYLE)
     facts = (
         ("ran", _ran(summary["rows"])),
         ("observed", _observed(summary["layers"])),

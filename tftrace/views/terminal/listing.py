@@ -26,7 +26,10 @@ def draw(console: Console, rows: list[dict[str, Any]], root: Path) -> None:
             "size": size(row.get("bytes")) if row.get("bytes") is not None else None,
             "script": row.get("script"),
             "TF": (row.get("versions") or {}).get("tensorflow"),
-            "note": "synthetic" if row.get("synthetic") else row.get("problem"),
+            "note": "; ".join(
+                n for n in ("synthetic" if row.get("synthetic") else "", row.get("problem")) if n
+            )
+            or None,
         }
         for row in rows
     ]

@@ -10,10 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from tftrace.views.terminal.tables import rows_table
-from tftrace.views.terminal.wording import STATUS_STYLE, count, micros, plain
+from tftrace.views.terminal.wording import STATUS_STYLE, SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
 
 
 def draw(console: Console, document: dict[str, Any], limit: int) -> None:
+    if document.get("synthetic"):
+        console.print(SYNTHETIC, style=SYNTHETIC_STYLE)
     console.print(_layers(document["layers"]))
     rows = document["rows"]
     if document.get("by") == "layer":
@@ -26,8 +28,6 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
         console.print(rows_table(console, rows[:limit], share_of))
         if len(rows) > limit:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
-    if document.get("synthetic"):
-        console.print("synthetic: a stand-in GPU ran this; its times prove nothing", style="bold red")
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
         console.print(Text(text, style="yellow"))

@@ -17,6 +17,8 @@ EVIDENCE_MEANING: Final = {
 }
 STATUS_STYLE: Final = {"observed": "green", "partly": "yellow", "unobserved": "dim"}
 NONE: Final = "-"
+SYNTHETIC: Final = "synthetic: a stand-in GPU ran this; its times prove nothing"
+SYNTHETIC_STYLE: Final = "bold red"
 
 
 def plain(value: Any, limit: int = 300) -> str:
