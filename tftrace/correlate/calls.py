@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.nesting import union_length
@@ -46,19 +47,22 @@ def add_node_calls(
     in_graph = np.where(profile_root >= 0, calls.graph[np.maximum(profile_root, 0)] if nd else NONE, NONE)
     eager = (profile_root >= 0) & (in_graph == NONE)
     rows = np.flatnonzero(profile.is_kernel & ~eager)
-    pairs, which = np.unique(np.stack([in_graph[rows], profile.name[rows]]), axis=1, return_inverse=True)
+    pairs, which = np.unique(
+        np.stack([in_graph[rows], profile.name[rows], profile.node[rows]]), axis=1, return_inverse=True
+    )
     which = np.asarray(which).reshape(-1)
     sites = np.empty(pairs.shape[1], np.int64)
     node_of = np.empty(pairs.shape[1], np.int64)
     unresolved: Counter[str] = Counter()
     counts = np.bincount(which, minlength=pairs.shape[1]) if len(rows) else np.zeros(pairs.shape[1], int)
     for i in range(pairs.shape[1]):
-        graph, word = int(pairs[0, i]), int(pairs[1, i])
+        graph, word, made_of = (int(v) for v in pairs[:, i])
         kernel = build.words.values[word]
         name, _, kind = (
             kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
         )
-        found, rule = graphs.resolve(graph if graph != NONE else None, name)
+        known = build.words.values[made_of] if made_of != NONE else name
+        found, rule = graphs.resolve(graph if graph != NONE else None, known)
         node_of[i] = NONE if found is None else found
         if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
@@ -91,7 +95,7 @@ def add_node_calls(
         build.link(profile.ids[rows], _of(making, node), "node name", "inferred")
 
     # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
-    others = np.flatnonzero(of_profile == NONE)
+    others = np.flatnonzero((of_profile == NONE) & ~profile.is_launch)
     build.belong(profile.ids[others], _of(calls.call, profile_root[others]))
     above = parent[nd + rows] - nd
     runs = np.flatnonzero((above >= 0) & (above < npf))
@@ -257,6 +261,7 @@ def layer_times(
     prim: Primitives,
     nodes: NodeCalls,
     root: Int,
+    served: DeviceCalls,
 ) -> None:
     nd, npf = len(calls.runtime), len(profile.ids)
     prim_root = root[nd + npf :]
@@ -270,11 +275,12 @@ def layer_times(
         (root[nd + kernel_rows], profile.start[kernel_rows], profile.end[kernel_rows]),
         (nodes.kernel_root, nodes.kernel_start, nodes.kernel_end),
     )
-    library = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]))
+    library = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]), served.launches(served.root))
     device = _union(
         nd,
         (prim_root[lib], prim.start[lib], prim.end[lib]),
         (prim_root[share], prim.start[share], prim.end[share]),
+        served.work(served.root),
     )
     total = calls.end - calls.start
     kernel = np.where(kernel == NONE, NONE, np.minimum(kernel, total))
@@ -294,9 +300,12 @@ def layer_times(
     n = len(nodes.call)
     dur = (profile.end - profile.start)[nodes.row]
     of = nodes.of_primitive
-    library = _union(n, (of[lib], prim.start[lib], prim.end[lib]))
+    library = _union(n, (of[lib], prim.start[lib], prim.end[lib]), served.launches(served.node))
     device = _union(
-        n, (of[lib], prim.start[lib], prim.end[lib]), (of[share], prim.start[share], prim.end[share])
+        n,
+        (of[lib], prim.start[lib], prim.end[lib]),
+        (of[share], prim.start[share], prim.end[share]),
+        served.work(served.node),
     )
     build.fill_calls(
         nodes.call,

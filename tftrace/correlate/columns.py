@@ -106,10 +106,19 @@ class TraceBuilder:
     def fill_calls(self, ids: Int, **columns: Int) -> None:
         """More columns of calls that one `calls` added."""
         if len(ids):
-            chunk = next(
-                c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids)
-            )
+            chunk = self._chunk(ids)
             chunk.update({k: column(len(ids), v) for k, v in columns.items()})
+
+    def place_calls(self, ids: Int, device: Int) -> None:
+        """The device of calls that one `calls` added, for those whose work was seen on one; NONE leaves it as it is."""
+        if len(ids):
+            chunk = self._chunk(ids)
+            chunk["device"] = np.where(device != NONE, device, chunk.get("device", NONE))
+
+    def _chunk(self, ids: Int) -> dict[str, Int]:
+        return next(
+            c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids)
+        )
 
     def site(self, **fields: Any) -> int:
         self.sites.append(fields)

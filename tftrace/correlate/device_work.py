@@ -37,7 +37,8 @@ class DeviceWork:
     end: Int
     device: Int  # codes of the builder's words
     label: Int  # `name:Type` of the op, as TensorFlow annotated the work; NONE where it did not
-    hlo: Int  # the HLO instruction it belongs to; NONE outside XLA
+    hlo: Int  # the HLO instruction it belongs to; NONE outside XLA, and in trials of XLA's autotuner
+    node: Int  # the graph's node that this instruction was made of, as far as XLA kept it; NONE elsewhere
     scope: Int  # TensorFlow's id of the annotation it ran under; NONE where absent (before 2.17)
     step: Int
     launch: Int  # position in the host events, or NONE
@@ -83,12 +84,9 @@ def add_device_work(
     launch, counts = _launches(space, rows, host)
     build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
     labels = lines.op_labels(space)[rows]
-    hlo = np.full(len(space), NONE, np.int64)
-    if "hlo_op" in space.stats:
-        column = space.stats["hlo_op"]
-        hlo[column.event] = words.codes(str(v) for v in column.values.tolist())
+    hlo, node = _instructions(space, build)
     work = DeviceWork(
-        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), hlo[rows],
+        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), hlo[rows], node[rows],
         _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
         np.where(launch >= 0, launch + first, NONE),
     )  # fmt: skip
@@ -96,8 +94,32 @@ def add_device_work(
     return work, Counts(len(rows), derived) + counts
 
 
+def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int]:
+    """(HLO instruction, node of the graph) of each event. XLA's autotuner runs an instruction in a module of its own,
+    which bears the instruction's name: what it runs there is a trial."""
+    texts = {
+        stat: np.full(len(space), None, np.object_)
+        for stat in ("hlo_op", "hlo_module", "name")
+        if stat in space.stats
+    }
+    for stat, values in texts.items():
+        column = space.stats[stat]
+        values[column.event] = column.values
+    none = np.full(len(space), NONE, np.int64)
+    if "hlo_op" not in texts:
+        return none, none.copy()
+    op, module = texts["hlo_op"], texts.get("hlo_module", np.full(len(space), None, np.object_))
+    trials = {m for o, m in zip(op.tolist(), module.tolist(), strict=True) if m is not None and o == m}
+    real = np.array([o is not None and m not in trials for o, m in zip(op, module, strict=True)], bool)
+    hlo, node = none, none.copy()
+    hlo[real] = build.words.codes(str(v) for v in op[real])
+    if "name" in texts:
+        node[real] = build.words.codes(str(v) if v else None for v in texts["name"][real])
+    return hlo, node
+
+
 def joined(parts: list[DeviceWork]) -> DeviceWork:
-    names = ("ids", "start", "end", "device", "label", "hlo", "scope", "step", "launch")
+    names = ("ids", "start", "end", "device", "label", "hlo", "node", "scope", "step", "launch")
     none = [np.empty(0, np.int64)]
     return DeviceWork(*(np.concatenate([getattr(p, n) for p in parts] or none) for n in names))
 

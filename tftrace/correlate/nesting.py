@@ -37,7 +37,7 @@ def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
     above = np.empty(0, np.int64)  # positions placed in the pass before
     while len(left):
         t = thread[left]
-        running = _running_max(e[left], t)
+        running = running_max(e[left], t)
         before = np.concatenate(([floor], running[:-1]))
         first = np.concatenate(([True], t[1:] != t[:-1]))
         outer = first | (s[left] >= before)
@@ -50,7 +50,7 @@ def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
     return parent, depth
 
 
-def _running_max(values: Int, group: Int) -> Int:
+def running_max(values: Int, group: Int) -> Int:
     """Running maximum that starts anew with each group; groups are runs of equal, rising numbers."""
     span = int(values.max()) - int(values.min()) + 1
     groups = int(group[-1]) + 1
@@ -72,7 +72,7 @@ def union_length(group: Int, start: Int, end: Int, groups: int) -> Int:
         return total
     order = np.lexsort((start, group))
     g, s, e = group[order], start[order], end[order]
-    reach = _running_max(e, np.concatenate(([0], np.cumsum(np.diff(g) != 0))))
+    reach = running_max(e, np.concatenate(([0], np.cumsum(np.diff(g) != 0))))
     before = np.concatenate(([0], reach[:-1]))
     fresh = np.concatenate(([True], g[1:] != g[:-1]))
     covered = e - np.maximum(s, np.where(fresh, s, before))

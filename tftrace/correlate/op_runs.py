@@ -11,8 +11,8 @@ each other on a thread are one execution, from the first to the last of them: a 
     1       launch, relu kernel           Relu:Relu          b        b = Relu:Relu
     1       launch, conv kernel           Conv2D:Conv2D      c        c = Conv2D:Conv2D, once more
 
-TensorFlow since 2.17 numbers each annotated scope, which tells two executions apart that nothing lies between; before,
-these count as one.
+TensorFlow since 2.17 numbers each annotated scope, which tells two executions apart that nothing lies between; in
+profiles without these numbers such two count as one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import numpy as np
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
+from tftrace.correlate.nesting import running_max
 from tftrace.ingest.xplane import XSpace
 
 SCOPE_RULE = "annotation scope"
@@ -42,6 +43,8 @@ class OpRuns:
     name: Int  # codes of the builder's words
     step: Int
     device: Int
+    hlo: np.ndarray  # which are HLO instructions ..
+    node: Int  # .. and of which node of the graph these were made
     by_scope: np.ndarray
     launch_run: Int
 
@@ -56,13 +59,13 @@ def add_op_runs(
     """
     words = build.words
     n = len(host.ids)
-    label, scope, step, device = (np.full(n, NONE, np.int64) for _ in range(4))
+    label, scope, step, device, hlo, made_of = (np.full(n, NONE, np.int64) for _ in range(6))
     launched = np.flatnonzero(work.launch >= 0)[::-1]  # of several kernels of one launch the first counts
     at = work.launch[launched] - first
     named = np.array([names_kernel(v) for v in words.values], bool)
     own = np.where(_flags(named, work.label[launched]), work.label[launched], work.hlo[launched])
     label[at], scope[at], step[at] = own, work.scope[launched], work.step[launched]
-    device[at] = work.device[launched]
+    device[at], hlo[at], made_of[at] = work.device[launched], work.hlo[launched], work.node[launched]
 
     node = _node_names(space, build, host, label)
     rows = np.flatnonzero(node != NONE)
@@ -89,8 +92,8 @@ def add_op_runs(
         **(common | {"device": device[head]}),
     )  # fmt: skip
     runs = OpRuns(
-        ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], scope[head] != NONE,
-        launch_run,
+        ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], hlo[head] == label[head],
+        made_of[head], scope[head] != NONE, launch_run,
     )  # fmt: skip
     _link(build, host, runs)
     return runs
@@ -127,20 +130,27 @@ def _node_names(space: XSpace, build: TraceBuilder, host: HostEvents, label: Int
 
 
 def _boundaries(tid: Int, node: Int, scope: Int) -> np.ndarray:
-    """Which of the events, in the order of thread and time, begin an execution."""
+    """Which of the events, in the order of thread and time, begin an execution.
+
+    In a row of events of one op a new scope begins a new execution, unless the one before it comes back: then it was
+    a scope within (the autotuner's). Scopes are numbered as they begin. An allocation has none, and counts with the
+    launch that follows it.
+
+        scope     9 10 10 9 12        begins   9 .. .. . 12
+    """
     if not len(tid):
         return np.empty(0, bool)
     fresh = np.concatenate(([True], (tid[1:] != tid[:-1]) | (node[1:] != node[:-1])))
-    # an allocation has no scope: it counts with the launch that follows it within its run
-    group = np.cumsum(fresh)
     told = np.flatnonzero(scope != NONE)
-    after = np.searchsorted(told, np.arange(len(scope)))
-    nearest = np.append(told, -1)[np.minimum(after, len(told))]
-    same = (nearest >= 0) & (group[np.maximum(nearest, 0)] == group)
-    filled = np.where(same, scope[np.maximum(nearest, 0)], NONE)
-    changed = (filled[1:] != filled[:-1]) & (filled[1:] != NONE) & (filled[:-1] != NONE)
-    fresh[1:] |= changed
-    return np.asarray(fresh, bool)
+    if len(told) < 2:
+        return fresh
+    group, ids = np.cumsum(fresh)[told], scope[told]
+    group = np.cumsum(np.concatenate(([0], np.diff(group) != 0)))
+    highest = running_max(ids, group)
+    lowest_after = -running_max(-ids[::-1], group[-1] - group[::-1])[::-1]
+    later = (group[1:] == group[:-1]) & (ids[1:] > highest[:-1]) & (lowest_after[1:] >= ids[1:])
+    fresh[told[:-1][later] + 1] = True
+    return fresh
 
 
 def _known_kernels(host: HostEvents, head: Int, label: Int) -> np.ndarray:

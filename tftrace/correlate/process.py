@@ -6,6 +6,7 @@ step ids), then containment on one thread, and only then time; each link says wh
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.handovers import hand_over
@@ -29,6 +31,7 @@ class ProcessFacts:
     def __init__(self) -> None:
         self.profile_events = 0
         self.profile_lost = 0
+        self.device_work: dict[str, int] = {}
         self.options: list[dict[str, Any]] = []
         self.primitives: dict[str, int] = {}
         self.fallbacks = 0
@@ -68,12 +71,14 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
         build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, common
     )
     facts.unresolved = nodes.unresolved
-    layer_times(build, calls, profile, primitives, nodes, root_of)
+    served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
+    layer_times(build, calls, profile, primitives, nodes, root_of, served)
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
     facts.profile_events = len(profile.ids)
     facts.options = profile.options
+    facts.device_work = asdict(profile.counts)
     facts.profile_lost = _outside(raw, clock, calls)
     facts.primitives = primitives.counts
     facts.own_us = _own_cost(raw)
@@ -143,7 +148,7 @@ def _thunks(
     thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
     build.relayer(profile.ids[thunk], "kernel")
     profile.is_kernel[thunk] = True
-    rows = root[nd : nd + npf][runs]
+    rows = root[nd : nd + npf][runs | profile.is_hlo]
     graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
     return set(graphs[graphs != NONE].tolist())
 
@@ -161,7 +166,8 @@ def _links(
     tid = np.concatenate([calls.tid, profile.tid, prim.tid])
     start = np.concatenate([calls.start, profile.start, prim.start])
     end = np.concatenate([calls.end, profile.end, prim.end])
-    rank = np.concatenate([np.zeros(nd, np.int64), np.ones(npf, np.int64), np.full(ni, 2)])
+    # an execution that one launch tells begins and ends with it
+    rank = np.concatenate([np.zeros(nd, np.int64), np.where(profile.is_launch, 3, 1), np.full(ni, 2)])
     parent, _ = nest(tid, start, end, rank)
 
     # a kernel whose Compute stands on one native stack with the executor below it and the primitive above it
@@ -170,7 +176,9 @@ def _links(
     witness = parent[nd + npf :][prim.is_library & prim.verified & shown]
     strong[witness[(witness >= nd) & (witness < nd + npf)]] = True
     strong[nd : nd + npf] &= profile.is_kernel
-    is_profile = (rank == 1) & (parent >= 0)
+    is_profile = parent >= 0
+    is_profile[:nd] = is_profile[nd + npf :] = False
+    is_profile[nd : nd + npf] &= ~profile.told
     for mask, rule, evidence in ((strong, "native stack", "measured"), (~strong, "containment", "joined")):
         chosen = is_profile & mask
         build.link(ids[chosen], ids[parent[chosen]], rule, evidence)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import Int, TraceBuilder
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work, joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.op_runs import OpRuns, add_op_runs
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
 from tftrace.ingest.xplane import XSpace, read_xspace
@@ -18,7 +20,7 @@ from tftrace.ingest.xplane import XSpace, read_xspace
 
 @dataclass(frozen=True)
 class ProfileEvents:
-    """Host events of all windows of a process: parallel arrays."""
+    """Host events of all windows of a process, executions that annotations told included: parallel arrays."""
 
     ids: Int
     start: Int
@@ -30,14 +32,22 @@ class ProfileEvents:
     consumer: Int
     step: Int  # TensorFlow's step id, dense; NONE where absent
     eager_op: Int  # op type of an `EagerExecute` that runs a single op; NONE elsewhere
+    is_hlo: np.ndarray  # HLO instructions among the executions that annotations told ..
+    node: Int  # .. and the node each was made of; NONE where XLA did not keep it
+    is_launch: np.ndarray  # driver calls
+    told: np.ndarray  # launches that are linked to the op they serve by what TensorFlow said of it
     options: list[dict[str, Any]]
+    work: DeviceWork  # what the devices did; its launches are rows here
+    counts: Counts
 
 
 def read_windows(
     raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], known: Dispatches
 ) -> ProfileEvents:
-    """Adds the windows' host events. Raises InputError where a profile cannot be read."""
-    hosts: list[HostEvents] = []
+    """Adds the windows' events of host and devices. Raises InputError where a profile cannot be read."""
+    parts: list[dict[str, Any]] = []
+    works: list[DeviceWork] = []
+    counts, first = Counts(), 0
     options: list[dict[str, Any]] = []
     keys: dict[int, int] = {}
     for row in raw.threads:
@@ -49,18 +59,42 @@ def read_windows(
         options.append(dict(space.options))
         line_tid = np.array([keys.get(line.line_id, fold(line.line_id)) for line in space.lines], np.int64)
         start = _placed(space, window, clock, line_tid, known)
-        hosts.append(add_host_events(space, build, common, start, line_tid, number, steps))
-    return _joined(hosts, options)
+        host = add_host_events(space, build, common, start, line_tid, number, steps)
+        work, found = add_device_work(space, build, common, start, host, first)
+        runs = add_op_runs(space, build, common, host, work, first)
+        works.append(work)
+        counts += found
+        parts.append(_rows(host, runs))
+        first += len(host.ids) + len(runs.ids)
+    return _joined(parts, options, joined(works), counts)
 
 
-def _joined(hosts: list[HostEvents], options: list[dict[str, Any]]) -> ProfileEvents:
-    def column(name: str, kind: type = np.int64) -> Any:
-        return np.concatenate([getattr(h, name) for h in hosts] or [np.empty(0, kind)])
+def _rows(host: HostEvents, runs: OpRuns) -> dict[str, Any]:
+    """The columns of `ProfileEvents` of one window: its host events, and behind them its executions."""
+    n = len(runs.ids)
+    none, no = np.full(n, NONE, np.int64), np.zeros(n, bool)
+    told = (runs.launch_run >= 0) & host.is_launch
+    pairs = {
+        "ids": (host.ids, runs.ids), "start": (host.start, runs.start), "end": (host.end, runs.end),
+        "tid": (host.tid, runs.tid), "name": (host.name, runs.name), "is_kernel": (host.is_kernel, ~no),
+        "producer": (host.producer, none), "consumer": (host.consumer, none), "step": (host.run, none),
+        "eager_op": (host.eager_op, none), "is_hlo": (np.zeros(len(host.ids), bool), runs.hlo),
+        "node": (np.full(len(host.ids), NONE, np.int64), runs.node), "is_launch": (host.is_launch, no),
+        "told": (told, no),
+    }  # fmt: skip
+    return {name: np.concatenate(pair) for name, pair in pairs.items()}
 
-    return ProfileEvents(
-        column("ids"), column("start"), column("end"), column("tid"), column("name"), column("is_kernel", bool),
-        column("producer"), column("consumer"), column("run"), column("eager_op"), options,
-    )  # fmt: skip
+
+def _joined(
+    parts: list[dict[str, Any]], options: list[dict[str, Any]], work: DeviceWork, counts: Counts
+) -> ProfileEvents:
+    flags = ("is_kernel", "is_hlo", "is_launch", "told")
+    names = [f.name for f in fields(ProfileEvents) if f.name not in ("options", "work", "counts")]
+    columns = {
+        n: np.concatenate([p[n] for p in parts] or [np.empty(0, bool if n in flags else np.int64)])
+        for n in names
+    }
+    return ProfileEvents(**columns, options=options, work=work, counts=counts)
 
 
 def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, known: Dispatches) -> Int:
