@@ -158,8 +158,8 @@ static void end(int function, const uintptr_t *a, uintptr_t result, call *c) {
   if (tft_nvtx_active && (kind == EXECUTE || kind == LAUNCH)) tft_nvtx_pop();
   r->status = kind == VERSION ? 0 : (uint16_t)result;
   if (kind == VERSION) r->object = result;
-  if (kind == GET && ok && a[4] && (int64_t)a[3] > 0) {
-    int64_t count = *(int64_t *)a[4];
+  if (kind == GET && ok && (int64_t)a[3] > 0 && (a[4] || a[3] == 1)) { /* who asks for one need not ask how many */
+    int64_t count = a[4] ? *(int64_t *)a[4] : 1;
     if (count > (int64_t)a[3]) count = (int64_t)a[3];
     tft_cudnn_keep_values(TFT_CUDNN_GOT, c->index, tft_cudnn_known((void *)a[0], 0), (uint32_t)a[1], (uint32_t)a[2], count,
                           (void *)a[5]);
