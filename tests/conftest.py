@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from tftrace.api import load
 from tftrace.model.trace import Trace
 
 ROOT = Path(__file__).parents[1]
+SHARED_DATA = Path(os.environ.get("TFTRACE_SHARED_DATA") or ROOT.parent / "shared" / "data")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,13 +27,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(missing)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test on the recorded data that is there must run: to skip it would hide what it is there to find."""
+    report = yield
+    needs_data = "shared_data" in getattr(item, "fixturenames", ())
+    if report.skipped and not hasattr(report, "wasxfail") and needs_data and must_not_skip():
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped in CI although {SHARED_DATA} is there ({reason})"
+    return report
+
+
+def must_not_skip() -> bool:
+    return bool(os.environ.get("CI")) and SHARED_DATA.is_dir()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Recordings that are too large for the repository; tests that need them skip where they are absent."""
-    path = Path(os.environ.get("TFTRACE_SHARED_DATA") or ROOT.parent / "shared" / "data")
-    if not path.is_dir():
-        pytest.skip(f"no recorded data at {path}; set TFTRACE_SHARED_DATA")
-    return path
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"no recorded data at {SHARED_DATA}; set TFTRACE_SHARED_DATA")
+    return SHARED_DATA
 
 
 @pytest.fixture(scope="session")
