@@ -12,6 +12,7 @@ import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
 from tests.standin_gpu import build as standin
+from tests.standin_gpu.real_cudnn import build as nvidia
 from tftrace.api import load
 from tftrace.model.trace import Trace
 
@@ -60,6 +61,21 @@ def standin_gpu() -> dict[str, str]:
         return standin.environment(standin.build())
     except standin.UnavailableError as reason:
         pytest.skip(f"no stand-in GPU: {reason}")
+
+
+@pytest.fixture(scope="session")
+def real_cudnn() -> dict[str, str]:
+    """The same with NVIDIA's own cuDNN behind it (tests/standin_gpu/real_cudnn).
+
+    TFTRACE_REAL_CUDNN=1 lets pip download it, once, and makes a failure of what would be a skip: CI sets it.
+    """
+    required = os.environ.get("TFTRACE_REAL_CUDNN") == "1"
+    try:
+        return nvidia.environment(nvidia.build(download=required))
+    except standin.UnavailableError as reason:
+        if required:
+            pytest.fail(f"no real cuDNN: {reason}")
+        pytest.skip(f"no real cuDNN: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -75,33 +77,54 @@ def build(directory: Path | None = None) -> Path:
     tensorflow = tensorflow_directory()
     includes = include_directories(tensorflow)
     framework = tensorflow / "libtensorflow_framework.so.2"
-    digest = hashlib.sha256(repr((FLAGS, str(framework), framework.stat().st_mtime_ns, SONAMES)).encode())
-    for source in (Path(__file__), *sorted(SOURCES.glob("*.[ch]"))):
-        digest.update(source.read_bytes())
-    place = (directory or cache_directory()) / f"standin-gpu-{digest.hexdigest()[:16]}"
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with open(place.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # test processes that start together build it once
-        if not place.exists():
-            with tempfile.TemporaryDirectory(dir=place.parent) as folder:
-                _build_in(Path(folder), includes, framework)
-                finished = Path(folder) / "lib"
-                os.rename(finished, place)
+    identity = repr((FLAGS, str(framework), framework.stat().st_mtime_ns, SONAMES)).encode()
+    sources = (Path(__file__), *sorted(SOURCES.glob("*.[ch]")))
+    place = place_for(
+        "standin-gpu", identity, *(source.read_bytes() for source in sources), directory=directory
+    )
+    with built_once(place) as folder:
+        if folder is not None:
+            _build_in(folder, includes, framework)
     return place
 
 
-def _build_in(folder: Path, includes: list[Path], framework: Path) -> None:
+def place_for(name: str, *parts: bytes, directory: Path | None = None) -> Path:
+    """Where the libraries made from `parts` belong."""
+    digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+    return (directory or cache_directory()) / f"{name}-{digest}"
+
+
+@contextmanager
+def built_once(place: Path) -> Iterator[Path | None]:
+    """An empty directory that becomes `place` when all went well; None where it is there already.
+
+    Test processes that start together wait for one of them to build it.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with open(f"{place}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if place.exists():
+            yield None
+            return
+        with tempfile.TemporaryDirectory(dir=place.parent) as folder:
+            made = Path(folder) / "lib"
+            made.mkdir()
+            yield made
+            os.rename(made, place)
+
+
+def _build_in(lib: Path, includes: list[Path], framework: Path) -> None:
     flags = [*FLAGS, *(f"-isystem{path}" for path in includes)]
-    objects = []
-    for source in sorted(SOURCES.glob("*.c")):
-        objects.append(folder / f"{source.stem}.o")
-        _run("gcc", *flags, "-c", source, "-o", objects[-1])
-    defined = _symbols("--defined-only", *objects)
-    stubs = folder / "stubs.c"
-    stubs.write_text(stubs_source(sorted(_symbols("-D", framework) - defined)))
-    lib = folder / "lib"
-    lib.mkdir()
-    _run("gcc", *flags, "-shared", "-o", lib / LIBRARY, *objects, stubs, "-Wl,-Bsymbolic", "-lpthread")
+    with tempfile.TemporaryDirectory() as folder:
+        objects = []
+        for source in sorted(SOURCES.glob("*.c")):
+            objects.append(Path(folder) / f"{source.stem}.o")
+            run("gcc", *flags, "-c", source, "-o", objects[-1])
+        stubs = Path(folder) / "stubs.c"
+        stubs.write_text(
+            stubs_source(sorted(_symbols("-D", framework) - _symbols("--defined-only", *objects)))
+        )
+        run("gcc", *flags, "-shared", "-o", lib / LIBRARY, *objects, stubs, "-Wl,-Bsymbolic", "-lpthread")
     for soname in SONAMES:
         (lib / soname).symlink_to(LIBRARY)
 
@@ -123,12 +146,12 @@ def stubs_source(names: list[str]) -> str:
 def _symbols(*arguments: str | Path) -> set[str]:
     """Functions of the CUDA libraries in these files. TensorFlow exports one trampoline for each that it may call."""
     names = {
-        line.split()[-1].partition("@")[0] for line in _run("nm", *arguments).splitlines() if line.strip()
+        line.split()[-1].partition("@")[0] for line in run("nm", *arguments).splitlines() if line.strip()
     }
     return {name for name in names if _OURS.fullmatch(name)}
 
 
-def _run(*command: str | Path) -> str:
+def run(*command: str | Path) -> str:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"{command[0]} failed:\n{done.stderr}")

@@ -14,10 +14,10 @@ pytestmark = pytest.mark.tf
 FORWARD = "standin_cudnn_conv_fprop_engine_"
 
 
-def kernels(log: Path) -> Counter[str]:
-    """How often each kernel of the stand-in's cuDNN ran."""
+def kernels(log: Path, prefix: str = "standin_cudnn_") -> Counter[str]:
+    """How often each kernel of that prefix ran, by default those of the stand-in's own cuDNN."""
     lines = log.read_text().splitlines()
-    return Counter(m[1] for line in lines if (m := re.search(r"kernel (standin_cudnn_\w+)", line)))
+    return Counter(m[1] for line in lines if (m := re.search(rf"kernel ({prefix}\w*)", line)))
 
 
 @pytest.fixture

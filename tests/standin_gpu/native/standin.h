@@ -19,6 +19,9 @@
 #define STANDIN_CUDA_VERSION 12050
 #define STANDIN_MAX_DEVICES 2
 
+/* For a library that runs something of its own on the stand-in: a kernel of that name on that stream. */
+void standin_gpu_launch(const char *name, int64_t duration_ns, void *stream);
+
 #pragma GCC visibility push(hidden)
 
 /* core.c: log, devices, streams, kernel names */
