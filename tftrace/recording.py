@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ class Recording:
         self._options = options
         self._source = source
         self._trace: Trace | None = None
+        self._forget_import: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Recording:
         from tftrace.agent import importhook
@@ -44,7 +46,7 @@ class Recording:
         if "tensorflow" in sys.modules:
             self._session.tensorflow_imported()
         else:
-            importhook.after_import("tensorflow", self._session.tensorflow_imported)
+            self._forget_import = importhook.after_import("tensorflow", self._session.tensorflow_imported)
         Recording._open = self
         return self
 
@@ -54,6 +56,7 @@ class Recording:
         from tftrace.correlate.build import build
 
         Recording._open = None
+        self._forget_import()
         self._session.stop()
         facts = {
             "argv": [] if self._options["redact"] else list(sys.argv),

@@ -37,6 +37,8 @@ def environment(**more: str) -> dict[str, str]:
     """The tests' own environment without what would change how a script writes."""
     dropped = ("PYTHONUNBUFFERED", "PYTHONPATH", "TF_CPP_MIN_LOG_LEVEL", "ONEDNN_VERBOSE", "DNNL_VERBOSE")
     kept = {k: v for k, v in os.environ.items() if k not in dropped and not k.startswith("PYTEST")}
+    # on a processor where TensorFlow would not use oneDNN by itself, the tests would find none of its primitives
+    kept.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # the width that a traceback or a table is drawn to must not depend on the terminal
     return {**kept, "COLUMNS": "120", **more}
 

@@ -10,6 +10,10 @@ class _Watch:
         self.name = name
         self.then = then
 
+    def cancel(self) -> None:
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
     def find_spec(self, name: str, path: Optional[Sequence[str]] = None, target: Any = None) -> Any:
         if name != self.name:
             return None
@@ -34,5 +38,8 @@ class _Watch:
         return spec
 
 
-def after_import(name: str, then: Callable[[], None]) -> None:
-    sys.meta_path.insert(0, _Watch(name, then))
+def after_import(name: str, then: Callable[[], None]) -> Callable[[], None]:
+    """Calls `then` once `name` has been imported. What it returns calls that off."""
+    watch = _Watch(name, then)
+    sys.meta_path.insert(0, watch)
+    return watch.cancel

@@ -39,7 +39,7 @@ class Native:
         p.tft_dispatch_trigger.argtypes = [ctypes.c_uint64]
         c.tft_open.argtypes = [ctypes.c_char_p]
         c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_int]
-        c.tft_verbose_lines.restype = ctypes.c_uint64
+        c.tft_verbose_lines.restype = c.tft_verbose_primitives.restype = ctypes.c_uint64
         c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
         self._kept: List[Any] = []
         missing = p.tft_python_setup(None)
@@ -117,6 +117,9 @@ class Native:
 
     def verbose_lines(self) -> int:
         return int(self._plain.tft_verbose_lines())
+
+    def verbose_primitives(self) -> int:
+        return int(self._plain.tft_verbose_primitives())
 
     def cudnn_install(self, library: str, stacks_per_second: int) -> int:
         """Trampolines taken over; 0: there are none; -1: they have an unknown form, and were left alone."""

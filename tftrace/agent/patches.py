@@ -1,6 +1,7 @@
-"""Attributes of TensorFlow's modules that stand replaced while a session runs, and their restoration."""
+"""What stands replaced while a session runs, attributes of TensorFlow's modules above all, and its restoration."""
 
-from typing import Any, List, Tuple
+import os
+from typing import Any, Dict, List, Optional, Tuple
 
 _MISSING = object()
 
@@ -26,3 +27,12 @@ class Patches:
             else:
                 setattr(owner, name, old)
         return left
+
+
+def restore_environment(before: Dict[str, Optional[str]]) -> None:
+    """Gives the variables the values they had; None: it was not set."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

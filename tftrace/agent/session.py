@@ -48,6 +48,7 @@ class Session:
         self.running = False
         self.tensorflow: Optional[str] = None  # its version, once imported
         self.on_standin = False
+        self.ran_before = False  # TensorFlow had run ops before this session began
         self.faults = 0
         self.fault: Optional[str] = None
         self.thread_names: Dict[str, str] = {}
@@ -149,9 +150,13 @@ class Session:
 
     def tensorflow_imported(self) -> None:
         """TensorFlow is there: the probes can stand where they have to."""
+        if not self.running:
+            return  # imported after the recording had ended
         import tensorflow as tf
 
         self.tensorflow = str(tf.__version__)
+        context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
+        self.ran_before = getattr(context, "_context_handle", None) is not None
         for probe in self.probes:
             if not probe.disabled:
                 try:

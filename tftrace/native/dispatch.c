@@ -250,7 +250,8 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
   r->step = atomic_load_explicit(&steps, memory_order_relaxed);
   uint64_t outer = tft_call;
   tft_call = index + 1;
-  if (tft_nvtx_active) {
+  int ranged = tft_nvtx_active; /* a recording that ends meanwhile must not leave the range open */
+  if (ranged) {
     object *name = kind == SESSION ? NULL : a[kind == FAST ? 1 : 2];
     const char *text = name && name->type == type_str ? tft_py.AsUTF8(name) : NULL;
     tft_nvtx_push(text ? text : "Session.run", TFT_NVTX_GEN_OP);
@@ -262,7 +263,7 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
   object *result = tft_py.Vectorcall(original, a, (size_t)n, names);
   r->t1 = tft_now();
   tft_call = outer;
-  if (tft_nvtx_active) tft_nvtx_pop();
+  if (ranged) tft_nvtx_pop();
   if (result) r->status = OK;
   else {
     object *error = tft_py.Occurred();
@@ -324,8 +325,11 @@ TFT_API object *tft_dispatch_wrap(int kind, object *original) {
 
 TFT_API void tft_dispatch_new_session(void) { sessions++; }
 
-/* A new output directory: everything has to be described again. Holds the GIL. */
+/* A new output directory: everything has to be described and counted again. Holds the GIL. */
 TFT_API void tft_dispatch_reset(void) {
+  atomic_store(&steps, 0), atomic_store(&work, 0);
+  atomic_store(&unknown_stacks, 0), atomic_store(&unknown_metas, 0);
+  atomic_store(&step_trigger, UINT64_MAX);
   atomic_store(&stacks.count, 0), atomic_store(&metas.count, 0);
   memset((void *)stack_slots, 0, sizeof stack_slots);
   memset((void *)meta_slots, 0, sizeof meta_slots);

@@ -47,6 +47,7 @@ __thread uint64_t tft_itt_current;
 static __thread struct {
   tft_itt *record;
   uint64_t index;
+  int ranged; /* an NVTX range stands open for it */
 } running[NESTING];
 static __thread int depth;
 static int names_fd = -1;
@@ -124,7 +125,8 @@ static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt
   running[at].record = r;
   running[at].index = index;
   tft_itt_current = index + 1;
-  if (tft_nvtx_active) tft_nvtx_push(name ? name->text : "task", TFT_NVTX_LIBRARY);
+  running[at].ranged = tft_nvtx_active;
+  if (running[at].ranged) tft_nvtx_push(name ? name->text : "task", TFT_NVTX_LIBRARY);
   r->t1 = 0;
   r->t0 = tft_now();
   if (entered) r->own_ns = (uint32_t)(r->t0 - entered);
@@ -138,7 +140,7 @@ static void task_end(const itt_domain *domain) {
   if (!r) return;
   r->t1 = now;
   tft_itt_current = r->parent;
-  if (tft_nvtx_active) tft_nvtx_pop();
+  if (running[depth].ranged) tft_nvtx_pop();
 }
 
 TFT_API void __itt_api_init(itt_global *global, int group) {

@@ -127,6 +127,7 @@ TFT_API int tft_open(const char *directory) {
   }
   tft_native_stacks_open(directory);
   tft_itt_open(directory);
+  tft_verbose_open();
   snprintf(opened, sizeof opened, "%s", directory);
   atomic_fetch_add(&generation, 1);
   tft_call = 0;

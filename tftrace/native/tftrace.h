@@ -87,6 +87,9 @@ void tft_native_stacks_open(const char *directory);
 extern __thread uint64_t tft_itt_current; /* ITT record running on this thread: index + 1 */
 void tft_itt_open(const char *directory);
 
+/* ---- verbose.c */
+void tft_verbose_open(void);
+
 /* ---- nvtx.c: no-ops where no tool is attached */
 enum { TFT_NVTX_GEN_OP = 3, TFT_NVTX_LIBRARY = 7 }; /* categories: position of the layer, from 1 */
 extern int tft_nvtx_active;

@@ -49,4 +49,4 @@ class NvtxProbe(Probe):
         self.running = False
 
     def counts(self) -> Dict[str, Any]:
-        return {"events": None, "lost": 0 if self.running else None}
+        return {"events": None, "lost": None if self.disabled or self.session.tensorflow is None else 0}

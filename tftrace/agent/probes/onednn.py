@@ -1,20 +1,27 @@
 """The lines of ONEDNN_VERBOSE: implementation, algorithm, problem and time of each primitive."""
 
 import os
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
+from ..patches import restore_environment
 from .base import Probe
 
 LIBRARY = "libtensorflow_cc.so"
 VARIABLES = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
+RAN_BEFORE = (
+    "TensorFlow had run ops before the recording began: a oneDNN that made its first primitive then is not heard; "
+    "record from the first op on"
+)
 
 
 class OneDnnProbe(Probe):
     name = "onednn"
+    speaks = False  # a oneDNN that was told to print goes on until the process ends, recorded or not
 
     def prepare(self) -> None:
-        self._ours = False
+        self._ours: Dict[str, Optional[str]] = {}
         self._slots = 0
+        self._pass_on = False
         native = self.session.native
         if native is None:
             return self.unavailable(
@@ -33,8 +40,8 @@ class OneDnnProbe(Probe):
         if self._slots <= 0:
             return self.unavailable("%s calls printf in no known way: its lines would reach stdout" % LIBRARY)
         if not self._pass_on:
+            self._ours = {VARIABLES[0]: os.environ.get(VARIABLES[0])}
             os.environ[VARIABLES[0]] = "1"
-            self._ours = True
         self.running = True
 
     def tick(self, now: float) -> None:
@@ -44,20 +51,28 @@ class OneDnnProbe(Probe):
             self._withdraw()
 
     def _withdraw(self) -> None:
-        if self._ours and os.environ.get(VARIABLES[0]) == "1":
-            del os.environ[VARIABLES[0]]
-        self._ours = False
+        if os.environ.get(VARIABLES[0]) == "1":
+            restore_environment(self._ours)
+        self._ours = {}
 
     def stop(self) -> None:
         native = self.session.native
         self._withdraw()
-        # the slots stay: oneDNN goes on printing until the process ends, and no line may reach stdout. They are given
-        # back in `release`, which a recording inside a longer-lived process calls.
         if native is not None and native.itt_attached() and native.counts()[2] and not native.verbose_lines():
             self.partly = (
                 "primitives ran, but oneDNN printed no line: it had read its environment before tftrace came"
             )
+        if native is not None and self.session.ran_before and not native.verbose_lines():
+            self.partly = self.partly or RAN_BEFORE
+        if native is not None and native.verbose_lines() and not self._pass_on:
+            OneDnnProbe.speaks = True
         self.running = False
+
+    def release(self) -> None:
+        # oneDNN offers no way to silence it again: while it speaks the slots stay, and its lines are dropped there
+        native = self.session.native
+        if native is not None and self._slots > 0 and not self.speaks:
+            native.verbose_remove()
 
     def counts(self) -> Dict[str, Any]:
         native = self.session.native

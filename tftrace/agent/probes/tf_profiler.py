@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional
 
 from .. import files
 from ..clocks import raw
+from ..patches import Patches
 from .base import Probe
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.125  # of the budget, for the first window and each of the others
@@ -44,9 +45,9 @@ class TfProfilerProbe(Probe):
         if self.session.native is not None:
             self.session.native.quiet_install()
         self.real = _pywrap_profiler.ProfilerSession
-        self.module = _pywrap_profiler
         self.running = True
-        _pywrap_profiler.ProfilerSession = self._shim()
+        self.patches = Patches()
+        self.patches.set(_pywrap_profiler, "ProfilerSession", self._shim())
         dispatch = self.session.probe("dispatch")
         self.dispatch = dispatch if dispatch is not None and dispatch.running else None
         if self.steps and self.dispatch is not None:
@@ -235,7 +236,9 @@ class TfProfilerProbe(Probe):
     def stop(self) -> None:
         self.close("the script ended")
         self.running = False
-        self.module.ProfilerSession = self.real
+        left = self.patches.restore()
+        if left:
+            self.partly = "replaced by somebody else meanwhile, left as it is: " + ", ".join(left)
         if self.session.native is not None:
             self.session.native.quiet_remove()
 
@@ -243,6 +246,10 @@ class TfProfilerProbe(Probe):
         self.window = None  # the parent's: the threads that wrote it do not exist here
         self.windows = []
         self.lock = threading.RLock()
+
+    def reopen(self) -> None:
+        if self.running and self.steps and self.dispatch is not None:
+            self.dispatch.set_trigger(int(self.steps[0]))
 
     def counts(self) -> Dict[str, Any]:
         if self.asides and not self.partly:
