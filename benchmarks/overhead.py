@@ -3,8 +3,8 @@
     python benchmarks/overhead.py [--quick] [--json] [--rounds N] [WORKLOAD ..]
 
 Every round runs each variant once, as a process of its own and in random order, and times the loop from
-within. A ratio is the median over rounds of variant / bare, with the 95 % bootstrap interval of that
-median. What happens after the script's last line (writing out what was recorded) is reported apart, as
+within, part by part: the median part counts. A ratio is the median over rounds of variant / bare, with the
+95 % bootstrap interval of that median. What happens after the script's last line (writing out what was recorded) is reported apart, as
 `stop`.
 """
 
@@ -76,7 +76,7 @@ def one_run(workload: str, variant: str, count: int, place: Path) -> dict[str, f
             )
         facts = json.loads(result.read_text())
     return {
-        "per_op_s": facts["seconds"] / facts["count"],
+        "per_op_s": facts["per_op_s"],
         "stop_s": ended - facts["ended"] + facts["profiler_stop_s"],
     }
 
