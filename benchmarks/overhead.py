@@ -4,8 +4,8 @@
 
 Every round runs each variant once, as a process of its own and in random order, and times the loop from
 within, part by part: the median part counts. A ratio is the median over rounds of variant / bare, with the
-95 % bootstrap interval of that median. What happens after the script's last line (writing out what was recorded) is reported apart, as
-`stop`.
+95 % bootstrap interval of that median. What happens after the script's last line (writing out what was
+recorded) is reported apart, as `stop`.
 """
 
 from __future__ import annotations

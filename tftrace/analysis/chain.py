@@ -11,6 +11,7 @@ import orjson
 from tftrace.analysis import evidence, observed
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
 from tftrace.analysis.grouping import Groups, Runs, group, runs
+from tftrace.analysis.hops import Hop, hops
 from tftrace.analysis.libraries import Library
 from tftrace.analysis.pattern import match
 from tftrace.model.layers import EVIDENCE, LAYERS, MODES, Layer
@@ -58,7 +59,8 @@ class Group:
     """Executions of one site on one device, with one problem and the same library calls: a `group` of the why contract.
 
     `native_stack` holds the C++ functions of the most frequent stack of the main library call, innermost first, up to
-    where Python begins; `native_stacks` says how many different ones there are.
+    where Python begins; `native_stacks` says how many different ones there are. `hops` tells, for the steps on it that
+    no call in the source explains, how control gets there.
     """
 
     count: int
@@ -73,6 +75,7 @@ class Group:
     library_calls: list[dict[str, Any]]
     native_stack: list[dict[str, Any]]
     native_stacks: int
+    hops: list[Hop]
     total_us: float
     cpu_us: float | None
     warm_up: int
@@ -242,6 +245,7 @@ class _Reader:
             for grade, n in entry.evidence_counts.items():
                 counts[grade] += n  # type: ignore[index]
         caller, callers = self._callers(g, site, mode)
+        frames = self._frames(stacks[0]) if stacks else []
 
         def read(column: str) -> str | None:
             return texts(self.calls.slice(row, 1), column).of(0)
@@ -257,8 +261,9 @@ class _Reader:
             chain=chain,
             library=library,
             library_calls=library_calls,
-            native_stack=self._frames(stacks[0]) if stacks else [],
+            native_stack=frames,
             native_stacks=len(stacks),
+            hops=hops(frames, library.call if library else None),
             total_us=self.times["total"][g] or 0.0,
             cpu_us=self.times["cpu"][g],
             warm_up=self.warm[g],

@@ -161,6 +161,21 @@ def _library(branch: Tree, group: dict[str, Any], number: int, stacks: dict[tupl
     path = branch.add(Text(f"C++ from Python down to the library, {len(functions)} functions", style="dim"))
     for function in reversed(functions):
         path.add(_function(function))
+    if group.get("hops"):
+        way = branch.add(
+            Text(
+                "How control gets there: both ends seen in this run, the way is TensorFlow's design",
+                style="dim",
+            )
+        )
+        for hop in group["hops"]:
+            way.add(_hop(hop))
+
+
+def _hop(hop: dict[str, Any]) -> Text:
+    ends = " > ".join("::".join(plain(hop[end]).split("::")[-2:]) for end in ("caller", "callee"))
+    told = Text(ends, style="bold").append(f"  {plain(hop['mechanism'])}\n", style="not bold")
+    return told.append(plain(hop["how"]), style="not bold dim")
 
 
 def _function(name: str) -> Text:
