@@ -58,6 +58,7 @@ class Entry:
 class Group:
     """Executions of one site on one device, with one problem and the same library calls: a `group` of the why contract.
 
+    `device_work` lists what the device ran by name, with count and total_us, the costliest first.
     `native_stack` holds the C++ functions of the most frequent stack of the main library call, innermost first, up to
     where Python begins; `native_stacks` says how many different ones there are. `hops` tells, for the steps on it that
     no call in the source explains, how control gets there.
@@ -73,6 +74,7 @@ class Group:
     chain: list[Entry]
     library: Library | None
     library_calls: list[dict[str, Any]]
+    device_work: list[dict[str, Any]]
     native_stack: list[dict[str, Any]]
     native_stacks: int
     hops: list[Hop]
@@ -196,7 +198,8 @@ class _Reader:
         )
 
     def _name_layers(self) -> None:
-        """Names of the events that links lead into from above, for each group and layer, the most frequent first."""
+        """Names of the events that links lead into from above, for each group and layer, the most frequent first; of
+        what a device ran the costliest."""
         m = self.members
         width = max(len(self.names.values), 1)
         slot = self.group_of[m.call] * len(LAYERS) + m.layer
@@ -204,10 +207,24 @@ class _Reader:
         entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
         entered[slot[m.link >= 0]] = True
         keep = named & ((m.link >= 0) | ~entered[slot])
-        found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
+        found, which, counts = np.unique(
+            slot[keep] * width + self.names.codes[m.event[keep]], return_inverse=True, return_counts=True
+        )
+        spent = np.bincount(which, weights=self.durations[m.event[keep]], minlength=len(found))
+        device = LAYERS.index("device")
+        on_device = found // width % len(LAYERS) == device
         self.layer_names: dict[tuple[int, int], list[str]] = {}
-        for i in np.argsort(-counts, kind="stable").tolist():
+        self.device_work: dict[int, list[dict[str, Any]]] = {}
+        for i in np.argsort(-np.where(on_device, spent, counts), kind="stable").tolist():
             at, name = divmod(int(found[i]), width)
+            if on_device[i]:
+                self.device_work.setdefault(at // len(LAYERS), []).append(
+                    {
+                        "name": self.names.values[name],
+                        "count": int(counts[i]),
+                        "total_us": round(float(spent[i]) / 1000, 3),
+                    }
+                )
             listed = self.layer_names.setdefault(divmod(at, len(LAYERS)), [])
             if len(listed) < _NAMES:
                 listed.append(self.names.values[name])
@@ -261,6 +278,7 @@ class _Reader:
             chain=chain,
             library=library,
             library_calls=library_calls,
+            device_work=self.device_work.get(g, []),
             native_stack=frames,
             native_stacks=len(stacks),
             hops=hops(frames, library.call if library else None),

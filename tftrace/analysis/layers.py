@@ -118,14 +118,15 @@ def _executions(trace: Trace, layer: Layer, steady: bool) -> tuple[int, int]:
     """
     calls, sites = table(trace, "calls"), table(trace, "sites")
     wanted = numbers(calls, "warm_up").values == 0 if steady else np.ones(calls.num_rows, bool)
+    site = positions(sites, "site_id", numbers(calls, "site_id"))
+    is_node = texts(sites, "node").codes >= 0
     if layer in _OPS_ONLY:
         mode = texts(sites, "mode")
         eager = mode.where(np.array([v == "eager" for v in mode.values], bool))
-        runs_graph = ~eager & (texts(sites, "node").codes < 0)
-        site = positions(sites, "site_id", numbers(calls, "site_id"))
-        wanted &= ~np.append(runs_graph, False)[site]
+        wanted &= ~np.append(~eager & ~is_node, False)[site]
     if layer not in _BELOW_RUNTIME:
-        wanted &= ~numbers(calls, "parent_call_id").valid
+        # a node whose graph nobody was seen to run (a profile recorded without tftrace) did not come from Python either
+        wanted &= ~numbers(calls, "parent_call_id").valid & ~np.append(is_node, False)[site]
     return int(wanted.sum()), int((wanted & numbers(calls, f"{layer}_total_ns").valid).sum())
 
 

@@ -25,6 +25,7 @@ _VERSION_KEY = {
 _TIMES = r'"(?:verbose_ms|timestamp_ms|ms)"\s*:\s*[-+0-9.eE]+'
 """Statistics that differ from call to call; left out before equal descriptions are put together."""
 _AUXILIARY = frozenset({"reorder", "zero_pad"})
+_DRIVERS = frozenset({"CUDA", "HIP"})
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Library:
 
     @property
     def auxiliary(self) -> bool:
-        """Whether it only rearranges memory for another call, and so does not tell one group of calls from another."""
-        return self.call in _AUXILIARY
+        """Whether it only serves another call, and so does not tell one group of calls from another: it rearranges
+        memory, or is the driver call by which a library starts work on a device."""
+        return self.call in _AUXILIARY or self.name in _DRIVERS
 
     def words(self) -> list[str]:
         """The names a `library:` pattern is compared with."""

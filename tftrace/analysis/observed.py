@@ -32,6 +32,13 @@ _NOTHING: Final[dict[Layer, str]] = {
     "device": "no work of a device or of a primitive's threads was seen for it",
 }
 
+_IMPORTED: Final[dict[Layer, str]] = {
+    "python": "recorded without tftrace: the file holds no frame of the script",
+    "api": "recorded without tftrace: the file does not tell the function that was called",
+    "gen_op": "recorded without tftrace: the file does not tell the generated wrapper",
+    "stream_executor": "the file shows no function of StreamExecutor",
+}
+
 
 def reason(manifest: Mapping[str, Any], layer: Layer, mode: str | None = None) -> str:
     """Why `layer` is missing, in a few words; `mode` is that of the call it is missing from."""
@@ -46,6 +53,8 @@ def reason(manifest: Mapping[str, Any], layer: Layer, mode: str | None = None) -
     if own and len(troubled) == len(own):
         return "; ".join(_said(p) for p in troubled)
     text = _NOTHING[layer]
+    if not own and layer in _IMPORTED and any(name.startswith("import") for name in states):
+        return _IMPORTED[layer]
     if layer == "kernel" and mode not in (None, "eager"):
         text = "no kernel of it was seen"
     return "; ".join([text, *(_said(p) for p in troubled)])

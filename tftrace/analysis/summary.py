@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tftrace.analysis.columns import Bools, Ints, Numbers, combined, numbers, positions, table, texts
+from tftrace.analysis.columns import Bools, Ints, Numbers, Texts, combined, numbers, positions, table, texts
 from tftrace.analysis.layers import layers, steady_events
 from tftrace.errors import UsageError
 from tftrace.model.trace import Trace
@@ -32,9 +32,9 @@ def by(trace: Trace, what: str, steady: bool = False) -> pd.DataFrame:
 
     | what | columns beside count, total_us, self_us |
     |---|---|
-    | op | op (TensorFlow's type name, or the function name of a graph), mean_us, cpu_us (worker threads), warm_up_count, warm_up_us, steady_us_per_call |
+    | op | op (TensorFlow's type name, or the function name of a graph), mean_us, cpu_us (worker threads), warm_up_count, warm_up_us, steady_us_per_call; device_us where a call ran on a device other than the CPU |
     | line | line (`file:line`, short), mean_us, ops (distinct), code, file, number |
-    | kernel | kernel (`node:Kernel`), mean_us, max_us; self_us is without the library calls below |
+    | kernel | kernel (`node:Kernel`), mean_us, max_us; self_us is without the library calls below. Where work of a device's streams was seen, layer tells OpKernels (kernel) from what the device ran (device) |
     | step | step (null: before the first), span_us from first start to last end; total_us is of the calls from Python |
     | layer | as `tftrace.analysis.layers.layers` |
     """  # noqa: E501 - a table
@@ -99,6 +99,8 @@ def _by_op(trace: Trace, steady: bool) -> pd.DataFrame:
     frame["total_us"], frame["self_us"] = sums.of(total) / 1000, sums.of(own, null=True) / 1000
     frame["mean_us"] = frame["total_us"] / frame["count"]
     frame["cpu_us"] = sums.of(cpu, null=True) / 1000
+    if _elsewhere(calls).any():
+        frame["device_us"] = sums.of(numbers(calls, "device_total_ns"), _elsewhere(calls), null=True) / 1000
     if not steady:
         frame["warm_up_count"], frame["warm_up_us"] = cold_count, cold_ns / 1000
     rest = frame["count"] - cold_count
@@ -151,6 +153,18 @@ def _by_kernel(trace: Trace, steady: bool) -> pd.DataFrame:
     )  # two rules may join the same two events
     inner = np.bincount(pairs[0], weights=dur.values[pairs[1]], minlength=events.num_rows).astype(np.int64)
     own = Numbers(np.maximum(dur.values - inner[: events.num_rows], 0), dur.valid)
+    frame = _kernels(name, kept, dur, own)
+    on_stream = (
+        layer.where(np.array([v == "device" for v in layer.values], bool)) & numbers(events, "stream").valid
+    )
+    if on_stream.any():
+        ran = on_stream & steady_events(trace) if steady else on_stream
+        device = _kernels(name, ran, dur, dur)
+        frame = pd.concat([frame.assign(layer="kernel"), device.assign(layer="device")], ignore_index=True)
+    return _ranked(frame)
+
+
+def _kernels(name: Texts, kept: Bools, dur: Numbers, own: Numbers) -> pd.DataFrame:
     sums = _Sums(name.codes, kept, len(name.values))
     frame = sums.frame("kernel", [*name.values, "(no name)"])
     frame["total_us"], frame["self_us"] = sums.of(dur) / 1000, sums.of(own) / 1000
@@ -158,7 +172,13 @@ def _by_kernel(trace: Trace, steady: bool) -> pd.DataFrame:
     longest = np.zeros(len(name.values) + 1, np.int64)
     np.maximum.at(longest, sums.group[kept], dur.values[kept])
     frame["max_us"] = longest[sums.present] / 1000
-    return _ranked(frame)
+    return frame
+
+
+def _elsewhere(calls: Any) -> Bools:
+    """Which calls ran on a device other than the CPU."""
+    device = texts(calls, "device")
+    return device.where(np.array(["CPU" not in v for v in device.values], bool))
 
 
 def _by_step(trace: Trace, steady: bool) -> pd.DataFrame:

@@ -15,8 +15,6 @@ from tftrace.correlate.op_runs import OpRuns, add_op_runs
 from tftrace.ingest.xplane import XSpace
 from tftrace.ingest.xplane_device import is_device
 
-NO_PYTHON = "the profile was recorded without tftrace: it holds no frame of the script"
-
 
 @dataclass(frozen=True)
 class SpaceFacts:

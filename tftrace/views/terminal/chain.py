@@ -54,6 +54,8 @@ def _group(console: Console, group: dict[str, Any], number: int, stacks: dict[tu
         branch = tree.add(_entry(console, entry, group))
         if entry["layer"] == "library" and entry["name"] is not None:
             _library(branch, group, number, stacks)
+        if entry["layer"] == "device" and "CPU" not in str(group["device"]):
+            _device(branch, group)
     return tree
 
 
@@ -176,6 +178,15 @@ def _hop(hop: dict[str, Any]) -> Text:
     ends = " > ".join("::".join(plain(hop[end]).split("::")[-2:]) for end in ("caller", "callee"))
     told = Text(ends, style="bold").append(f"  {plain(hop['mechanism'])}\n", style="not bold")
     return told.append(plain(hop["how"]), style="not bold dim")
+
+
+def _device(branch: Tree, group: dict[str, Any]) -> None:
+    work = group.get("device_work") or []
+    for item in work[:_CALLS_SHOWN] if len(work) > 1 else []:
+        times = f"{count(item['count']):>7}  {micros(item['total_us']):>8}"
+        branch.add(Text(f"{times}  {plain(item['name'])}", no_wrap=True, overflow="ellipsis"))
+    if len(work) > _CALLS_SHOWN:
+        branch.add(Text(f"and {len(work) - _CALLS_SHOWN} more; --json lists them", style="dim"))
 
 
 def _function(name: str) -> Text:

@@ -88,7 +88,8 @@ def assign_lanes(
     """Lanes and rows of all events; arrays have one entry an event, in any order, -1 where null.
 
     Order of tracks: processes by their first event; in a process the main thread, then threads that run
-    Python, then the others by first event, then device streams. Order of lanes: the layers, top to bottom.
+    Python, then the others by first event, then device streams, device by device. Order of lanes: the layers,
+    top to bottom.
     """
     end = start + np.maximum(
         dur, 1
@@ -110,7 +111,8 @@ def assign_lanes(
         i = int(sample[k])
         process = (int(host[0][i]), int(pid[i]))
         main = tid[i] == pid[i] and not is_stream[i]
-        return process_start[process], process, is_stream[i], not main, not runs_python[k], first[k], k
+        unit = (device[1][device[0][i]] if device[0][i] >= 0 else "") if is_stream[i] else ""
+        return process_start[process], process, is_stream[i], unit, not main, not runs_python[k], first[k], k
 
     names = _thread_names(manifest)
     several_hosts = len({p[0] for p in process_start}) > 1
