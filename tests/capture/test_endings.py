@@ -162,6 +162,35 @@ class TestWithTensorFlow:
         assert status["tf_profiler"][0] == "partly"
         assert "no window was closed" in status["tf_profiler"][1]
 
+    def test_kill_in_the_middle_loses_no_finished_call(self, tmp_path: Path) -> None:
+        counter = tmp_path / "count"
+        done = kill_when(
+            SCRIPTS / "endless.py", counter, traced_to=tmp_path / "trace", said=b"in the middle",
+            number=signal.SIGKILL, whom=child_of,
+        )  # fmt: skip
+        assert (done.exit_status, done.stderr.count(b"tftrace")) == (137, 0)
+        finished = int.from_bytes(counter.read_bytes(), "little")
+        assert finished >= 2000
+        trace = load(tmp_path / "trace")
+        calls = trace.calls.merge(trace.sites, on="site_id")
+        whole = calls[calls.status == "ok"].groupby("op", observed=True).size()
+        # what the script had counted is there to the last; it may have begun one more of each
+        assert finished <= whole["Relu"] <= finished + 1
+        assert finished <= whole["Conv2D"] <= finished + 1
+        assert (calls.status == "open").sum() <= 1
+        convolution = trace.events.query("layer == 'library' and name == 'convolution'")
+        assert finished <= len(convolution) <= finished + 2
+        assert convolution["attrs"].str.contains('"implementation"').sum() >= finished
+        assert trace.manifest["processes"][0]["finished"] is False
+        probes = {p["name"]: p for p in trace.manifest["probes"]}
+        for name in ("dispatch", "onednn", "itt"):
+            assert (probes[name]["status"], probes[name]["reason"]) == (
+                "partly",
+                "the process ended suddenly",
+            )
+        assert probes["tf_profiler"]["status"] == "partly"
+        assert probes["tf_profiler"]["lost"] > 0
+
     def test_unraised_exit_still_finishes_the_trace(self, tmp_path: Path) -> None:
         done = run(ENDING, "raise", "work", traced_to=tmp_path / "trace")
         assert done.exit_status == 1

@@ -304,9 +304,19 @@ class Session:
             self.native.reset_dispatch()
         for probe in probes:
             probe.reopen()
+        multiprocessing = sys.modules.get("multiprocessing.util")
+        if multiprocessing is not None:  # its forked children leave by os._exit, past every atexit handler
+            multiprocessing.register_after_fork(self, _stop_with_multiprocessing)
         self._wake, self._asleep = threading.Event(), threading.Event()
         self._asleep.set()
         if ticking:
             self._start_ticker()
             self.write_maps()
         self.write_status(finished=False)
+
+
+def _stop_with_multiprocessing(session: Session) -> None:
+    """Has a child of multiprocessing end its session after all else that it cleans up."""
+    from multiprocessing.util import Finalize
+
+    Finalize(None, session.stop, exitpriority=-100)
