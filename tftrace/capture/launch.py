@@ -82,8 +82,8 @@ def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, 
     return result
 
 
-def interpreter(request: RunRequest) -> str:
-    python = request.python or sys.executable
+def interpreter(python: str | None) -> str:
+    python = python or sys.executable
     found = shutil.which(python)
     if found is None:
         raise UsageError(f"--python {python}: no such interpreter; give the path of a Python executable")
@@ -101,7 +101,7 @@ def run(request: RunRequest) -> RunOutcome:
     target = request.argv[0]
     if not request.module and not Path(target).is_file() and not (Path(target) / "__main__.py").is_file():
         raise UsageError(f"{target}: no such script; give a Python file, or -m MODULE")
-    python = interpreter(request)
+    python = interpreter(request.python)
     probes = enabled_probes(request)
     directory = new_directory(
         request.output, Path(target).stem if not request.module else target, request.force

@@ -14,6 +14,7 @@ COMMANDS: Final[dict[str, str]] = {
     "view": "tftrace.cli.view",
     "algorithms": "tftrace.cli.algorithms",
     "list": "tftrace.cli.list",
+    "doctor": "tftrace.cli.doctor",
 }
 """Command name -> module, whose `command` is a click command. Modules import what is heavy inside the
 function."""
