@@ -67,7 +67,15 @@ class Builder:
         call_id = len(self.rows["calls"])
         device = "/job:localhost/replica:0/task:0/device:CPU:0"
         row = {"call_id": call_id, "site_id": site, "start_ns": EPOCH + start, "total_ns": total}
-        self.rows["calls"].append({"device": device, "status": "ok", "warm_up": False, **row, **more})
+        times: dict[
+            str, int
+        ] = {}  # as correlate fills them: a layer that an execution shows has a time in it
+        for event in events:
+            layer, dur = self.rows["events"][event]["layer"], self.rows["events"][event]["dur_ns"]
+            times[f"{layer}_total_ns"] = times.get(f"{layer}_total_ns", 0) + (dur or 0)
+        self.rows["calls"].append(
+            {"device": device, "status": "ok", "warm_up": False, **times, **row, **more}
+        )
         self.rows["event_calls"] += [{"event_id": e, "call_id": call_id, "share": 1.0} for e in events]
         return call_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     A TftraceError is one line on stderr. Anything else that escapes is a fault of tftrace and keeps its
     traceback.
     """
+    _write_whole()
     try:
         code = cli.main(args=argv, prog_name="tftrace", standalone_mode=False)
         sys.stdout.flush()
@@ -54,6 +56,17 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         say(f"the trace holds text that is not UTF-8 ({error.reason}); record the run again")
         sys.exit(3)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_whole() -> None:
+    """Under `python -u` stdout has no buffer, and Python takes what a pipe accepted for all there was: a reader that
+    leaves in the middle of a long text would go unnoticed. A buffered writer goes on until it is told."""
+    stdout = sys.stdout
+    raw = getattr(stdout, "buffer", None)
+    if isinstance(raw, io.RawIOBase):
+        sys.stdout = io.TextIOWrapper(
+            io.BufferedWriter(raw), encoding=stdout.encoding, errors=stdout.errors, line_buffering=True
+        )
 
 
 def say(message: str) -> None:

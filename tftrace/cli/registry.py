@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -21,11 +21,17 @@ function."""
 
 
 class PipeClosedError(Exception):
-    """The reader of stdout has gone. Not an OSError: some versions of click end on that with exit code 0 or 1."""
+    """The reader of stdout has gone. Not an OSError: click ends on that one with exit code 1, before we hear of it."""
 
 
 class Commands(click.Group):
     """A group that imports a command's module when the command is asked for."""
+
+    def make_context(self, *arguments: Any, **keywords: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **keywords)  # prints the help
+        except BrokenPipeError as error:
+            raise PipeClosedError from error
 
     def invoke(self, ctx: click.Context) -> object:
         try:

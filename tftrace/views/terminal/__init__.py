@@ -19,7 +19,14 @@ def console(stderr: bool = False) -> Console:
     piped = not stream.isatty()
     width = PIPE_WIDTH if piped and not os.environ.get("COLUMNS") else None
     file = cast("IO[str]", _Trimmed(stream)) if piped else stream
-    return Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+    return _Console(file=file, width=width, markup=False, emoji=False, highlight=False)
+
+
+class _Console(Console):
+    """Leaves a closed pipe to the command line; rich would end the process with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise
 
 
 class _Trimmed:
