@@ -125,6 +125,36 @@ def test_by_kernel_takes_the_library_calls_out_of_its_own_time() -> None:
     ]
 
 
+def on_a_gpu() -> Builder:
+    """Two convolutions on a GPU, each of two kernels, and one on the CPU."""
+    b = Builder()
+    conv = conv_site(b)
+    for i in range(2):
+        at = 100_000 * i
+        events = [b.event("kernel", "c:Conv2D", at, 30_000)]
+        for name, start, dur in (("pad", 40_000, 1_000), ("volta_scudnn", 41_000, 50_000)):
+            events.append(b.event("device", name, at + start, dur, device="/device:GPU:0", stream=13))
+        b.call(conv, at, 30_000, events, device="/device:GPU:0", device_total_ns=51_000)
+    b.call(conv, 300_000, 20_000, [], device="/device:CPU:0", device_total_ns=20_000)
+    return b
+
+
+def test_by_kernel_lists_what_devices_ran_apart_from_op_kernels() -> None:
+    rows = summary.document(on_a_gpu().trace(), "kernel")["rows"]
+    assert [(r["kernel"], r["layer"], r["count"], r["total_us"], r["max_us"]) for r in rows] == [
+        ("volta_scudnn", "device", 2, 100.0, 50.0),
+        ("c:Conv2D", "kernel", 2, 60.0, 30.0),
+        ("pad", "device", 2, 2.0, 1.0),
+    ]
+
+
+def test_by_op_tells_the_time_on_devices_other_than_the_cpu() -> None:
+    (row,) = summary.document(on_a_gpu().trace())["rows"]
+    assert (row["count"], row["total_us"], row["device_us"]) == (3, 80.0, 102.0)
+    (row,) = summary.document(eager_convs(2))["rows"]
+    assert "device_us" not in row
+
+
 def test_layers_cover_time_once_and_say_why_not() -> None:
     """A probe that is off makes a layer partly observed only where an execution lacks the layer: here none does."""
     rows = summary.document(eager_convs(3))["layers"]

@@ -78,7 +78,7 @@ def stream_number(line: XLineInfo) -> int:
 
 
 def details(text: str) -> dict[str, Any]:
-    """The details by name, numbers as numbers, what is not known under its own key; a part without ":" is left out."""
+    """The details by name, numbers as numbers (as text where they exceed 64 bits), what is not known under its own key; a part without ":" is left out."""
     out: dict[str, Any] = {}
     for part in text.split():
         key, colon, value = part.partition(":")
@@ -111,7 +111,8 @@ def _first_level(annotation: str) -> str:
 
 def _value(text: str) -> Any:
     try:
-        return int(text)
+        whole = int(text)
+        return whole if -(1 << 63) <= whole < 1 << 63 else text  # more than JSON readers hold
     except ValueError:
         try:
             number = float(text)
