@@ -41,7 +41,7 @@ def add_space(
     tids = [line.line_id if line.line_id >= 0 else fold(line.line_id) for line in space.lines]
     events = add_host_events(space, build, common, start, np.array(tids, np.int64), window, {})
     work, counts = add_device_work(space, build, common, start, events)
-    runs = add_op_runs(space, build, common, events, work, 0)
+    runs = add_op_runs(space, build, common, events, work)
     parent = _host_links(build, events, runs)
     calls = _calls(space, build, common, events, work, runs, parent)
     return SpaceFacts(

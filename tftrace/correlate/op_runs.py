@@ -11,8 +11,10 @@ each other on a thread are one execution, from the first to the last of them: a 
     1       launch, relu kernel           Relu:Relu          b        b = Relu:Relu
     1       launch, conv kernel           Conv2D:Conv2D      c        c = Conv2D:Conv2D, once more
 
-TensorFlow since 2.17 numbers each annotated scope, which tells two executions apart that nothing lies between; in
-profiles without these numbers such two count as one.
+Where a run of the executor begins on the thread, a new execution begins too. TensorFlow since 2.17 numbers each
+annotated scope, which tells two executions apart that nothing lies between; in profiles without these numbers such
+two count as one. HLO instructions are executions each; where the graph is known, those that XLA made of one node, and
+that ran one after the other, are one execution of that node, which bears the name of the costliest.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from tftrace.ingest.xplane import XSpace
 
 SCOPE_RULE = "annotation scope"
 LABEL_RULE = "annotation"
+_ENTRIES = ("ExecutorState::Process", "FunctionRun", "EagerKernelExecute", "GpuExecutable::ExecuteThunks")
+"""Where they begin on a thread, what was executing there before has ended."""
 _ATTRS = '{"from":"annotations of its launches"}'
 
 
@@ -50,12 +54,13 @@ class OpRuns:
 
 
 def add_op_runs(
-    space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, first: int
-) -> OpRuns:
+    space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, first: int = 0,
+    by_node: bool = False,
+) -> OpRuns:  # fmt: skip
     """Adds the executions as events of the layer kernel, where no kernel event of the same name is there already.
 
     `work` holds what this profile's devices did, its launches counted from `first`. The launches are linked to their
-    executions.
+    executions. With `by_node`, HLO instructions count by the node that they were made of.
     """
     words = build.words
     n = len(host.ids)
@@ -67,15 +72,22 @@ def add_op_runs(
     label[at], scope[at], step[at] = own, work.scope[launched], work.step[launched]
     device[at], hlo[at], made_of[at] = work.device[launched], work.hlo[launched], work.node[launched]
 
-    node = _node_names(space, build, host, label)
+    node = _node_names(space, build, host, np.where(by_node & (made_of != NONE), made_of, label))
     rows = np.flatnonzero(node != NONE)
     rows = rows[np.lexsort((host.start[rows], host.tid[rows]))]
-    fresh = _boundaries(host.tid[rows], node[rows], np.where(label[rows] != NONE, scope[rows], NONE))
+    # each HLO instruction has a scope of its own, and a node may have been made into several
+    fresh = _boundaries(
+        host.tid[rows], node[rows], np.where(by_node & (hlo[rows] != NONE), NONE, scope[rows])
+    )
     run = np.cumsum(fresh) - 1
     count = int(run[-1]) + 1 if len(run) else 0
+    # the launch of most work speaks for its execution
+    spent = np.zeros(n, np.int64)
+    np.add.at(spent, at, (work.end - work.start)[launched])
     launches = np.flatnonzero(label[rows] != NONE)
+    launches = launches[np.argsort(spent[rows[launches]], kind="stable")]
     head = np.full(count, NONE, np.int64)
-    head[run[launches][::-1]] = rows[launches][::-1]
+    head[run[launches]] = rows[launches]
     start, end = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
     np.minimum.at(start, run, host.start[rows])
     np.maximum.at(end, run, host.end[rows])
@@ -112,11 +124,11 @@ def _flags(flags: np.ndarray, codes: Int) -> np.ndarray:
 
 
 def _node_names(space: XSpace, build: TraceBuilder, host: HostEvents, label: Int) -> Int:
-    """The name of the op that a launch or an allocation was made for; NONE for other host events."""
+    """The name of the op that a launch or an allocation was made for; its own of what begins a run; NONE elsewhere."""
     words = build.words
     used = np.unique(label[label != NONE])
     codes = words.codes(words.values[c].rpartition(":")[0] or words.values[c] for c in used.tolist())
-    node = np.full(len(label), NONE, np.int64)
+    node = np.where(np.isin(host.name, words.codes(_ENTRIES)), host.name, NONE)
     some = label != NONE
     node[some] = codes[np.searchsorted(used, label[some])]
     column = space.stats.get("tf_op")

@@ -61,7 +61,7 @@ def read_windows(
         start = _placed(space, window, clock, line_tid, known)
         host = add_host_events(space, build, common, start, line_tid, number, steps)
         work, found = add_device_work(space, build, common, start, host, first)
-        runs = add_op_runs(space, build, common, host, work, first)
+        runs = add_op_runs(space, build, common, host, work, first, by_node=True)
         works.append(work)
         counts += found
         parts.append(_rows(host, runs))

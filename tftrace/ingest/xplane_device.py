@@ -78,7 +78,10 @@ def stream_number(line: XLineInfo) -> int:
 
 
 def details(text: str) -> dict[str, Any]:
-    """The details by name, numbers as numbers (as text where they exceed 64 bits), what is not known under its own key; a part without ":" is left out."""
+    """The details by name: numbers as numbers (as text beyond 64 bits), what is not known under its own key.
+
+    A part without ":" is left out.
+    """
     out: dict[str, Any] = {}
     for part in text.split():
         key, colon, value = part.partition(":")
