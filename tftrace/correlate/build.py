@@ -10,6 +10,7 @@ from typing import Any
 
 from tftrace.agent import contract
 from tftrace.correlate.columns import TraceBuilder
+from tftrace.correlate.imported import rebuild
 from tftrace.correlate.process import ProcessFacts, add_process
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess, processes, read_process
@@ -30,8 +31,10 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
     """
     tell = progress or (lambda what, done: None)
     raw = directory / "raw"
-    found = processes(raw)
     run = _run_facts(directory)
+    if run.get("imported"):
+        return rebuild(directory, run, tell)
+    found = processes(raw)
     builder = TraceBuilder()
     parts: list[tuple[RawProcess, ProcessFacts]] = []
     problems: list[str] = []

@@ -76,6 +76,11 @@ class TraceBuilder:
         self.event_count += n
         return ids
 
+    def first_start(self) -> int | None:
+        """The earliest start of any event so far."""
+        starts = [int(part.min()) for part in self._events["start_ns"] if len(part)]
+        return min(starts, default=None)
+
     def relayer(self, events: Int, layer: str) -> None:
         """Events that turned out to belong to another layer once their surroundings were known."""
         self._relayered.append((events, self.words.code(layer)))

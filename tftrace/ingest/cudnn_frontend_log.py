@@ -83,7 +83,9 @@ def read(path: Path) -> FrontendLog:
     recorded = read_recorded(path)
     log = parse_log(recorded.data.decode("utf-8", "replace"), path, recorded.cut)
     if not log.entries:
-        raise InputError(f"{path}: holds no entry of cudnn-frontend; give the file that CUDNN_FRONTEND_LOG_FILE named")
+        raise InputError(
+            f"{path}: holds no entry of cudnn-frontend; give the file that CUDNN_FRONTEND_LOG_FILE named"
+        )
     return log
 
 
@@ -144,7 +146,7 @@ _FIELDS: Final = {"operationgraph": _graph, "execution_plan": _plan}
 
 
 def plan_of(tag: str) -> dict[str, Any]:
-    """Operations, engine, knobs (by name) and algorithm of a plan's tag: `ConvFwd_eng28_k2=3_k3=0`; {} for another text."""
+    """Operations, engine, knobs (by name) and algorithm of a tag such as `ConvFwd_eng28_k2=3`; {} for another text."""
     match = _TAG.fullmatch(tag)
     if match is None:
         return {}
@@ -158,7 +160,9 @@ def plan_of(tag: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def problem_of(tag: str | None, tensors: dict[int, Entry], convolution: Entry | None) -> dict[str, Any] | None:
+def problem_of(
+    tag: str | None, tensors: dict[int, Entry], convolution: Entry | None
+) -> dict[str, Any] | None:
     """The convolution that a graph with this tag computes, from the descriptors logged before it; None where the tag
     names no convolution or its tensors are not those TensorFlow numbers x, w, y."""
     operations = [part for part in (tag or "").split("_") if part]

@@ -113,9 +113,8 @@ def _graph(arguments: Iterable[Argument]) -> dict[str, Any] | None:
             continue
         direction = _DIRECTION.get(kind.removeprefix("OPERATION_"))
         if direction is not None and found is None:
-            tensors = [_first(argument.fields, names) for names in (("xDesc", "dxDesc"), ("wDesc", "dwDesc"))]
-            output = _first(argument.fields, ("yDesc", "dyDesc"))
-            found = problem_of(direction, *tensors, output, argument.get("convDesc"))
+            x, w, y = (_first(argument.fields, (f"{t}Desc", f"d{t}Desc")) for t in "xwy")
+            found = problem_of(direction, x, w, y, argument.get("convDesc"))
         elif direction is None and argument.fields:
             mode = next((f.value for f in walk(argument.fields) if f.name in ("mode", "pointwiseMode")), None)
             fused.append(str(mode or kind.removeprefix("OPERATION_")).removeprefix("CUDNN_POINTWISE_"))
@@ -129,8 +128,8 @@ def _legacy(function: str, arguments: tuple[Argument, ...]) -> dict[str, Any] | 
         return None
     for part, direction, *names in _LEGACY:
         if part in function:
-            tensors = [_first(arguments, n) for n in names]
-            return problem_of(direction, *tensors, _first(arguments, ("convDesc",)))
+            x, w, y = (_first(arguments, n) for n in names)
+            return problem_of(direction, x, w, y, _first(arguments, ("convDesc",)))
     return None
 
 

@@ -2,7 +2,7 @@
 
 Tables and columns differ by version and by what was traced, so each is looked up before it is read. Known here:
 
-    CUPTI_ACTIVITY_KIND_KERNEL, _MEMCPY, _MEMSET     device work: start, end, deviceId, streamId, correlationId, globalPid
+    CUPTI_ACTIVITY_KIND_KERNEL, _MEMCPY, _MEMSET     device work: start, end, deviceId, streamId, correlationId, ..
     CUPTI_ACTIVITY_KIND_RUNTIME, _DRIVER             CUDA API calls: start, end, globalTid, correlationId, nameId
     NVTX_EVENTS                                      ranges and marks: start, end, eventType, text or textId, globalTid
     CUDNN_EVENTS, CUBLAS_EVENTS                      library calls (nsys < 2024): start, end, globalTid, nameId
@@ -134,7 +134,9 @@ class _Base:
         self._connection.close()
 
     def damaged(self, error: Exception) -> InputError:
-        return InputError(f"{self.path}: no SQLite file or damaged ({error}); export it again with nsys export")
+        return InputError(
+            f"{self.path}: no SQLite file or damaged ({error}); export it again with nsys export"
+        )
 
     def rows(self, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
         """The columns of all rows; a column that the table lacks is None throughout."""
@@ -190,7 +192,8 @@ def _read(path: Path, base: _Base) -> Nsys:
     unread = {
         table: base.count(table)
         for table in base.tables
-        if table not in known and not table.startswith(("ENUM_", "META_DATA", "TARGET_INFO", "EXPORT_INFO", "sqlite_"))
+        if table not in known
+        and not table.startswith(("ENUM_", "META_DATA", "TARGET_INFO", "EXPORT_INFO", "sqlite_"))
     }
     environment = base.rows("TARGET_INFO_SYSTEM_ENV", ["name", "value"])
     return Nsys(
@@ -242,14 +245,11 @@ def _activity(
     column = dict(zip(columns, listed, strict=True))
     named = [column[c] for c in name_columns]
     codes: dict[str, int] = {}
-    name = np.fromiter(
-        (
-            codes.setdefault(_name(kind, column["text"][i], [c[i] for c in named], column["copyKind"][i], texts), len(codes))
-            for i in range(len(rows))
-        ),
-        np.int64,
-        len(rows),
-    )  # fmt: skip
+    texted = [
+        _name(kind, text, ids, copy, texts)
+        for text, copy, *ids in zip(column["text"], column["copyKind"], *named, strict=True)
+    ]
+    name = np.fromiter((codes.setdefault(t, len(codes)) for t in texted), np.int64, len(rows))
     start, end = _ints(column["start"]), _ints(column["end"])
     own = _ints(column["globalTid"])
     whole = np.where(own >= 0, own, _ints(column["globalPid"]))

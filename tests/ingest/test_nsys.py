@@ -1,0 +1,104 @@
+"""Nsight Systems exports: what is there is read, what is not there is not missed."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tftrace.errors import InputError
+from tftrace.ingest import nsys
+from tftrace.ingest.recorded_file import read_head
+
+
+def made(path: Path, *statements: str) -> Path:
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
+        base.execute("INSERT INTO StringIds VALUES (1, 'my_kernel'), (2, 'cudaLaunchKernel_v7000')")
+        for statement in statements:
+            base.execute(statement)
+    base.close()
+    return path
+
+
+KERNELS = "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL (start INTEGER, end INTEGER, deviceId INTEGER, streamId INTEGER, correlationId INTEGER, globalPid INTEGER, shortName INTEGER)"  # noqa: E501
+
+
+def test_an_old_export_with_few_columns_is_read(tmp_path: Path) -> None:
+    pid = 111 << 24
+    path = made(
+        tmp_path / "old.sqlite",
+        KERNELS,
+        f"INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (10, 30, 0, 7, 5, {pid}, 1)",
+    )
+    assert nsys.sniff(path, read_head(path))
+    export = nsys.read(path)
+    (kernels,) = export.activities
+    assert (kernels.kind, kernels.names) == ("kernel", ["my_kernel"])
+    assert (kernels.pid.tolist(), kernels.start_ns.tolist(), kernels.end_ns.tolist()) == ([111], [10], [30])
+    assert not export.absolute
+
+
+def test_times_are_moved_to_the_epoch_by_the_system_clock(tmp_path: Path) -> None:
+    started = "CREATE TABLE TARGET_INFO_SESSION_START_TIME (utcEpochNs INTEGER, systemClockNs INTEGER)"
+    path = made(
+        tmp_path / "x.sqlite", KERNELS, started, "INSERT INTO TARGET_INFO_SESSION_START_TIME VALUES (1000000, 400)",
+        "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (500, 600, 0, 7, 5, 1, 1)",
+    )  # fmt: skip
+    export = nsys.read(path)
+    assert export.absolute
+    assert export.activities[0].start_ns.tolist() == [1000100]
+
+
+def test_values_of_any_type_and_null_are_borne(tmp_path: Path) -> None:
+    path = made(
+        tmp_path / "odd.sqlite", KERNELS,
+        "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES ('soon', NULL, NULL, x'00', 1.5, NULL, 99)",
+    )  # fmt: skip
+    kernels = nsys.read(path).activities[0]
+    assert kernels.names == ["(kernel without a name)"]
+    for column in (
+        kernels.start_ns,
+        kernels.end_ns,
+        kernels.pid,
+        kernels.device,
+        kernels.stream,
+        kernels.correlation,
+    ):
+        assert column.tolist() == [-1]
+
+
+def test_a_table_that_is_not_read_is_named(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.sqlite", "CREATE TABLE NOVEL (a)", "INSERT INTO NOVEL VALUES (1), (2)")
+    assert nsys.read(path).unread == {"NOVEL": 2}
+
+
+def test_another_sqlite_file_is_not_taken_for_an_export(tmp_path: Path) -> None:
+    path = tmp_path / "x.db"
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE t (a)")
+    base.close()
+    assert not nsys.sniff(path, read_head(path))
+
+
+def test_a_damaged_export_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.sqlite", KERNELS)
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"x\.sqlite: no SQLite file or damaged"):
+        nsys.read(path)
+
+
+def test_a_recorded_export_of_two_gpus(shared_data: Path) -> None:
+    export = nsys.read(shared_data / "nsys/h100_2gpu_1s.sqlite")
+    assert {a.kind: len(a) for a in export.activities} == {
+        "kernel": 3442, "memcpy": 904, "memset": 22, "runtime": 5796, "nvtx": 16782,
+    }  # fmt: skip
+    by_kind = {a.kind: a for a in export.activities}
+    assert set(by_kind["kernel"].device.tolist()) == {0, 1}
+    assert set(np.unique(by_kind["runtime"].pid).tolist()) == {111, 112}
+    assert export.unread["NVTX_PAYLOAD_SCHEMA_ENTRIES"] == 34
+    assert np.datetime64(int(by_kind["kernel"].start_ns.min()), "ns").astype(
+        "datetime64[D]"
+    ) == np.datetime64("2026-05-24")
