@@ -69,7 +69,9 @@ def import_files(paths: Sequence[Path], directory: Path | None, force: bool = Fa
     records = [one.read() for one in found]
     for one in found:
         if directory is not None and directory.resolve() in one.path.resolve().parents:
-            raise UsageError(f"{one.path}: lies in {directory}, which would be replaced; choose another place with -o")
+            raise UsageError(
+                f"{one.path}: lies in {directory}, which would be replaced; choose another place with -o"
+            )
     place = new_directory(directory, paths[0].name, force)
     stored = [_store(one, number, place) for number, one in enumerate(found, 1)]
     rows = [
