@@ -6,23 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.capture.running import TFTRACE, environment, run
+from tests.capture.running import TFTRACE, environment
 from tests.standin_gpu.build import SCRIPTS
-from tftrace.api import load
-from tftrace.model.trace import Trace
 
 pytestmark = pytest.mark.tf
 
 LABEL = "synthetic: a stand-in GPU ran this; its times prove nothing"
-
-
-@pytest.fixture(scope="module")
-def trace(standin_gpu, tmp_path_factory) -> Trace:
-    place = tmp_path_factory.mktemp("standin") / "traces" / "conv"
-    place.parent.mkdir()
-    done = run(SCRIPTS / "eager_conv.py", traced_to=place, env=environment(**standin_gpu))
-    assert done.exit_status == 0, done.stderr.decode()
-    return load(place)
 
 
 def said(*arguments: str | Path, stream: str = "stdout") -> str:
@@ -31,30 +20,30 @@ def said(*arguments: str | Path, stream: str = "stdout") -> str:
     return str(getattr(done, stream))
 
 
-def test_the_manifest_says_so(trace):
-    assert trace.synthetic
-    assert trace.manifest["synthetic"] is True
+def test_the_manifest_says_so(standin_trace):
+    assert standin_trace.synthetic
+    assert standin_trace.manifest["synthetic"] is True
 
 
 @pytest.mark.parametrize("command", [("summary",), ("why", "conv2d"), ("algorithms",)])
-def test_what_the_terminal_shows_says_so(trace, command):
-    assert LABEL in said(*command, trace.path)
+def test_what_the_terminal_shows_says_so(standin_trace, command):
+    assert LABEL in said(*command, standin_trace.path)
 
 
 @pytest.mark.parametrize("command", [("summary",), ("why", "conv2d"), ("algorithms",)])
-def test_documents_say_so(trace, command):
-    assert json.loads(said(*command, trace.path, "--json"))["synthetic"] is True
+def test_documents_say_so(standin_trace, command):
+    assert json.loads(said(*command, standin_trace.path, "--json"))["synthetic"] is True
 
 
-def test_the_list_says_so(trace):
-    assert "synthetic" in said("list", trace.path.parent)
-    (row,) = json.loads(said("list", trace.path.parent, "--json"))["traces"]
+def test_the_list_says_so(standin_trace):
+    assert "synthetic" in said("list", standin_trace.path.parent)
+    (row,) = json.loads(said("list", standin_trace.path.parent, "--json"))["traces"]
     assert row["synthetic"] is True
 
 
-def test_the_page_says_so(trace, tmp_path):
+def test_the_page_says_so(standin_trace, tmp_path):
     page = tmp_path / "timeline.html"
-    said("view", trace.path, "-o", page)
+    said("view", standin_trace.path, "-o", page)
     assert '<strong id="synthetic">synthetic: stand-in GPU</strong>' in page.read_text()
 
 

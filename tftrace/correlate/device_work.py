@@ -13,7 +13,7 @@ from tftrace.correlate.host_plane import HostEvents
 from tftrace.ingest import xplane_device as lines
 from tftrace.ingest.xplane import XSpace
 
-_DETAILS: Final = ("kernel_details", "memcpy_details", "memset_details")
+_DETAILS: Final = ("kernel_details", "memcpy_details", "memset_details", "Memset_details")
 _PLAIN: Final = (
     "annotation", "tf_op", "scope_range_id", "theoretical_occupancy_pct", "occupancy_min_grid_size",
     "occupancy_suggested_block_size", "hlo_op", "hlo_module", "program_id", "group_id", "context_id", "edge_name",

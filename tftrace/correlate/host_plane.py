@@ -104,7 +104,7 @@ def _names_and_attrs(space: XSpace, build: TraceBuilder, is_launch: Bools) -> tu
     name = build.words.codes(space.names)[space.name_code]
     attrs = _attrs(space, n, build)
     copies = _named(space, lambda t: bool(_COPY.match(t)))
-    for stat in ("memcpy_details", "memset_details"):
+    for stat in ("memcpy_details", "memset_details", "Memset_details"):
         if stat in space.stats:
             copies[space.stats[stat].event] = True
     calls = _named(space, lambda t: bool(_DRIVER_CALL.match(t)))

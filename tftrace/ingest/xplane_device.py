@@ -12,7 +12,7 @@ Grammar of the details of an event:
     kernel_details, 2.5 .. 2.21:              regs:32 static_shared:0 dynamic_shared:0 grid:2,1,1 block:1024,1,1 occ_pct:66.6667
     memcpy_details, 2.3 .. 2.4:               size:4 dest:0 async:1
     memcpy_details, 2.5 .. 2.21:              kind_src:device kind_dst:pinned size:32768 dest:0 async:0
-    memset_details, 2.5 .. 2.21:              kind:device size:8 value:0 async:1
+    Memset_details, 2.21:                     kind:device num_bytes:1028 async:0
 
 Up to TensorFlow 2.4 the host's side of a launch carries `kernel_details` too, of uninitialised memory: never read
 those.
@@ -42,6 +42,7 @@ _KEYS: Final = {
     "dynamic_shared": "dynamic_shared_bytes",
     "occ_pct": "occupancy_pct",
     "size": "bytes",
+    "num_bytes": "bytes",
     "dest": "to_device",
     "async": "asynchronous",
     "kind_src": "from_memory",
