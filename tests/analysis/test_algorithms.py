@@ -67,6 +67,8 @@ def test_problems_that_cost_most_come_first_and_the_chosen_one_leads() -> None:
         "knobs": {"2": 4},
         "implementation": None,
         "time_us": 12.0,
+        "time_of": None,
+        "trials": None,
         "calls": 20,
         "workspace_bytes": 1024,
         "status": "ok",

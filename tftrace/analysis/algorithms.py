@@ -78,9 +78,14 @@ def _problem(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _margin(rows: list[dict[str, Any]], chosen: list[dict[str, Any]]) -> float | None:
-    """How much slower the best of the others was than the winner; None unless both were timed."""
+    """How much slower the best of the others was than the winner; None unless both were timed, in the same way."""
     others = [
-        r["time_us"] for r in rows if not r["chosen"] and r["status"] == "ok" and r["time_us"] is not None
+        r["time_us"]
+        for r in rows
+        if not r["chosen"]
+        and r["status"] == "ok"
+        and r["time_us"] is not None
+        and r.get("time_of") == (chosen[0].get("time_of") if chosen else None)
     ]
     if not others or not chosen or chosen[0]["time_us"] is None:
         return None
@@ -94,6 +99,8 @@ def _candidate(row: dict[str, Any]) -> dict[str, Any]:
         "knobs": row["knobs"],
         "implementation": row["implementation"],
         "time_us": None if row["time_us"] is None else round(float(row["time_us"]), 3),
+        "time_of": row.get("time_of"),
+        "trials": None if row.get("trials") is None else int(row["trials"]),
         "calls": None if row["calls"] is None else int(row["calls"]),
         "workspace_bytes": None if row["workspace_bytes"] is None else int(row["workspace_bytes"]),
         "status": row["status"] if row["status"] in _STATUS else "not_tried",

@@ -10,7 +10,7 @@ import orjson
 
 from tftrace.analysis import evidence, observed
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
-from tftrace.analysis.grouping import Groups, Runs, group, runs
+from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
 from tftrace.analysis.hops import Hop, hops
 from tftrace.analysis.libraries import Library
 from tftrace.analysis.pattern import match
@@ -161,9 +161,8 @@ class _Reader:
             "gen_op": self.text["gen_op"].codes >= 0,
         }
         has = {layer: np.append(mask, False)[self.site] for layer, mask in known.items()}
-        codes = evidence.grades(
-            self.members, len(self.chosen), self.links, direct, has, self.runs.parent >= 0
-        )
+        telling = told_by(self.members, self.grouped, len(self.chosen))
+        codes = evidence.grades(telling, len(self.chosen), self.links, direct, has, self.runs.parent >= 0)
         # (group, layer, code) -> calls; the codes in use are few
         used, dense = np.unique(codes, return_inverse=True)
         width = len(used)
@@ -437,9 +436,10 @@ class _Reader:
             return [], None, []
         kind = self.grouped.kind[mine]
         event = self.members.event[self.grouped.library_members[mine]]
-        used, first, inverse, count = np.unique(
-            kind, return_index=True, return_inverse=True, return_counts=True
-        )
+        used, inverse = np.unique(kind, return_inverse=True)
+        first = np.full(len(used), np.iinfo(np.int64).max)
+        np.minimum.at(first, inverse, event)  # rows stand in the order of start
+        count = np.bincount(inverse, weights=self.grouped.kinds.calls[mine])
         time = np.bincount(inverse, weights=self.durations[event])
         rows = [
             {

@@ -54,6 +54,20 @@ def group(trace: Trace, chosen: Ints, members: Members) -> Groups:
     return Groups(of, first, count, kinds, here)
 
 
+def told_by(members: Members, groups: Groups, calls: int) -> Members:
+    """The members that tell how well a layer is known: without a call's launches on a device where the call also has
+    calls into a library proper. Launches are what those ended in, or TensorFlow's own, and stand beside them."""
+    if not len(groups.library_members):
+        return members
+    launching = groups.kinds.launching[groups.kind]
+    call = members.call[groups.library_members]
+    proper = np.zeros(calls, np.bool_)
+    proper[call[~launching]] = True
+    keep = np.ones(len(members.call), np.bool_)
+    keep[groups.library_members[launching & proper[call]]] = False
+    return Members(members.event[keep], members.layer[keep], members.call[keep], members.link[keep])
+
+
 def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
     """One code for each set of kinds of library call that a call made; -1 for none.
 

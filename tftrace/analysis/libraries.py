@@ -25,7 +25,8 @@ _VERSION_KEY = {
 _TIMES = r'"(?:verbose_ms|timestamp_ms|ms)"\s*:\s*[-+0-9.eE]+'
 """Statistics that differ from call to call; left out before equal descriptions are put together."""
 _AUXILIARY = frozenset({"reorder", "zero_pad"})
-_DRIVERS = frozenset({"CUDA", "HIP"})
+_LAUNCHERS = frozenset({"CUDA", "HIP"})
+"""Runtimes whose calls hand the work of other libraries and of TensorFlow's own kernels to a device."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,23 @@ class Library:
     knobs: dict[str, Any] | None
     problem: dict[str, Any] | str | None
     workspace_bytes: int | None
+    tuning: bool | None = None  # made by an autotuner; None where that is not known, or has no meaning
+    about: str | None = None  # of a call that prepares: the attribute or the kind of descriptor it is about
 
     @property
     def auxiliary(self) -> bool:
         """Whether it only serves another call, and so does not tell one group of calls from another: it rearranges
-        memory, or is the driver call by which a library starts work on a device."""
-        return self.call in _AUXILIARY or self.name in _DRIVERS
+        memory, describes a problem, tries a candidate, or starts work on a device."""
+        return self.call in _AUXILIARY or self.tuning is True or self._prepares or self.launches
+
+    @property
+    def launches(self) -> bool:
+        """Whether it only hands work to a device."""
+        return self.name in _LAUNCHERS
+
+    @property
+    def _prepares(self) -> bool:
+        return self.name == "cuDNN" and self.problem is None and self.call != "cudnnBackendExecute"
 
     def words(self) -> list[str]:
         """The names a `library:` pattern is compared with."""
@@ -60,14 +72,19 @@ class Library:
 
 @dataclass(frozen=True)
 class Kinds:
-    """The kinds of call among some events: event i is `kinds[code[i]]`."""
+    """The kinds of call among some events: event i is `kinds[code[i]]` and stands for `calls[i]` calls."""
 
     kinds: list[Library]
     code: Ints
+    calls: Ints
 
     @property
     def auxiliary(self) -> Bools:
         return np.fromiter((k.auxiliary for k in self.kinds), np.bool_, len(self.kinds))
+
+    @property
+    def launching(self) -> Bools:
+        return np.fromiter((k.launches for k in self.kinds), np.bool_, len(self.kinds))
 
 
 def read(trace: Trace, rows: Ints) -> Kinds:
@@ -75,7 +92,7 @@ def read(trace: Trace, rows: Ints) -> Kinds:
     is decoded once. Attributes that are no JSON object count as none."""
     events = table(trace, "events").take(pa.array(rows))
     if not len(rows):
-        return Kinds([], np.zeros(0, np.int64))
+        return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
     if "attrs" in events.column_names:
         at = events.column_names.index("attrs")
         attrs_column = pc.replace_substring_regex(events.column(at).cast(pa.string()), _TIMES, '"ms":0')
@@ -86,7 +103,7 @@ def read(trace: Trace, rows: Ints) -> Kinds:
     sample[code[::-1]] = np.arange(len(code))[::-1]
     seen: dict[bytes, int] = {}
     kinds: list[Library] = []
-    merged = np.zeros(count, np.int64)
+    merged, calls = np.zeros(count, np.int64), np.ones(count, np.int64)
     decoded: dict[int, dict[str, Any]] = {}
     for i, row in enumerate(sample.tolist()):
         at_code = int(attrs.codes[row])
@@ -98,7 +115,9 @@ def read(trace: Trace, rows: Ints) -> Kinds:
             seen[key] = len(kinds)
             kinds.append(kind)
         merged[i] = seen[key]
-    return Kinds(kinds, merged[code])
+        stated = decoded[at_code].get("calls")
+        calls[i] = stated if isinstance(stated, int) and stated > 0 else 1
+    return Kinds(kinds, merged[code], calls[code])
 
 
 def _kind(manifest: Mapping[str, Any], call: str | None, probe: str | None, attrs: dict[str, Any]) -> Library:
@@ -107,6 +126,7 @@ def _kind(manifest: Mapping[str, Any], call: str | None, probe: str | None, attr
         library = "cuDNN"
     problem, knobs = attrs.get("problem") or attrs.get("problem_descriptor"), attrs.get("knobs")
     engine, workspace = attrs.get("engine"), attrs.get("workspace_bytes")
+    tuning = attrs.get("tuning")
     return Library(
         name=library,
         version=version(manifest, library),
@@ -117,6 +137,8 @@ def _kind(manifest: Mapping[str, Any], call: str | None, probe: str | None, attr
         knobs=knobs if isinstance(knobs, dict) else None,
         problem=problem if isinstance(problem, dict) else _text(problem),
         workspace_bytes=workspace if isinstance(workspace, int) and not isinstance(workspace, bool) else None,
+        tuning=tuning if isinstance(tuning, bool) else None,
+        about=_text(attrs.get("attribute") or attrs.get("descriptor")),
     )
 
 

@@ -76,6 +76,8 @@ def _manifest(
     versions = dict(tensorflow.status.get("versions", {})) if tensorflow else {}
     onednn = next((str(r) for p, _ in parts for r in [_onednn(p)] if r), None)
     versions["onednn"] = onednn
+    # what the process was told by the library it loaded, rather than what TensorFlow was built for
+    versions["cudnn"] = next((f.cudnn_version for _, f in parts if f.cudnn_version), versions.get("cudnn"))
     started = run.get("started_ns")
     return {
         "format_version": schemas.FORMAT_VERSION,

@@ -13,8 +13,8 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
 from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
-from tftrace.correlate.primitives import Primitives
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
 from tftrace.ingest.agent_raw import RawProcess
@@ -34,7 +34,7 @@ class NodeCalls:
 
 def add_node_calls(
     build: TraceBuilder, raw: RawProcess, graphs: Graphs, origins: Origins, calls: Dispatches, profile: ProfileEvents,
-    prim: Primitives, root: Int, parent: Int, making: Int, compiled: set[int], common: dict[str, int],
+    prim: LibraryCalls, root: Int, parent: Int, making: Int, compiled: set[int], common: dict[str, int],
 ) -> NodeCalls:  # fmt: skip
     nd, npf = len(calls.runtime), len(profile.ids)
     graphs.compiled = compiled
@@ -109,6 +109,7 @@ def add_node_calls(
     shares = _worker_shares(build, prim, of_primitive, root, nd + npf)
     own = np.where(of_primitive >= 0, _of(call, of_primitive), _of(calls.call, root[nd + npf :]))
     build.belong(prim.ids, own)
+    build.belong(prim.stream_executor, own)
     kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
     _calling_thread(build, prim, shares, own, common)
     return NodeCalls(call, rows, of_profile, of_primitive, *kernels, dict(unresolved))
@@ -153,14 +154,14 @@ def _primitive_nodes(parent: Int, nd: int, npf: int, ni: int, of_profile: Int) -
 
 
 def _worker_shares(
-    build: TraceBuilder, prim: Primitives, of_primitive: Int, root: Int, base: int
+    build: TraceBuilder, prim: LibraryCalls, of_primitive: Int, root: Int, base: int
 ) -> np.ndarray:
     """Shares on other threads go to the primitive of that time. Returns which library rows have any share."""
     has = np.zeros(len(prim.ids), bool)
     nested = np.flatnonzero(~prim.is_library & (prim.outer >= 0))
     has[prim.outer[nested]] = True
     loose = np.flatnonzero(~prim.is_library & (prim.outer < 0))
-    libraries = np.flatnonzero(prim.is_library)
+    libraries = np.flatnonzero(prim.is_library & prim.on_cpu)
     if len(loose) == 0 or len(libraries) == 0:
         return has
     order = libraries[np.argsort(prim.start[libraries], kind="stable")]
@@ -175,7 +176,7 @@ def _worker_shares(
 
 
 def _stack_kernels(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives, root: Int, parent: Int, nd: int,
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: LibraryCalls, root: Int, parent: Int, nd: int,
     npf: int, of_primitive: Int, common: dict[str, int],
 ) -> tuple[Int, Int, Int]:  # fmt: skip
     """Library calls below their kernels. A kernel without an event of TensorFlow's own gets one from the stack."""
@@ -190,8 +191,10 @@ def _stack_kernels(
     above = np.where((above >= nd) & (above < nd + npf), above - nd, NONE)
     kernel_event = _of(profile.ids, above)
     strong = named[in_event] & prim.verified[lib[in_event]]
-    build.link(prim.ids[lib[in_event]][strong], kernel_event[strong], "native stack", "measured")
-    build.link(prim.ids[lib[in_event]][~strong], kernel_event[~strong], "containment", "joined")
+    # a function of StreamExecutor that made the call lies between the two
+    entry = np.where(prim.stream_executor >= 0, prim.stream_executor, prim.ids)
+    build.link(entry[lib[in_event]][strong], kernel_event[strong], "native stack", "measured")
+    build.link(entry[lib[in_event]][~strong], kernel_event[~strong], "containment", "joined")
 
     rest = lib[~in_event]
     record_row = _of(calls.record, prim.call_record[rest])
@@ -200,7 +203,7 @@ def _stack_kernels(
     bare = rest[~named[~in_event]]
     bare_owner = owner[~named[~in_event]]
     build.link(
-        prim.ids[bare],
+        entry[bare],
         _of(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)),
         "range id",
         "measured",
@@ -224,11 +227,11 @@ def _stack_kernels(
     kernel_owner = owner[first]
     ids = build.events(
         n, layer=words.code("kernel"), name=name[first], start_ns=start, dur_ns=end - start,
-        tid=prim.tid[with_kernel[first]], probe=words.code("itt"), **common,
+        tid=prim.tid[with_kernel[first]], probe=prim.probe[with_kernel[first]], **common,
     )  # fmt: skip
     sure = prim.verified[with_kernel]
-    build.link(prim.ids[with_kernel][sure], ids[inverse][sure], "native stack", "measured")
-    build.link(prim.ids[with_kernel][~sure], ids[inverse][~sure], "native stack, not verified", "joined")
+    build.link(entry[with_kernel][sure], ids[inverse][sure], "native stack", "measured")
+    build.link(entry[with_kernel][~sure], ids[inverse][~sure], "native stack, not verified", "joined")
     direct = by_id[first]
     build.link(ids[direct], _of(calls.runtime, kernel_owner[direct]), "range id", "measured")
     build.link(ids[~direct], _of(calls.runtime, kernel_owner[~direct]), "overlap", "inferred")
@@ -241,10 +244,10 @@ def _op(calls: Dispatches, row: int) -> str:
 
 
 def _calling_thread(
-    build: TraceBuilder, prim: Primitives, has_share: np.ndarray, own: Int, common: dict[str, int]
+    build: TraceBuilder, prim: LibraryCalls, has_share: np.ndarray, own: Int, common: dict[str, int]
 ) -> None:
     """A primitive that handed out no shares ran as a whole on the thread that asked for it: its device event."""
-    alone = np.flatnonzero(prim.is_library & ~has_share)
+    alone = np.flatnonzero(prim.is_library & prim.on_cpu & ~has_share)
     words = build.words
     ids = build.events(
         len(alone), layer=words.code("device"), name=words.code("calling thread"), start_ns=prim.start[alone],
@@ -258,7 +261,7 @@ def layer_times(
     build: TraceBuilder,
     calls: Dispatches,
     profile: ProfileEvents,
-    prim: Primitives,
+    prim: LibraryCalls,
     nodes: NodeCalls,
     root: Int,
     served: DeviceCalls,
@@ -266,7 +269,8 @@ def layer_times(
     nd, npf = len(calls.runtime), len(profile.ids)
     prim_root = root[nd + npf :]
     lib = np.flatnonzero(prim.is_library)
-    share = np.flatnonzero(~prim.is_library)
+    worked = np.flatnonzero(prim.on_cpu)  # whole primitives and shares: the CPU's device layer
+    via = np.flatnonzero(prim.stream_executor >= 0)
 
     # entries into the runtime
     kernel_rows = np.flatnonzero(profile.is_kernel)
@@ -278,10 +282,10 @@ def layer_times(
     library = _union(nd, (prim_root[lib], prim.start[lib], prim.end[lib]), served.launches(served.root))
     device = _union(
         nd,
-        (prim_root[lib], prim.start[lib], prim.end[lib]),
-        (prim_root[share], prim.start[share], prim.end[share]),
+        (prim_root[worked], prim.start[worked], prim.end[worked]),
         served.work(served.root),
     )
+    between = _union(nd, (prim_root[via], prim.start[via], prim.end[via]))
     total = calls.end - calls.start
     kernel = np.where(kernel == NONE, NONE, np.minimum(kernel, total))
     inner = np.zeros(nd, np.int64)
@@ -293,7 +297,7 @@ def layer_times(
     build.fill_calls(
         calls.call, self_ns=self_ns, cpu_ns=cpu, runtime_total_ns=total,
         runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0), 0), **columns,
-        **_below(kernel, library, device),
+        **_below(kernel, between, library, device),
     )  # fmt: skip
 
     # node executions
@@ -303,20 +307,21 @@ def layer_times(
     library = _union(n, (of[lib], prim.start[lib], prim.end[lib]), served.launches(served.node))
     device = _union(
         n,
-        (of[lib], prim.start[lib], prim.end[lib]),
-        (of[share], prim.start[share], prim.end[share]),
+        (of[worked], prim.start[worked], prim.end[worked]),
         served.work(served.node),
     )
+    between = _union(n, (of[via], prim.start[via], prim.end[via]))
     build.fill_calls(
         nodes.call,
         self_ns=dur,
         cpu_ns=_worker_time(n, of, prim, profile.tid[nodes.row]),
-        **_below(dur, library, device),
+        **_below(dur, between, library, device),
     )
 
 
-def _below(kernel: Int, library: Int, device: Int) -> dict[str, Int]:
+def _below(kernel: Int, between: Int, library: Int, device: Int) -> dict[str, Int]:
     return {
+        "stream_executor_total_ns": between, "stream_executor_self_ns": _less(between, library),
         "kernel_total_ns": kernel, "kernel_self_ns": _less(kernel, library), "library_total_ns": library,
         "library_self_ns": _less(library, device), "device_total_ns": device, "device_self_ns": device,
     }  # fmt: skip
@@ -336,12 +341,12 @@ def _union(groups: int, *parts: tuple[Int, Int, Int]) -> Int:
     return np.where(seen > 0, total, NONE)
 
 
-def _worker_time(groups: int, group: Int, prim: Primitives, tid: Int) -> Int:
+def _worker_time(groups: int, group: Int, prim: LibraryCalls, tid: Int) -> Int:
     """Shares on threads other than the one that ran the call; NONE where no primitive was seen."""
     out = np.zeros(groups, np.int64)
     seen = np.zeros(groups, bool)
     ok = group >= 0
-    seen[group[ok]] = True
+    seen[group[ok & prim.on_cpu]] = True
     away = np.flatnonzero(ok & ~prim.is_library & (prim.outer < 0))
     away = away[prim.tid[away] != tid[group[away]]] if groups else away
     np.add.at(out, group[away], (prim.end - prim.start)[away])

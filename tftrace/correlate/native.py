@@ -16,6 +16,9 @@ from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.symbols import Symbol, Symbolizer, short_name
 
 _EXECUTE = ("dnnl_primitive_execute", "primitive_execute", "dnnl::primitive::execute")
+_STREAM_EXECUTOR = "stream_executor::"
+_TUNER = re.compile(r"Autotune(?!d)|AlgorithmPicker|PickBestAlgorithm")
+"""AutotuneConvImpl, AutotuneUnfusedConv, GemmFusionAutotuner ..; LaunchAutotunedConv only uses what they found."""
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
 _OUTERMOST = (
@@ -46,6 +49,8 @@ class NativeStack:
     in_executor: bool
     complete: bool  # reaches the outermost function of the thread
     boundary: int  # first frame of the Python interpreter, or len(frames)
+    stream_executor: str | None = None  # innermost function of StreamExecutor below the kernel
+    tuning: bool = False  # an autotuner stands between the kernel and the call
 
     def rows(self) -> list[dict[str, object]]:
         """Frames of `stacks.parquet`: the C++ functions, down to where the interpreter begins."""
@@ -94,6 +99,8 @@ def _read(frames: list[Symbol]) -> NativeStack:
         ),
         complete=bool(names) and (names[-1] in _OUTERMOST or _file(frames[-1]).startswith(_THREAD_LIBRARIES)),
         boundary=boundary,
+        stream_executor=next((n for n in names[:boundary] if n.startswith(_STREAM_EXECUTOR)), None),
+        tuning=any(_TUNER.search(n) for n in names[:boundary]),
     )
 
 

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStack, NativeStacks, verified
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 
 LIBRARY = "oneDNN"
 _SURE_MS = 1.0  # above this the library's own time is worth carrying beside ours
-
-
-@dataclass
-class Primitives:
-    """Library calls and worker shares: parallel arrays, in the order of their records."""
-
-    ids: Int
-    start: Int
-    end: Int
-    tid: Int
-    call_record: Int  # dispatch record that was running on the thread, by our own id; or NONE
-    is_library: np.ndarray
-    outer: Int  # row of the ITT record around it on its thread, or NONE
-    verified: np.ndarray  # its native stack may be called measured
-    stack: list[NativeStack | None]
-    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,9 +57,10 @@ def _lines(raw: RawProcess) -> _Lines:
     return _Lines(threads, ends, records, np.array(ms), heads, list(codes), version, other)
 
 
-def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int]) -> Primitives:
+def add_primitives(
+    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], stacks: NativeStacks
+) -> LibraryCalls:
     words = build.words
-    stacks = NativeStacks(raw)
     lines = _lines(raw)
     described = [_describe(head) for head in lines.heads]
     written = np.flatnonzero(raw.itt["t0"] > 0)
@@ -128,14 +114,15 @@ def add_primitives(raw: RawProcess, clock: Clock, build: TraceBuilder, common: d
         if n
         else np.empty(0, bool)
     )
-    result = Primitives(
+    result = LibraryCalls(
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
+        np.full(n, words.code("itt"), np.int64), np.ones(n, bool), np.full(n, NONE, np.int64),
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
     )  # fmt: skip
     # primitives that ITT did not report (XLA's own copy of the library, or the collector is off)
     unreported = np.flatnonzero(~own)
     if len(unreported):
-        result = _joined(result, _from_lines(lines, unreported, described, clock, build, common))
+        result = joined(result, _from_lines(lines, unreported, described, clock, build, common))
     _algorithms(build, raw, lines, described, common)
     return result
 
@@ -147,7 +134,7 @@ def _from_lines(
     clock: Clock,
     build: TraceBuilder,
     common: dict[str, int],
-) -> Primitives:
+) -> LibraryCalls:
     """The lines alone make these library events: no stacks, no worker shares, no ids."""
     n = len(rows)
     end = clock.from_raw(lines.raw_end[rows])
@@ -159,15 +146,10 @@ def _from_lines(
         probe=words.code("onednn"), attrs=_attrs(build, described, lines, rows), **common,
     )  # fmt: skip
     none = np.full(n, NONE, np.int64)
-    return Primitives(
-        ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n
-    )
-
-
-def _joined(a: Primitives, b: Primitives) -> Primitives:
-    arrays = ("ids", "start", "end", "tid", "call_record", "is_library", "outer", "verified")
-    both = {name: np.concatenate([getattr(a, name), getattr(b, name)]) for name in arrays}
-    return Primitives(**both, stack=a.stack + b.stack, counts=a.counts)
+    return LibraryCalls(
+        ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n,
+        np.full(n, words.code("onednn"), np.int64), np.ones(n, bool), none,
+    )  # fmt: skip
 
 
 def _describe(head: str) -> dict[str, Any]:

@@ -14,15 +14,20 @@ import numpy as np
 from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.cudnn import add_cudnn
+from tftrace.correlate.cudnn_algorithms import add_algorithms
 from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.handovers import hand_over
+from tftrace.correlate.library_calls import LibraryCalls, joined
+from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
-from tftrace.correlate.primitives import Primitives, add_primitives
+from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.pystacks import Origins
-from tftrace.ingest.agent_raw import RawProcess
+from tftrace.ingest.agent_raw import RawProcess, Records
+from tftrace.ingest.cudnn_calls import read_cudnn
 
 
 class ProcessFacts:
@@ -34,6 +39,7 @@ class ProcessFacts:
         self.device_work: dict[str, int] = {}
         self.options: list[dict[str, Any]] = []
         self.primitives: dict[str, int] = {}
+        self.cudnn_version: str | None = None
         self.fallbacks = 0
         self.clock_steps = 0
         self.own_us: dict[str, float | None] = {}
@@ -62,7 +68,11 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.fallbacks = calls.fallbacks
     making = _graph_construction(raw, clock, build, origins, host)
     profile = read_windows(raw, clock, build, common, calls)
-    primitives = add_primitives(raw, clock, build, common)
+    stacks = NativeStacks(raw)
+    found = read_cudnn(raw.path)
+    facts.cudnn_version = found.version
+    cudnn = add_cudnn(raw, found, clock, build, common, stacks)
+    primitives = joined(add_primitives(raw, clock, build, common, stacks), cudnn.calls)
     _own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)
@@ -73,6 +83,8 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.unresolved = nodes.unresolved
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
+    launched = _launched(profile, parent_of, len(calls.runtime), len(primitives.ids))
+    add_algorithms(build, raw, found, cudnn.executions(launched[len(primitives.ids) - len(cudnn.first) :]))
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
@@ -81,7 +93,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.device_work = asdict(profile.counts)
     facts.profile_lost = _outside(raw, clock, calls)
     facts.primitives = primitives.counts
-    facts.own_us = _own_cost(raw)
+    facts.own_us = _own_cost(raw, found.records)
     return facts
 
 
@@ -154,7 +166,7 @@ def _thunks(
 
 
 def _links(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: Primitives
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: LibraryCalls
 ) -> tuple[Int, Int]:
     """Links between entries, TensorFlow's events and primitives.
 
@@ -208,6 +220,18 @@ def _links(
     return parent, root
 
 
+def _launched(profile: ProfileEvents, parent: Int, nd: int, count: int) -> Int:
+    """Time in ns of the device's work that was launched within each library call; NONE where none is known."""
+    npf, work = len(profile.ids), profile.work
+    known = np.flatnonzero(work.launch >= 0)
+    at = parent[nd + work.launch[known]] - nd - npf
+    inside = at >= 0
+    time, seen = np.zeros(count, np.int64), np.zeros(count, bool)
+    np.add.at(time, at[inside], (work.end - work.start)[known[inside]])
+    seen[at[inside]] = True
+    return np.where(seen, time, NONE)
+
+
 def _unwrapped(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, root: Int) -> dict[str, int]:
     """Eager ops that TensorFlow ran by itself, by type: constants, reads of variables inside another op's call.
 
@@ -252,10 +276,10 @@ def _outside(raw: RawProcess, clock: Clock, calls: Dispatches) -> int:
     return int((~covered).sum())
 
 
-def _own_cost(raw: RawProcess) -> dict[str, float | None]:
+def _own_cost(raw: RawProcess, cudnn: Records) -> dict[str, float | None]:
     """What the probes spent in the process, from the records that were timed (one in 61, the first left out)."""
     cost: dict[str, float | None] = {}
-    for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt)):
+    for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt), ("cudnn", cudnn)):
         used = records[records["t0"] > 0]
         timed = used["own_ns"][1:][used["own_ns"][1:] > 0]
         cost[name] = round(float(np.mean(timed)) * len(used) / 1000, 1) if len(timed) else None

@@ -29,6 +29,7 @@ Int = npt.NDArray[np.int64]
 FUNCTIONS = tuple(name for name, _ in contract.CUDNN_FUNCTIONS)
 ARGUMENTS = dict(contract.CUDNN_FUNCTIONS)
 EXECUTE = FUNCTIONS.index("cudnnBackendExecute")
+FINALIZE = FUNCTIONS.index("cudnnBackendFinalize")
 NONE = -1
 
 _HEAD = np.dtype(contract.CUDNN_DATA.dtype)
@@ -71,6 +72,8 @@ class CudnnCalls:
     work: Int
     works: list[Work] = field(default_factory=list)
     rankings: list[Ranking] = field(default_factory=list)
+    refused: list[tuple[int, Work]] = field(default_factory=list)
+    """Plans that cuDNN would not finalise: row of the call, and what they would have computed."""
     unreadable: int = 0
 
     @property
@@ -192,7 +195,12 @@ def _read(
             )
             works.append(Work(problem, algorithm, workspace_bytes=workspace))
         work[row] = seen[key]
-    return CudnnCalls(records, work, works, rankings, unreadable)
+    plans_made = (records["function"] == FINALIZE) & (records["detail"] == cudnn_graph.PLAN)
+    refused = np.flatnonzero(
+        plans_made & (records["status"] != 0) & (records["status"] != contract.CUDNN_OPEN)
+    )
+    failures = [(row, _plan(objects, int(records["object"][row]), graphs)) for row in refused.tolist()]
+    return CudnnCalls(records, work, works, rankings, failures, unreadable)
 
 
 def _plan(objects: Objects, plan: int, graphs: dict[int, int]) -> Work:

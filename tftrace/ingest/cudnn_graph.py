@@ -22,7 +22,7 @@ _CONVOLUTIONS: Final = {  # descriptor -> direction, attributes: input side, fil
     ),
 }  # fmt: skip
 _POINTWISE: Final = _D["OPERATION_POINTWISE"]
-_PLAIN_NAMES: Final = {"cross_correlation": None}
+PLAN: Final = _D["EXECUTION_PLAN"]
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,12 @@ ALGORITHMS: Final = pa.schema(
         ("knobs", pa.string()),  # JSON object
         ("implementation", _NAME),
         ("time_us", pa.float64()),
-        ("calls", pa.int64()),
+        (
+            "time_of",
+            _NAME,
+        ),  # what `time_us` is the time of, where that is not the whole work: "call on the host"
+        ("trials", pa.int64()),  # timed executions by an autotuner; null where there was none
+        ("calls", pa.int64()),  # executions of the op, without those
         ("workspace_bytes", pa.int64()),
         ("status", _NAME),
         ("chosen", pa.bool_()),

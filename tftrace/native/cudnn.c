@@ -16,7 +16,6 @@
 #include <sys/mman.h>
 
 enum { OWN_EVERY = 61, ALWAYS = 8 };
-enum { FINALIZE_STACK_TYPES = 1 << 4 | 1 << 5 | 1 << 15 }; /* heuristics, execution plan, operation graph */
 enum { NOT_SAMPLED = 16 };                                  /* contract.CUDNN_NOT_SAMPLED */
 
 #define X(name, words, kind, arguments) F_##name,
@@ -97,6 +96,19 @@ static void take_stack(tft_cudnn *r, int always) {
   r->flags |= flags;
 }
 
+/* Descriptors are made, set and asked for by the hundred: the first call of a row of equal ones has its stack. */
+static void take_stack_of_first(tft_cudnn *r) {
+  static __thread struct {
+    uint64_t call;
+    uint16_t function, detail;
+  } last;
+  uint16_t flags = 0;
+  if ((r->function != last.function || r->detail != last.detail || r->call != last.call) && may_take_stack())
+    r->stack = tft_native_stack(&flags);
+  r->flags |= flags;
+  last.call = r->call, last.function = r->function, last.detail = r->detail;
+}
+
 static void begin(int function, const uintptr_t *a, call *c) {
   enum tft_cudnn_kind kind = functions[function].kind;
   uint32_t tid = tft_tid();
@@ -117,7 +129,6 @@ static void begin(int function, const uintptr_t *a, call *c) {
       r->object = object.id;
       r->detail = (uint16_t)(kind == SET || kind == GET ? a[1] : object.type);
       if (kind == DROP) tft_cudnn_dropped((void *)a[0]); /* before: the address may be given out again at once */
-      if (kind == FINALIZE && object.type < 32 && FINALIZE_STACK_TYPES >> object.type & 1) take_stack(r, 1);
       if (kind == SET)
         tft_cudnn_keep_values(TFT_CUDNN_SET, c->index, object, (uint32_t)a[1], (uint32_t)a[2], (int64_t)a[3], (void *)a[4]);
       break;
@@ -135,6 +146,7 @@ static void begin(int function, const uintptr_t *a, call *c) {
       break;
     case VERSION: case CREATE: break;
   }
+  if (kind != EXECUTE && kind != CHOOSE && kind != LAUNCH) take_stack_of_first(r);
   if (kind == DESCRIBE || kind == AMEND || kind == LAUNCH)
     tft_cudnn_keep_arguments(c->index, r->object, functions[function].arguments, a);
   if (tft_nvtx_active && (kind == EXECUTE || kind == LAUNCH)) tft_nvtx_push(functions[function].name, TFT_NVTX_LIBRARY);

@@ -147,7 +147,9 @@ def _library(branch: Tree, group: dict[str, Any], number: int, stacks: dict[tupl
     if len(calls) > 1:
         inner = branch.add(Text(f"{count(len(calls), 'kind')} of library call", style="dim"))
         for call in calls[:_CALLS_SHOWN]:
-            words = "  ".join(plain(call[k]) for k in ("call", "implementation") if call.get(k))
+            which = "implementation" if call.get("implementation") else "algorithm"
+            words = "  ".join(plain(call[k]) for k in ("call", "about", which) if call.get(k))
+            words += "  (tuning)" if call.get("tuning") and call.get("algorithm") else ""
             times = f"{count(call.get('count')):>7}  {micros(call.get('total_us')):>8}"
             inner.add(Text(f"{times}  {words}"))
         if len(calls) > _CALLS_SHOWN:

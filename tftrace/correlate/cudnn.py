@@ -1,0 +1,225 @@
+"""Calls into cuDNN as events of the layer library, the StreamExecutor functions that made them, and the candidates.
+
+What executes (cudnnBackendExecute, the convolutions and other operations of the older API) is one event a call. The
+calls around it, which describe a problem and ask for engines, come by the hundred; equal ones that follow each other on
+a thread are one event:
+
+    thread  call                              event
+    1       cudnnBackendCreateDescriptor x 9  a    a = cudnnBackendCreateDescriptor, {"descriptor": .., "calls": 9}
+    1       cudnnBackendSetAttribute x 5      b    b = cudnnBackendSetAttribute, {"attribute": .., "calls": 5}
+    1       cudnnBackendFinalize         ->   c
+    1       cudnnBackendExecute               d    d = cudnnBackendExecute with problem, engine, knobs, workspace
+
+The time of an execution is that of the call on the host: it launches work, and does not wait for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tftrace.agent import contract
+from tftrace.correlate.clocks import Clock
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.cudnn_algorithms import Executions
+from tftrace.correlate.library_calls import LibraryCalls
+from tftrace.correlate.native import NativeStack, NativeStacks, verified
+from tftrace.ingest import cudnn_enums as enums
+from tftrace.ingest.agent_raw import RawProcess
+from tftrace.ingest.cudnn_calls import FUNCTIONS, CudnnCalls, Work
+
+LIBRARY = "cuDNN"
+_BY_ATTRIBUTE = [FUNCTIONS.index(n) for n in ("cudnnBackendSetAttribute", "cudnnBackendGetAttribute")]
+_BY_TYPE = [
+    FUNCTIONS.index(n)
+    for n in ("cudnnBackendCreateDescriptor", "cudnnBackendDestroyDescriptor", "cudnnBackendFinalize")
+]
+_GONE = FUNCTIONS.index("cudnnBackendDestroyDescriptor")
+_NO_DETAIL = (1 << 16) - 1
+
+
+@dataclass(frozen=True)
+class CudnnEvents:
+    """`first`: record that each event begins with, or is."""
+
+    found: CudnnCalls
+    first: Int
+    calls: LibraryCalls
+
+    def executions(self, device_ns: Int) -> Executions:
+        """What executed, with the time of the device's work that each event launched (NONE where none was seen)."""
+        rows = np.flatnonzero(self.found.work[self.first] >= 0)
+        record = self.first[rows]
+        stacks = [self.calls.stack[i] for i in rows.tolist()]
+        return Executions(
+            work=self.found.work[record],
+            status=self.found.records["status"][record].astype(np.int64),
+            tuning=np.array([NONE if s is None else int(s.tuning) for s in stacks], np.int64),
+            host_ns=(self.calls.end - self.calls.start)[rows],
+            device_ns=device_ns[rows],
+        )
+
+
+def add_cudnn(
+    raw: RawProcess,
+    found: CudnnCalls,
+    clock: Clock,
+    build: TraceBuilder,
+    common: dict[str, int],
+    stacks: NativeStacks,
+) -> CudnnEvents:
+    """Adds the events of the calls."""
+    records = found.records
+    n = len(records)
+    first, members = _runs(found)
+    head = records[first]
+    keys, which = np.unique(head["stack"], return_inverse=True)
+    kinds = [stacks.known.get(int(k)) for k in keys.tolist()]
+    stack: list[NativeStack | None] = [kinds[i] for i in which.tolist()]
+    words = build.words
+
+    start_all = clock.from_raw(records["t0"])
+    last = int(raw.clocks["raw"].max())
+    ended = np.where(records["t1"] > 0, records["t1"], np.maximum(records["t0"], last))
+    end_all = np.maximum(clock.from_raw(ended), start_all)
+    start, end = start_all[first], np.empty(len(first), np.int64)
+    if n:
+        end = np.maximum.reduceat(end_all[members.order], members.begins)
+    stack_ids = np.array(
+        [
+            build.stack((common["pid"], "native", int(k)), s.rows()) if s else NONE
+            for k, s in zip(keys.tolist(), kinds, strict=True)
+        ],
+        np.int64,
+    )
+    attrs = _attrs(build, found, first, members.count, members.failed, stack)
+    tid = head["tid"].astype(np.int64)
+    probe = words.code("cudnn")
+    ids = build.events(
+        len(first), layer=words.code("library"), name=words.codes(FUNCTIONS)[head["function"]], start_ns=start,
+        dur_ns=end - start, tid=tid, stack_id=stack_ids[which] if n else NONE, probe=probe, attrs=attrs, **common,
+    )  # fmt: skip
+    complete = np.array([s is not None and s.complete for s in kinds], bool)
+    sure = verified(head) & complete[which] if n else np.empty(0, bool)
+    works = found.work[first] >= 0
+    above = _stream_executor(
+        build, common, ids, start, end, tid, stack, sure, works, stack_ids[which] if n else tid
+    )
+    calls = LibraryCalls(
+        ids=ids, start=start, end=end, tid=tid, call_record=head["call"].astype(np.int64) - 1,
+        is_library=np.ones(len(first), bool), outer=np.full(len(first), NONE, np.int64), verified=sure, stack=stack,
+        probe=np.full(len(first), probe, np.int64), on_cpu=np.zeros(len(first), bool), stream_executor=above,
+        counts={"cudnn": n, "cudnn_unreadable": found.unreadable},
+    )  # fmt: skip
+    return CudnnEvents(found, first, calls)
+
+
+class _Members:
+    """Records of each event: `order` sorts records by event, `begins` is where each event's part begins."""
+
+    def __init__(self, order: Int, begins: Int, failed: Int) -> None:
+        self.order, self.begins = order, begins
+        self.count = np.diff(np.append(begins, len(order)))
+        self.failed = np.add.reduceat(failed[order], begins) if len(begins) else failed
+
+
+def _runs(found: CudnnCalls) -> tuple[Int, _Members]:
+    """First record of each event, and the records of each: an execution alone, equal calls that follow each other
+    together."""
+    records = found.records
+    n = len(records)
+    failed = ((records["status"] != 0) & (records["status"] != contract.CUDNN_OPEN)).astype(np.int64)
+    if not n:
+        return np.empty(0, np.int64), _Members(np.empty(0, np.int64), np.empty(0, np.int64), failed)
+    order = np.lexsort((records["t0"], records["tid"]))
+    r, work = records[order], found.work[order] >= 0
+    fresh = np.ones(n, bool)
+    same = (r["tid"][1:] == r["tid"][:-1]) & (r["call"][1:] == r["call"][:-1])
+    same &= (r["function"][1:] == r["function"][:-1]) & (r["detail"][1:] == r["detail"][:-1])
+    fresh[1:] = ~same | work[1:]
+    begins = np.flatnonzero(fresh)
+    return order[begins], _Members(order, begins, failed)
+
+
+def _detail(function: int, detail: int) -> dict[str, Any]:
+    if function in _BY_ATTRIBUTE:
+        return {"attribute": enums.name_of(enums.ATTRIBUTE, detail)}
+    if function in _BY_TYPE and detail != _NO_DETAIL:
+        return {"descriptor": enums.name_of(enums.DESCRIPTOR, detail)}
+    return {}
+
+
+def _attrs(
+    build: TraceBuilder,
+    found: CudnnCalls,
+    first: Int,
+    count: Int,
+    failed: Int,
+    stack: list[NativeStack | None],
+) -> Int:
+    records = found.records
+    streams: dict[int, int] = {0: 0}  # the default one, then as they appear
+    texts: dict[tuple[Any, ...], int] = {}
+    out = np.empty(len(first), np.int64)
+    columns = [records[c][first].tolist() for c in ("function", "detail", "status", "stream")]
+    rows = zip(first.tolist(), count.tolist(), failed.tolist(), stack, *columns, strict=True)
+    for i, (row, calls, bad, native, function, detail, status, stream) in enumerate(rows):
+        work = int(found.work[row])
+        number = streams.setdefault(stream, len(streams))
+        tuning = native.tuning if native is not None else None
+        detail = 0 if work >= 0 else detail
+        key = (function, detail, work, status if work >= 0 else 0, number, tuning, calls, bad)
+        if key not in texts:
+            said: dict[str, Any] = {"library": LIBRARY}
+            if work >= 0:
+                said |= described(found.works[work]) | {
+                    "tuning": tuning,
+                    "status": status_of(status),
+                    "stream": number,
+                }
+            else:
+                said |= _detail(function, detail) | {"calls": calls, "tuning": tuning or None}
+                said |= {"failed": bad} if bad else {}
+            texts[key] = build.attrs.code(compact({k: v for k, v in said.items() if v is not None}))
+        out[i] = texts[key]
+    return out
+
+
+def described(work: Work) -> dict[str, Any]:
+    return {
+        "problem": work.problem,
+        "algorithm": work.algorithm,
+        "engine": work.engine,
+        "knobs": work.knobs,
+        "workspace_bytes": work.workspace_bytes,
+        "notes": list(work.notes) or None,
+    }
+
+
+def status_of(status: int) -> str:
+    return "open" if status == contract.CUDNN_OPEN else enums.status_name(status)
+
+
+def _stream_executor(
+    build: TraceBuilder, common: dict[str, int], ids: Int, start: Int, end: Int, tid: Int,
+    stack: list[NativeStack | None], sure: np.ndarray, works: np.ndarray, stack_ids: Int,
+) -> Int:  # fmt: skip
+    """One event for each execution: the innermost function of StreamExecutor on its stack. It took at least as long as
+    the call, which is all that is known of its time."""
+    words = build.words
+    names = words.codes(
+        s.stream_executor if s is not None and made else None
+        for s, made in zip(stack, works.tolist(), strict=True)
+    )
+    rows = np.flatnonzero(names != NONE)
+    out = np.full(len(ids), NONE, np.int64)
+    out[rows] = build.events(
+        len(rows), layer=words.code("stream_executor"), name=names[rows], start_ns=start[rows],
+        dur_ns=(end - start)[rows], tid=tid[rows], stack_id=stack_ids[rows], probe=words.code("cudnn"),
+        attrs=build.attrs.code('{"time":"at least that of the library call"}'), **common,
+    )  # fmt: skip
+    build.link(ids[sure], out[sure], "native stack", "measured")
+    build.link(ids[~sure], out[~sure], "native stack, not verified", "joined")
+    return out
