@@ -29,6 +29,8 @@ appended with single writes, so a killed process leaves at most one cut line.
 | verbose.bin | "tid t itt line\\n": lines of ONEDNN_VERBOSE; itt: record running then + 1, or 0; zeros between |
 | cudnn.bin | CUDNN records: one call into cuDNN |
 | cudnn_data.bin | CUDNN_DATA heads, each with its values behind it, in blocks of CUDNN_BLOCK bytes |
+| tf_log.bin | "tid t call level n text\\n": messages that TensorFlow logged, each in whole blocks of 32 bytes; call: |
+|  | dispatch record running on the thread + 1, or 0; level: that of VLOG + 1, 0 for LOG; n: bytes of text |
 | windows.jsonl | {"run", "open", "close", "why", "options", "lost"}: windows of the TensorFlow profiler |
 | plugins/profile/<run>/ | the TensorFlow profile of each window, in TensorBoard's layout |
 """
@@ -43,7 +45,7 @@ ENV_RAW = "TFTRACE_RAW"
 ENV_OPTIONS = "TFTRACE_OPTIONS"
 """JSON object, see `capture.launch`: probes, profile_mb, steps, native, source, redact."""
 
-PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn")
+PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor")
 
 
 class Field(NamedTuple):

@@ -41,6 +41,8 @@ class Native:
         c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_int]
         c.tft_verbose_lines.restype = c.tft_verbose_primitives.restype = ctypes.c_uint64
         c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+        c.tft_log_install.restype = ctypes.c_char_p
+        c.tft_log_install.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         self._kept: List[Any] = []
         missing = p.tft_python_setup(None)
         if missing is not None:
@@ -134,6 +136,20 @@ class Native:
         out = (ctypes.c_uint64 * 6)()
         self._plain.tft_cudnn_counts(out)
         return out[0], out[1], out[2], out[3], out[4], out[5]
+
+    def log_install(self, library: str, modules: str) -> Optional[str]:
+        """Raises the levels of `modules` ("name=level,..", -1 to leave it); None, or why nothing was changed."""
+        missing = self._plain.tft_log_install(os.fsencode(library), modules.encode())
+        return None if missing is None else missing.decode()
+
+    def log_remove(self) -> None:
+        self._plain.tft_log_remove()
+
+    def log_counts(self) -> Tuple[int, int]:
+        """Messages written and messages that found no room."""
+        out = (ctypes.c_uint64 * 2)()
+        self._plain.tft_log_counts(out)
+        return out[0], out[1]
 
     def quiet_install(self) -> int:
         return int(self._plain.tft_quiet_install())

@@ -14,6 +14,7 @@ RECORDS = {
     "verbose.bin": 1,
     "cudnn.bin": contract.CUDNN.size,
     "cudnn_data.bin": contract.CUDNN_BLOCK,
+    "tf_log.bin": 1,
 }
 _BLOCK = 1 << 16
 

@@ -12,6 +12,7 @@ typedef struct {
   const tft_redirect *to;
   int count;
   tft_patches *done;
+  const char *part, *found; /* the first function called whose name contains `part` */
 } wish;
 
 static void point(void **slot, void *function, tft_patches *done) {
@@ -25,7 +26,7 @@ static void point(void **slot, void *function, tft_patches *done) {
 }
 
 static int object(struct dl_phdr_info *info, size_t size, void *argument) {
-  const wish *w = argument;
+  wish *w = argument;
   (void)size;
   if (!info->dlpi_name || !strstr(info->dlpi_name, w->library)) return 0;
   const ElfW(Dyn) *entry = NULL;
@@ -46,6 +47,7 @@ static int object(struct dl_phdr_info *info, size_t size, void *argument) {
     unsigned type = ELF64_R_TYPE(table[i].r_info);
     if (type != R_X86_64_JUMP_SLOT && type != R_X86_64_GLOB_DAT) continue;
     const char *name = strings + symbols[ELF64_R_SYM(table[i].r_info)].st_name;
+    if (w->part && !w->found && strstr(name, w->part)) w->found = name;
     for (int k = 0; k < w->count; k++)
       if (!strcmp(name, w->to[k].function))
         point((void **)(info->dlpi_addr + table[i].r_offset), w->to[k].hook, w->done);
@@ -54,8 +56,14 @@ static int object(struct dl_phdr_info *info, size_t size, void *argument) {
 }
 
 void tft_redirect_calls(const char *library, const tft_redirect *to, int count, tft_patches *done) {
-  wish w = {library, to, count, done};
+  wish w = {library, to, count, done, NULL, NULL};
   dl_iterate_phdr(object, &w);
+}
+
+const char *tft_called_function(const char *library, const char *part) {
+  wish w = {library, NULL, 0, NULL, part, NULL};
+  dl_iterate_phdr(object, &w);
+  return w.found;
 }
 
 void tft_restore_calls(tft_patches *done) {

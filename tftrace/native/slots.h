@@ -17,6 +17,8 @@ typedef struct {
 
 /* In the first loaded library whose path contains `library`; what was replaced is added to `done`. */
 void tft_redirect_calls(const char *library, const tft_redirect *to, int count, tft_patches *done);
+/* Whole name of the first function that this library calls through a slot and whose name contains `part`, or NULL. */
+const char *tft_called_function(const char *library, const char *part);
 void tft_restore_calls(tft_patches *done);
 
 #endif

@@ -53,7 +53,7 @@ typedef struct {
 } tft_file;
 
 enum { TFT_TEXT = 32 }; /* text is stored in blocks of so many bytes */
-extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file;
+extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file, tft_log_file;
 extern atomic_int tft_recording; /* 0: hooks pass through */
 extern __thread uint64_t tft_call; /* dispatch record running on this thread: index + 1 */
 
@@ -78,6 +78,9 @@ typedef struct {
   _Atomic uint64_t *slots;
 } tft_set;
 int tft_set_add(tft_set *set, uint64_t key);
+
+/* ---- text.c: "number number .. text\n" in a file of blocks of TFT_TEXT bytes; 0 where there is no room */
+int tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char *text, size_t length);
 
 /* ---- unwind.c: native stacks, each written once */
 uint64_t tft_native_stack(uint16_t *flags);

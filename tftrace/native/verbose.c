@@ -21,29 +21,10 @@ static int of_onednn(const char *text) {
          !strncmp(text, "mkldnn_verbose,", 15);
 }
 
-/* Writes `value` backwards, ending before `end`; returns where it begins. */
-static char *digits(char *end, uint64_t value) {
-  do *--end = (char)('0' + value % 10);
-  while (value /= 10);
-  return end;
-}
-
 static void keep(const char *text, int length) {
-  char head[72], *at = head + sizeof head;
-  *--at = ' ';
-  at = digits(at, tft_itt_current);
-  *--at = ' ';
-  at = digits(at, (uint64_t)tft_now());
-  *--at = ' ';
-  at = digits(at, tft_tid());
-  size_t n = (size_t)(head + sizeof head - at), all = n + (size_t)length + 1;
-  uint64_t index;
-  char *line = tft_slots(&tft_verbose_file, (all + TFT_TEXT - 1) / TFT_TEXT, &index);
-  if (!line) return;
-  memcpy(line + n, text, (size_t)length);
-  if (line[n + (size_t)length - 1] != '\n') line[n + (size_t)length] = '\n';
-  memcpy(line, at, n); /* last: a reader takes a line for written when its head is there */
-  atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
+  const uint64_t head[] = {tft_tid(), (uint64_t)tft_now(), tft_itt_current};
+  if (tft_text_add(&tft_verbose_file, head, 3, text, (size_t)length))
+    atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
 }
 
 static int take(const char *format, va_list arguments) {

@@ -9,12 +9,14 @@ from .graph import GraphProbe
 from .itt import IttProbe
 from .nvtx import NvtxProbe
 from .onednn import OneDnnProbe
+from .stream_executor import StreamExecutorProbe
 from .tf_profiler import TfProfilerProbe
 
 PROBES: Dict[str, Callable[..., Probe]] = {
     "itt": IttProbe,
     "onednn": OneDnnProbe,
     "cudnn": CudnnProbe,
+    "stream_executor": StreamExecutorProbe,
     "graph": GraphProbe,
     "nvtx": NvtxProbe,
     "dispatch": DispatchProbe,
