@@ -42,7 +42,9 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
         tell(f"reading process {path.name}", i / max(len(found), 1) * 0.7)
         try:
             process = read_process(path)
-            parts.append((process, add_process(process, builder, bool(run.get("source", True)))))
+            facts = add_process(process, builder, bool(run.get("source", True)))
+            parts.append((process, facts))
+            problems += facts.problems
         except InputError as error:
             problems.append(str(error))
     tell("sorting", 0.75)

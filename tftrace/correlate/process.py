@@ -46,6 +46,7 @@ class ProcessFacts:
         self.unresolved: dict[str, int] = {}
         self.unwrapped: dict[str, int] = {}
         self.events = 0
+        self.problems: list[str] = []
 
 
 def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFacts:
@@ -90,6 +91,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.events = build.event_count - before
     facts.profile_events = len(profile.ids)
     facts.options = profile.options
+    facts.problems = profile.problems
     facts.device_work = asdict(profile.counts)
     facts.profile_lost = _outside(raw, clock, calls)
     facts.primitives = primitives.counts

@@ -13,6 +13,7 @@ from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work, j
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
 from tftrace.ingest.xplane import XSpace, read_xspace
@@ -37,6 +38,7 @@ class ProfileEvents:
     is_launch: np.ndarray  # driver calls
     told: np.ndarray  # launches that are linked to the op they serve by what TensorFlow said of it
     options: list[dict[str, Any]]
+    problems: list[str]  # a line for each profile that could not be read
     work: DeviceWork  # what the devices did; its launches are rows here
     counts: Counts
 
@@ -44,7 +46,10 @@ class ProfileEvents:
 def read_windows(
     raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], known: Dispatches
 ) -> ProfileEvents:
-    """Adds the windows' events of host and devices. Raises InputError where a profile cannot be read."""
+    """Adds the windows' events of host and devices.
+
+    A window whose profile is missing or cannot be read is marked as lost, and named in `problems`.
+    """
     parts: list[dict[str, Any]] = []
     works: list[DeviceWork] = []
     counts, first = Counts(), 0
@@ -54,8 +59,8 @@ def read_windows(
         for key in thread_key_candidates(int(row["pthread"]), int(row["tid"])):
             keys[key] = int(row["tid"])
     steps: dict[tuple[int, int], int] = {}
-    for number, (window, path) in enumerate(raw.profiles):
-        space = read_xspace(path)
+    spaces, problems = _readable(raw)
+    for number, (window, space) in enumerate(spaces):
         options.append(dict(space.options))
         line_tid = np.array([keys.get(line.line_id, fold(line.line_id)) for line in space.lines], np.int64)
         start = _placed(space, window, clock, line_tid, known)
@@ -66,7 +71,28 @@ def read_windows(
         counts += found
         parts.append(_rows(host, runs))
         first += len(host.ids) + len(runs.ids)
-    return _joined(parts, options, joined(works), counts)
+    return _joined(parts, options, problems, joined(works), counts)
+
+
+def _readable(raw: RawProcess) -> tuple[list[tuple[dict[str, Any], XSpace]], list[str]]:
+    """Windows with the profiles that can be read, and what is wrong with the others."""
+    spaces: list[tuple[dict[str, Any], XSpace]] = []
+    problems: list[str] = []
+    profiles = raw.profiles
+    for window in raw.windows:
+        found, why = False, "its profile is missing"
+        for path in (path for of, path in profiles if of is window):
+            try:
+                spaces.append((window, read_xspace(path)))
+                found = True
+            except InputError as error:
+                problems.append(str(error))
+                why = "its profile cannot be read"
+        if not found and not window.get("lost"):
+            if why == "its profile is missing":
+                problems.append(f"{raw.path}: the profile of {window['run']} is missing; its events are lost")
+            window["lost"] = why
+    return spaces, problems
 
 
 def _rows(host: HostEvents, runs: OpRuns) -> dict[str, Any]:
@@ -86,15 +112,19 @@ def _rows(host: HostEvents, runs: OpRuns) -> dict[str, Any]:
 
 
 def _joined(
-    parts: list[dict[str, Any]], options: list[dict[str, Any]], work: DeviceWork, counts: Counts
+    parts: list[dict[str, Any]],
+    options: list[dict[str, Any]],
+    problems: list[str],
+    work: DeviceWork,
+    counts: Counts,
 ) -> ProfileEvents:
     flags = ("is_kernel", "is_hlo", "is_launch", "told")
-    names = [f.name for f in fields(ProfileEvents) if f.name not in ("options", "work", "counts")]
+    names = [f.name for f in fields(ProfileEvents) if f.name not in ("options", "problems", "work", "counts")]
     columns = {
         n: np.concatenate([p[n] for p in parts] or [np.empty(0, bool if n in flags else np.int64)])
         for n in names
     }
-    return ProfileEvents(**columns, options=options, work=work, counts=counts)
+    return ProfileEvents(**columns, options=options, problems=problems, work=work, counts=counts)
 
 
 def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, known: Dispatches) -> Int:

@@ -1,0 +1,89 @@
+"""Tables: all of them or none, read when asked for, and what is not one of ours is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.views.traces import eager_convs
+from tftrace.errors import InputError, UsageError
+from tftrace.model.schemas import TABLES
+from tftrace.store.directory import open_trace, write_manifest, write_tables
+from tftrace.store.tables import LazyTables, read_table, table_path
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    trace = eager_convs(3)
+    write_tables(tmp_path, trace.tables)
+    write_manifest(tmp_path, trace.manifest)
+    return tmp_path
+
+
+def test_tables_come_back_as_they_were(stored: Path) -> None:
+    tables = open_trace(stored).tables
+    for name, table in eager_convs(3).tables.items():
+        assert tables[name].schema.equals(TABLES[name])
+        assert tables[name].to_pylist() == table.to_pylist()
+    assert set(tables) == set(TABLES)
+    with pytest.raises(KeyError):
+        _ = tables["colours"]
+
+
+def test_a_table_that_nobody_asks_for_is_not_read(stored: Path) -> None:
+    table_path(stored, "stacks").write_bytes(b"cut")
+    trace = open_trace(stored)
+    assert len(trace.calls) == 3
+    with pytest.raises(InputError, match=r"stacks\.parquet: is cut or no Parquet file"):
+        trace.frame("stacks")
+
+
+def test_a_column_of_a_later_version_is_kept(stored: Path) -> None:
+    path = table_path(stored, "links")
+    table = pq.read_table(path)
+    pq.write_table(table.append_column("later", pa.array(range(table.num_rows))), path)
+    assert read_table(stored, "links").column_names == [*TABLES["links"].names, "later"]
+
+
+def test_a_table_of_somebody_elses_is_named(stored: Path) -> None:
+    pq.write_table(pa.table({"event_id": [1]}), table_path(stored, "events"))
+    with pytest.raises(InputError, match=r"events\.parquet: is no events table of a trace \(no column layer"):
+        _ = LazyTables(stored)["events"]
+
+
+def test_a_missing_table_says_how_to_get_it_back(stored: Path) -> None:
+    table_path(stored, "calls").unlink()
+    with pytest.raises(InputError, match="there is no raw/ to rebuild it from"):
+        open_trace(stored)
+    (stored / "raw").mkdir()
+    (stored / "run.json").write_text("{}")
+    with pytest.raises(InputError, match="builds them from raw/"):
+        open_trace(stored)
+
+
+def test_a_write_that_fails_half_way_leaves_every_old_table(
+    stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {p.name: p.read_bytes() for p in stored.iterdir()}
+    real, written = pq.write_table, []
+
+    def full(table: pa.Table, path: Path, **options: object) -> None:
+        if len(written) == 3:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        real(table, path, **options)
+
+    monkeypatch.setattr(pq, "write_table", full)
+    with pytest.raises(UsageError, match="the tables cannot be written: No space left on device"):
+        write_tables(stored, eager_convs(9).tables)
+    assert {p.name: p.read_bytes() for p in stored.iterdir()} == before
+
+
+def test_unknown_tables_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyError):
+        write_tables(tmp_path, {"colours": pa.table({"a": [1]})})
+    assert os.listdir(tmp_path) == []
