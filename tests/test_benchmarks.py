@@ -105,6 +105,12 @@ def test_startup_times_the_command_beside_an_empty_python() -> None:
     assert found["tftrace --help"]["median"] > found["python -c pass"]["median"] > 1
 
 
+def test_readers_and_their_peer_find_the_same_records() -> None:
+    found = quick("readers.py")["found"]
+    assert found["tftrace"]["records"]["median"] == found["line loop"]["records"]["median"] > 3000
+    assert found["tftrace"]["mb_s"]["median"] > 1
+
+
 def test_an_unknown_workload_is_named() -> None:
     command = [sys.executable, str(BENCHMARKS / "overhead.py"), "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -142,6 +142,8 @@ def _used(column: Texts, rows: Bools) -> list[str]:
 
 def _nothing(trace: Trace, pattern: str, glob: str, known: list[str], made: bool, calls: int) -> str:
     head = f"{trace.name}: {_short(pattern)}"
+    if not calls and trace.manifest.get("imported"):
+        return f"{head}: the imported files tell of no op; see 'tftrace summary' and 'tftrace algorithms' of the trace"
     if not calls:
         return f"{head}: the trace holds no op call at all; did the script run TensorFlow?"
     if made:
