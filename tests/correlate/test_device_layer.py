@@ -75,6 +75,16 @@ def test_a_warm_convolution_ran_one_kernel_of_cudnn_and_a_cold_one_the_trials_to
         assert counts[1:] == [1, 1]
 
 
+@pytest.mark.parametrize("script", ["eager_conv.py", "function_conv.py", "xla.py"])
+def test_trials_say_so_and_what_ran_for_real_does_not(traced: Any, script: str) -> None:
+    trace = traced(script)
+    ran = trace.events[trace.events.layer == "device"]
+    ran = ran[ran["name"].astype(str).str.startswith(FORWARD)]
+    tuning = ran["attrs"].str.contains('"tuning":true')
+    assert int((~tuning).sum()) == len(conv_calls(trace))
+    assert int(tuning.sum()) > 2
+
+
 def test_trials_that_xla_ran_while_compiling_are_no_executions_of_an_op(traced: Any) -> None:
     trace = traced("xla.py")
     assert len(conv_calls(trace)) == 2

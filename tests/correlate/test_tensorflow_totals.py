@@ -140,3 +140,20 @@ def test_device_time_of_a_call_is_the_time_that_its_work_covers(recorded: Record
     known_ns = calls.set_index("call_id").device_total_ns.dropna()
     assert known_ns.to_dict() == expected
     assert len(expected) > 100
+
+
+def test_trials_of_a_live_autotuning_step_are_told_from_what_ran_for_real(shared_data: Path) -> None:
+    tuned = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet_AUTOTUNE")
+    warm = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet")
+    assert not any(attrs.get("tuning") for *_, attrs in warm.events)
+    tried: dict[str, set[str]] = {}
+    real: dict[str, set[str]] = {}
+    for layer, name, _, attrs in tuned.events:
+        if layer == "device" and "grid" in attrs:
+            (tried if attrs.get("tuning") else real).setdefault(op_of(attrs), set()).add(name)
+    convolutions = [op for op in tried if "Conv2D" in op]
+    assert len(tried) == len(convolutions) == 14
+    for op in convolutions:
+        assert any("redzone" in name for name in tried[op])
+        assert not any("redzone" in name for name in real[op])
+        assert real[op] & tried[op]  # the one that ran for real had been a candidate

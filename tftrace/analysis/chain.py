@@ -10,6 +10,7 @@ import orjson
 
 from tftrace.analysis import evidence, observed
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.device_work import device_work
 from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
 from tftrace.analysis.hops import Hop, hops
 from tftrace.analysis.libraries import Library
@@ -58,7 +59,8 @@ class Entry:
 class Group:
     """Executions of one site on one device, with one problem and the same library calls: a `group` of the why contract.
 
-    `device_work` lists what the device ran by name, with count and total_us, the costliest first.
+    `device_work` lists what the device ran by name, with count and total_us, the costliest first, an autotuner's
+    trials (`tuning`) behind the rest.
     `native_stack` holds the C++ functions of the most frequent stack of the main library call, innermost first, up to
     where Python begins; `native_stacks` says how many different ones there are. `hops` tells, for the steps on it that
     no call in the source explains, how control gets there.
@@ -206,24 +208,11 @@ class _Reader:
         entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
         entered[slot[m.link >= 0]] = True
         keep = named & ((m.link >= 0) | ~entered[slot])
-        found, which, counts = np.unique(
-            slot[keep] * width + self.names.codes[m.event[keep]], return_inverse=True, return_counts=True
-        )
-        spent = np.bincount(which, weights=self.durations[m.event[keep]], minlength=len(found))
-        device = LAYERS.index("device")
-        on_device = found // width % len(LAYERS) == device
+        found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
+        self.device_work = device_work(self.trace, m, self.group_of, self.grouped.count)
         self.layer_names: dict[tuple[int, int], list[str]] = {}
-        self.device_work: dict[int, list[dict[str, Any]]] = {}
-        for i in np.argsort(-np.where(on_device, spent, counts), kind="stable").tolist():
+        for i in np.argsort(-counts, kind="stable").tolist():
             at, name = divmod(int(found[i]), width)
-            if on_device[i]:
-                self.device_work.setdefault(at // len(LAYERS), []).append(
-                    {
-                        "name": self.names.values[name],
-                        "count": int(counts[i]),
-                        "total_us": round(float(spent[i]) / 1000, 3),
-                    }
-                )
             listed = self.layer_names.setdefault(divmod(at, len(LAYERS)), [])
             if len(listed) < _NAMES:
                 listed.append(self.names.values[name])
@@ -277,7 +266,7 @@ class _Reader:
             chain=chain,
             library=library,
             library_calls=library_calls,
-            device_work=self.device_work.get(g, []),
+            device_work=self.device_work[g],
             native_stack=frames,
             native_stacks=len(stacks),
             hops=hops(frames, library.call if library else None),
@@ -394,6 +383,9 @@ class _Reader:
             return ([stated] if stated else names), place_of
         elif layer == "runtime":
             return self._runtime(g, names), None
+        elif layer == "device":
+            ran = list(dict.fromkeys(str(work["name"]) for work in self.device_work[g]))
+            return sorted(names, key=lambda n: ran.index(n) if n in ran else len(ran)), None
         elif layer == "library" and library is not None and library.call is not None:
             others = [n for n in names if n != library.call]
             return [library.call, *others], self._module(stacks)
@@ -451,7 +443,8 @@ class _Reader:
         ]
         order = np.argsort(first, kind="stable").tolist()
         auxiliary = self.grouped.kinds.auxiliary[used]
-        main = min(range(len(used)), key=lambda i: (bool(auxiliary[i]), -float(time[i])))
+        launch = ["Launch" in str(self.grouped.kinds.kinds[k].call) for k in used.tolist()]
+        main = min(range(len(used)), key=lambda i: (bool(auxiliary[i]), not launch[i], -float(time[i])))
         of_main = event[inverse == main]
         stacks = self.stack_of.values[of_main][self.stack_of.valid[of_main]]
         found, times = np.unique(stacks, return_counts=True)

@@ -60,6 +60,7 @@ class TraceBuilder:
         self._links: list[tuple[Int, Int, Int, Int]] = []
         self._event_calls: list[tuple[Int, Int, npt.NDArray[np.float32]]] = []
         self._relayered: list[tuple[Int, int]] = []
+        self._described: list[tuple[Int, Int]] = []
         self.event_count = 0
         self.call_count = 0
         self.sites: list[dict[str, Any]] = []
@@ -84,6 +85,10 @@ class TraceBuilder:
     def relayer(self, events: Int, layer: str) -> None:
         """Events that turned out to belong to another layer once their surroundings were known."""
         self._relayered.append((events, self.words.code(layer)))
+
+    def describe(self, events: Int, attrs: Int) -> None:
+        """Other attributes (codes of `attrs`) for events of which more became known once their surroundings were."""
+        self._described.append((events, attrs))
 
     def link(self, child: Int, parent: Int, rule: str, evidence: str) -> None:
         """Pairs of equal length; those with a missing side are left out."""
@@ -142,6 +147,8 @@ class TraceBuilder:
         cols = {name: _concat(parts) for name, parts in self._events.items()}
         for ids, layer in self._relayered:
             cols["layer"][ids] = layer
+        for ids, attrs in self._described:
+            cols["attrs"][ids] = attrs
         order = np.argsort(cols["start_ns"], kind="stable")
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))

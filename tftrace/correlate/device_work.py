@@ -19,6 +19,8 @@ _PLAIN: Final = (
     "occupancy_suggested_block_size", "hlo_op", "hlo_module", "program_id", "group_id", "context_id", "edge_name",
     "from", "to", "shape", "device_duration_ps", "name", "is_eager",
 )  # fmt: skip
+TUNING: Final = "cudnn_autotuning"
+"""What TensorFlow annotates the autotuner's trials with, where the op has no annotation of its own."""
 _SHARED: Final = (
     "hlo_category",
     "tf_op",
@@ -42,6 +44,9 @@ class DeviceWork:
     scope: Int  # TensorFlow's id of the annotation it ran under; NONE where absent (before 2.17)
     step: Int
     launch: Int  # position in the host events, or NONE
+    name: Int
+    attrs: Int  # codes of the builder's attributes
+    trial: Int  # 1 for what an autotuner ran, as far as its annotation or its module says so
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ def add_device_work(
     is_derived = np.array([k == lines.DERIVED for k in kinds], bool)
     per_line = np.bincount(space.line, minlength=len(kinds)) if len(kinds) else np.zeros(0, np.int64)
     rows = np.flatnonzero(is_work[space.line]) if len(space) else np.empty(0, np.int64)
-    ids, device = _events(space, build, common, start, rows, "device")
+    ids, device, name, attrs = _events(space, build, common, start, rows, "device")
     if is_program.any():
         _events(space, build, common, start, np.flatnonzero(is_program[space.line]), "runtime")
 
@@ -84,19 +89,23 @@ def add_device_work(
     launch, counts = _launches(space, rows, host)
     build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
     labels = lines.op_labels(space)[rows]
-    hlo, node = _instructions(space, build)
+    hlo, node, trial = _instructions(space, build)
+    trial = trial[rows] | (labels == TUNING)
     work = DeviceWork(
         ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), hlo[rows], node[rows],
         _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
-        np.where(launch >= 0, launch + first, NONE),
+        np.where(launch >= 0, launch + first, NONE), name, attrs, trial.astype(np.int64),
     )  # fmt: skip
     derived = int(per_line[is_derived].sum())
     return work, Counts(len(rows), derived) + counts
 
 
-def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int]:
-    """(HLO instruction, node of the graph) of each event. XLA's autotuner runs an instruction in a module of its own,
-    which bears the instruction's name: what it runs there is a trial."""
+def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int, np.ndarray]:
+    """(HLO instruction, node of the graph, whether it is a trial) of each event.
+
+    XLA's autotuner runs an instruction in a module of its own, which bears the instruction's name: what it runs there
+    is a trial.
+    """
     texts = {
         stat: np.full(len(space), None, np.object_)
         for stat in ("hlo_op", "hlo_module", "name")
@@ -107,7 +116,7 @@ def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int]:
         values[column.event] = column.values
     none = np.full(len(space), NONE, np.int64)
     if "hlo_op" not in texts:
-        return none, none.copy()
+        return none, none.copy(), np.zeros(len(space), bool)
     op, module = texts["hlo_op"], texts.get("hlo_module", np.full(len(space), None, np.object_))
     trials = {m for o, m in zip(op.tolist(), module.tolist(), strict=True) if m is not None and o == m}
     real = np.array([o is not None and m not in trials for o, m in zip(op, module, strict=True)], bool)
@@ -115,11 +124,12 @@ def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int]:
     hlo[real] = build.words.codes(str(v) for v in op[real])
     if "name" in texts:
         node[real] = build.words.codes(str(v) if v else None for v in texts["name"][real])
-    return hlo, node
+    return hlo, node, np.array([m is not None and m in trials for m in module.tolist()], bool)
 
 
 def joined(parts: list[DeviceWork]) -> DeviceWork:
-    names = ("ids", "start", "end", "device", "label", "hlo", "node", "scope", "step", "launch")
+    names = ("ids", "start", "end", "device", "label", "hlo", "node", "scope", "step", "launch", "name", "attrs",
+             "trial")  # fmt: skip
     none = [np.empty(0, np.int64)]
     return DeviceWork(*(np.concatenate([getattr(p, n) for p in parts] or none) for n in names))
 
@@ -135,8 +145,8 @@ def _at(values: Int, at: Int) -> Int:
 
 def _events(
     space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, rows: Int, layer: str
-) -> tuple[Int, Int]:
-    """(event numbers, codes of their devices)."""
+) -> tuple[Int, Int, Int, Int]:
+    """(event numbers, and codes of their devices, names and attributes)."""
     words = build.words
     line = space.line[rows]
     device = words.codes(info.plane_name for info in space.lines)[line]
@@ -147,12 +157,13 @@ def _events(
     short = words.codes(meta.display_name or meta.name for meta in space.metas)[space.meta[rows]]
     unit = np.array([k != lines.STREAM for k in lines.line_kinds(space)], bool)[line]
     name = np.where(unit, short, words.codes(space.names)[space.name_code[rows]])
+    attrs = _attrs(space, build, rows)
     ids = build.events(
         len(rows), layer=words.code(layer), name=name, start_ns=start[rows], dur_ns=space.dur_ns[rows],
         stream=stream, correlation_id=correlation, probe=words.code("tf_profiler"),
-        attrs=_attrs(space, build, rows), **(common | {"device": device}),
+        attrs=attrs, **(common | {"device": device}),
     )  # fmt: skip
-    return ids, device
+    return ids, device, name, attrs
 
 
 def _attrs(space: XSpace, build: TraceBuilder, rows: Int) -> Int:

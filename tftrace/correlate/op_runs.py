@@ -27,6 +27,7 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
 from tftrace.correlate.nesting import running_max
+from tftrace.correlate.tuning import mark_trials
 from tftrace.ingest.xplane import XSpace
 
 SCOPE_RULE = "annotation scope"
@@ -108,6 +109,10 @@ def add_op_runs(
         made_of[head], scope[head] != NONE, launch_run,
     )  # fmt: skip
     _link(build, host, runs)
+    run_of = np.full(n + 1, NONE, np.int64)  # the last element stands for no launch
+    run_of[rows] = run
+    launch = np.where(work.launch >= 0, work.launch - first, n)
+    mark_trials(build, work, run_of[launch], np.append(host.start, 0)[launch])
     return runs
 
 

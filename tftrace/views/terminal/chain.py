@@ -186,7 +186,8 @@ def _device(branch: Tree, group: dict[str, Any]) -> None:
     work = group.get("device_work") or []
     for item in work[:_CALLS_SHOWN] if len(work) > 1 else []:
         times = f"{count(item['count']):>7}  {micros(item['total_us']):>8}"
-        branch.add(Text(f"{times}  {plain(item['name'])}", no_wrap=True, overflow="ellipsis"))
+        tried = "  (tuning)" if item.get("tuning") else ""
+        branch.add(Text(f"{times}{tried}  {plain(item['name'])}", no_wrap=True, overflow="ellipsis"))
     if len(work) > _CALLS_SHOWN:
         branch.add(Text(f"and {len(work) - _CALLS_SHOWN} more; --json lists them", style="dim"))
 
