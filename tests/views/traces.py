@@ -109,7 +109,7 @@ def add_eager_conv(b: Builder, site: int, stack: int, at: int, **attrs: Any) -> 
     gen = b.event("gen_op", "gen_nn_ops.conv2d", at + 2, 89_980)
     runtime = b.event("runtime", "TFE_Py_FastPathExecute", at + 9_000, 80_000, attrs=shapes)
     impl = {"implementation": "brg_conv_fwd:avx512_core", "algorithm": "convolution_direct", **attrs}
-    library = b.event("library", "convolution", at + 30_000, 50_000, stack_id=stack, attrs=impl)
+    library = b.event("library", "convolution", at + 30_000, 50_000, stack_id=stack, probe="itt", attrs=impl)
     share = b.event("device", "convolution", at + 31_000, 45_000, tid=4250)
     for parent, child in ((line, api), (api, gen), (gen, runtime)):
         b.link(parent, child, "python stack")
