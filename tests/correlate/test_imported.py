@@ -12,6 +12,7 @@ import pytest
 
 from tests.analysis.contracts import check
 from tests.ingest.test_cudnn_log import BARE, ENTRY, STATUS, WARNING
+from tests.ingest.test_nsys import KERNELS, made
 from tftrace.analysis import algorithms, summary
 from tftrace.api import load
 from tftrace.correlate.imported import import_files
@@ -21,7 +22,7 @@ from tftrace.model.trace import Trace
 LOGS = (
     "cudnn_log/*", "cudnn9_genuine/log_9.28.0/*", "cudnn9_genuine/log_9.3.0/*",
     "cudnn9_genuine/tf_real_cudnn/frontend_info_*.log", "cudnn9_genuine/tf_real_cudnn/cudnn_level3_warm.log.gz",
-    "tf_standin_gpu/frontend_info_grad.log", "onednn/*",
+    "tf_standin_gpu/frontend_info_grad.log", "onednn/*", "autotune/mnistCUDNN_algo_tables.log",
 )  # fmt: skip
 
 
@@ -171,10 +172,52 @@ def test_an_nsys_export_links_work_to_its_launch_by_process_and_id(shared_data: 
     assert {d["name"] for d in trace.manifest["devices"]} == {"/device:GPU:0", "/device:GPU:1"}
 
 
+def test_an_id_that_repeats_across_devices_or_calls_is_not_linked(tmp_path: Path) -> None:
+    pid, thread = 111 << 24, 111 << 24 | 5
+    base = made(
+        tmp_path / "x.sqlite",
+        KERNELS,
+        "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, globalTid, correlationId, nameId)",
+        *(
+            f"INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES ({at}, {at + 5}, {thread}, {ident}, 2)"
+            for at, ident in ((10, 7), (20, 8), (30, 9), (40, 9))
+        ),
+        *(
+            f"INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (100, 200, {device}, 7, {ident}, {pid}, 1)"
+            for device, ident in ((0, 7), (1, 7), (0, 8), (0, 9), (0, 10), (0, "NULL"))
+        ),
+    )
+    trace = imported(tmp_path, base)
+    linked = trace.events.set_index("event_id").loc[trace.links["child_id"]]
+    assert linked["correlation_id"].tolist() == [8]
+    (row,) = trace.manifest["imported"]
+    assert (row["ids_ambiguous"], row["work_without_launch"], row["work_without_id"]) == (3, 1, 1)
+
+
+def test_tables_of_find_and_get_become_candidates(shared_data: Path, tmp_path: Path) -> None:
+    trace = imported(tmp_path, shared_data / "autotune/mnistCUDNN_algo_tables.log")
+    problems = {p["problem"]["table"].split(",")[0]: p for p in algorithms.document(trace)["problems"]}
+    found = problems["cudnnFindConvolutionForwardAlgorithm"]
+    assert (found["chosen"], len(found["candidates"])) == (
+        "CUDNN_CONVOLUTION_FWD_ALGO_IMPLICIT_PRECOMP_GEMM",
+        8,
+    )
+    assert found["candidates"][0]["time_us"] == 16.384
+    assert [c["status"] for c in found["candidates"]].count("failed") == 1
+    assert {c["evidence"] for c in found["candidates"]} == {"measured"}
+    ranked = problems["cudnnGetConvolutionForwardAlgorithm_v7"]
+    assert {c["evidence"] for c in ranked["candidates"]} == {"predicted"}
+    assert {c["status"] for c in ranked["candidates"]} == {"not_tried", "unsupported"}
+
+
+def test_a_file_given_twice_is_refused(tmp_path: Path) -> None:
+    path = log(tmp_path, ENTRY)
+    with pytest.raises(UsageError, match="given twice"):
+        import_files([path, path], tmp_path / "trace")
+
+
 def test_a_call_in_one_file_lies_inside_a_range_of_another(tmp_path: Path) -> None:
     """The cuDNN log and the NVTX ranges of one thread, from two files."""
-    from tests.ingest.test_nsys import made
-
     start = 1795444632 * 10**9  # 2026-11-23T14:37:12
     thread = 28210 << 24 | 28229
     base = made(
@@ -251,10 +294,6 @@ def test_documents_of_imported_traces_keep_their_contracts(
     check(dict(trace.manifest), "manifest")
     check(summary.document(trace), "summary")
     check(algorithms.document(trace), "algorithms")
-    python = summary.document(trace)["layers"][0]
-    assert (python["status"], python["reason"]) == (
-        "unobserved", "imported from records of others, which hold no frame of a script",
-    )  # fmt: skip
 
 
 def test_chrome_and_xplane_of_one_run_agree_on_device_time(shared_data: Path, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ class TraceBuilder:
         self.event_count += n
         return ids
 
+    def layers(self) -> set[str]:
+        """The layers that have an event so far."""
+        codes = {int(c) for part in self._events["layer"] for c in np.unique(part)} - {NONE}
+        return {self.words.values[c] for c in codes}
+
     def first_start(self) -> int | None:
         """The earliest start of any event so far."""
         starts = [int(part.min()) for part in self._events["start_ns"] if len(part)]

@@ -26,6 +26,7 @@ from tftrace.correlate.nesting import nest
 from tftrace.errors import CaptureError, UsageError
 from tftrace.ingest.registry import Found, find
 from tftrace.model import schemas
+from tftrace.model.layers import LAYERS
 from tftrace.store.directory import new_directory, write_tables
 from tftrace.store.manifest import write_manifest
 
@@ -34,6 +35,7 @@ ADDERS: Final = {
     "cudnn_frontend_log": "cudnn_frontend",
     "nsys": "nsys",
     "onednn_log": "onednn",
+    "cudnn_rankings": "cudnn_rankings",
     "chrome": "chrome",
     "xplane": "profiles",
     "tensorboard": "profiles",
@@ -45,6 +47,8 @@ Progress = Callable[[str, float], None]
 
 _STAND_IN = re.compile(r"stand[-_ ]?in", re.IGNORECASE)
 _AT_THE_FIRST: Final = "beginning where the first file that tells its time begins, else at 0"
+_OF_THE_SCRIPT: Final = ("python", "api", "gen_op")
+_NOT_RECORDED: Final = "none of the imported files records it"
 _NO_SCRIPT: Final = "imported from records of others, which hold no frame of a script"
 
 
@@ -65,6 +69,8 @@ def import_files(paths: Sequence[Path], directory: Path | None, force: bool = Fa
     `force` the old one in its place. Raises InputError for a file of no known format, empty or damaged; UsageError
     where the directory is taken.
     """
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("a file is given twice, and would count twice; give each file once")
     found = [find(path) for path in paths]
     records = [one.read() for one in found]
     for one in found:
@@ -206,7 +212,11 @@ def _manifest(
         "clocks": [_clock(p, f) for p, f in zip(parts, facts, strict=True)],
         "processes": _processes(facts),
         "probes": _probes(parts, facts),
-        "unobserved": {layer: _NO_SCRIPT for layer in ("python", "api", "gen_op") if not any(f.python for f in facts)},
+        "unobserved": {
+            layer: _NO_SCRIPT if layer in _OF_THE_SCRIPT else _NOT_RECORDED
+            for layer in LAYERS
+            if layer not in build.layers()
+        },
         "problems": [],
         "imported": [
             {"file": p.given, "stored": f"raw/{IMPORTED}/{p.stored.parent.name}/{p.stored.name}",

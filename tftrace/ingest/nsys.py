@@ -220,8 +220,15 @@ def _read(path: Path, base: _Base) -> Nsys:
             if isinstance(pid, int)
         },
         absolute=absolute,
-        unread={table: n for table, n in unread.items() if n},
+        unread={table: n for table, n in unread.items() if n} | _other_nvtx(base),
     )
+
+
+def _other_nvtx(base: _Base) -> dict[str, int]:
+    """Rows of NVTX_EVENTS that are neither ranges nor marks: names of domains, categories, threads."""
+    types = [row[0] for row in base.rows("NVTX_EVENTS", ["eventType"])]
+    other = sum(kind not in _RANGES for kind in types)
+    return {"NVTX_EVENTS (names)": other} if other else {}
 
 
 def _split(global_tid: int) -> tuple[int, int]:

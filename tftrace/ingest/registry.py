@@ -22,6 +22,7 @@ MODULES: Final = (
     "chrome",
     "cudnn_frontend_log",
     "onednn_log",
+    "cudnn_rankings",
     "cudnn_log",
 )
 """In the order in which they are asked."""

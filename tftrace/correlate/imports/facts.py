@@ -49,7 +49,6 @@ class Facts:
     devices: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, Any] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
-    python: bool = False  # whether it holds frames of a script
 
 
 def first_known(times: Int) -> int | None:

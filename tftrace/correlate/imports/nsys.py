@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -121,24 +122,47 @@ def _launches(added: dict[str, tuple[Activity, Int, Int, Int]], build: TraceBuil
         2  process 111, id 8       c  process 111, id 9      none
 
     The runtime's calls come first: one that the driver's call below it repeats has the same id. An id that two calls
-    of one process bear on the same level (it wrapped around, or one process used two contexts) is not linked.
+    of one process bear on the same level (it wrapped around, or one process used two contexts) is not linked, and
+    neither is one whose work lies on two devices.
     """
     calls = [added[kind] for kind in ("runtime", "driver") if kind in added]
     work = [added[kind] for kind in ("kernel", "memcpy", "memset") if kind in added]
     counts = {"work_without_id": 0, "work_without_launch": 0, "ids_ambiguous": 0}
+    spread = _on_two_devices([activity for activity, *_ in work])
     for activity, ids, _, _ in work:
         parent = np.full(len(ids), NONE, np.int64)
         has = activity.correlation != NONE
         counts["work_without_id"] += int((~has).sum())
         unclear = np.zeros(len(ids), bool)
+        of_two = next(spread)
         for call, call_ids, _, _ in calls:
             found, double = _match(activity, call)
+            double |= of_two & (found != NONE)
+            found = np.where(of_two, NONE, found)
             parent = np.where((parent == NONE) & (found != NONE), call_ids[found], parent)
             unclear |= double & (parent == NONE)
         counts["ids_ambiguous"] += int(unclear.sum())
         counts["work_without_launch"] += int((has & (parent == NONE) & ~unclear).sum())
         build.link(ids, parent, "correlation id", "measured")
     return counts
+
+
+def _on_two_devices(work: list[Activity]) -> Iterator[np.ndarray]:
+    """For each activity a mask of the rows whose process and id also stand on another device."""
+    if not work:
+        return
+    columns = [np.concatenate([getattr(a, name) for a in work]) for name in ("pid", "correlation")]
+    _, key = np.unique(np.stack(columns), axis=1, return_inverse=True)
+    key = np.asarray(key, np.int64).reshape(-1)
+    device = np.concatenate([a.device for a in work])
+    low, high = (
+        np.full(int(key.max(initial=-1)) + 1, np.iinfo(np.int64).max),
+        np.full(int(key.max(initial=-1)) + 1, NONE),
+    )
+    np.minimum.at(low, key, device)
+    np.maximum.at(high, key, device)
+    mask = (low < high)[key] & (columns[1] != NONE)
+    yield from np.split(mask, np.cumsum([len(a) for a in work])[:-1])
 
 
 def _match(work: Activity, calls: Activity) -> tuple[Int, np.ndarray]:
