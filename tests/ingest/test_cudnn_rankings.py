@@ -9,18 +9,17 @@ import pytest
 from tftrace.errors import InputError
 from tftrace.ingest import cudnn_rankings
 
+FIND = "cudnnFindConvolutionBackwardDataAlgorithm"
 ROW = "^^^^ CUDNN_STATUS_SUCCESS for Algo 5: 0.055296 time requiring 178432 memory\n"
 FAILED = "^^^^ CUDNN_STATUS_EXECUTION_FAILED for Algo 7: -1.000000 time requiring 2057744 memory\n"
 
 
 def test_rows_belong_to_the_heading_above_them(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
-    path.write_text(
-        f"{ROW}noise\nTesting cudnnFindConvolutionBackwardDataAlgorithm ...\n{ROW}{FAILED}^^^^ cut"
-    )
+    path.write_text(f"{ROW}noise\nTesting {FIND} ...\n{ROW}{FAILED}^^^^ cut")
     found = cudnn_rankings.read(path)
     assert [(r.table, r.function, r.rank) for r in found.rows] == [
-        (0, None, 0), (1, "cudnnFindConvolutionBackwardDataAlgorithm", 0), (1, "cudnnFindConvolutionBackwardDataAlgorithm", 1),
+        (0, None, 0), (1, FIND, 0), (1, FIND, 1),
     ]  # fmt: skip
     assert [(r.algorithm, r.time_ms, r.workspace_bytes) for r in found.rows[1:]] == [
         (5, 0.055296, 178432),
