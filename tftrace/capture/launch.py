@@ -40,6 +40,7 @@ class RunRequest:
     probes: tuple[str, ...] | None = None
     disabled: tuple[str, ...] = ()
     profile_mb: float = 64.0
+    cudnn_stacks: int = 20000  # native stacks a second
     steps: tuple[int, int] | None = None
     quiet: bool = False
     source: bool = True
@@ -69,6 +70,7 @@ def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, 
     options = {
         "probes": probes,
         "profile_mb": request.profile_mb,
+        "cudnn_stacks": request.cudnn_stacks,
         "steps": list(request.steps) if request.steps else None,
         "native": str(library) if library else None,
         "native_reason": reason,

@@ -63,6 +63,10 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--profile-mb", type=click.FloatRange(min=0, min_open=True), default=64.0, show_default=True,
     help="Memory that TensorFlow's profiler may use.",
 )  # fmt: skip
+@click.option(
+    "--cudnn-stacks", type=click.IntRange(min=0), default=20000, show_default=True,
+    help="Native stacks of cuDNN calls a second; above it they are sampled.",
+)  # fmt: skip
 @click.option("--steps", metavar="A:B", callback=step_range, help="Profile these steps only.")
 @click.option("--quiet", is_flag=True, help="Say nothing after the run.")
 @click.option("--open", "open_page", is_flag=True, help="Open the timeline in the browser afterwards.")
@@ -73,8 +77,8 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def command(
     output: Path | None, force: bool, python: str | None, probes: tuple[str, ...] | None, profile_mb: float,
-    steps: tuple[int, int] | None, quiet: bool, open_page: bool, no_source: bool, redact: bool, module: bool,
-    script: str, args: tuple[str, ...], **switches: bool,
+    cudnn_stacks: int, steps: tuple[int, int] | None, quiet: bool, open_page: bool, no_source: bool, redact: bool,
+    module: bool, script: str, args: tuple[str, ...], **switches: bool,
 ) -> int:  # fmt: skip
     """Run SCRIPT (or -m MODULE) with ARGS and record a trace of it.
 
@@ -93,6 +97,7 @@ def command(
             probes=probes,
             disabled=tuple(p for p in PROBES if switches[f"no_{p}"]),
             profile_mb=profile_mb,
+            cudnn_stacks=cudnn_stacks,
             steps=steps,
             quiet=quiet,
             source=not no_source,
