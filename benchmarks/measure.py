@@ -48,6 +48,23 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(middle, medians[RESAMPLES // 40], medians[-RESAMPLES // 40 - 1], len(values))
 
 
+def clustered(rounds: Sequence[Sequence[float]]) -> Estimate:
+    """Median of all values; the interval draws rounds, and values within each round drawn, with replacement: values of
+    one round have their process, and so its memory layout, in common."""
+    values = [v for r in rounds for v in r]
+    middle = statistics.median(values)
+    if len(values) < 4 * ENOUGH:
+        return Estimate(middle, None, None, len(values))
+    generator = random.Random(len(values))
+    medians = sorted(
+        statistics.median(
+            [v for r in generator.choices(rounds, k=len(rounds)) for v in generator.choices(r, k=len(r))]
+        )
+        for _ in range(RESAMPLES)
+    )
+    return Estimate(middle, medians[RESAMPLES // 40], medians[-RESAMPLES // 40 - 1], len(values))
+
+
 def verdict(value: Estimate, goal: float, at_most: bool = True) -> str:
     """`met` or `missed` where the whole interval lies on one side of the goal, else `inconclusive`."""
     if value.low is None or value.high is None:

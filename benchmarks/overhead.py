@@ -1,17 +1,21 @@
 """How much slower a program runs while it is traced, beside TensorFlow's own profiler and VizTracer.
 
-    python benchmarks/overhead.py [--quick] [--json] [--rounds N] [WORKLOAD ..]
+    python benchmarks/overhead.py [--quick] [--json] [--rounds N] [--turns N] [WORKLOAD ..]
 
-Every round runs each variant once, as a process of its own and in random order, and times the loop from
-within, part by part: the median part counts. A ratio is the median over rounds of variant / bare, with the
-95 % bootstrap interval of that median. What happens after the script's last line (writing out what was
-recorded) is reported apart, as `stop`.
+In every round each variant is one process, and all of them are alive at once. They take turns: a part of the loop in
+one, then in the next, in random order, so that each cycle of turns meets the same state of the machine. A ratio is the
+median over all cycles of variant / bare in the same cycle, with a 95 % bootstrap interval that draws rounds first and
+cycles within them: two processes of one program differ by their luck with memory alone. What happens after the
+script's last line (writing out what was recorded) is reported apart, as `stop`. tftrace runs with its default probes,
+all of them, and the window of TensorFlow's profiler is open throughout.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,17 +23,17 @@ import time
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from measure import (
     ROOT,
+    clustered,
     environment,
     estimate,
     machine,
     machine_line,
     print_document,
     shown,
-    shuffled_rounds,
     table,
     verdict,
 )
@@ -45,57 +49,108 @@ LAUNCH = (  # the capture alone: building the tables is the subject of build.py
 class Case:
     what: str
     goal: float  # traced / bare
-    count: int
-    quick: int
+    turn: int  # executions a turn
 
 
 CASES = {
-    "relu": Case("eager tf.nn.relu of 4 floats", 1.40, 200_000, 2_000),
-    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8", 1.25, 40_000, 500),
-    "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.03, 300, 5),
-    "keras_step": Case("Keras train step of a small conv net", 1.05, 300, 5),
+    "relu": Case("eager tf.nn.relu of 4 floats", 1.40, 2_000),
+    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8", 1.25, 400),
+    "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.03, 4),
+    "keras_step": Case("Keras train step of a small conv net", 1.05, 5),
 }
 
 
-def one_run(workload: str, variant: str, count: int, place: Path) -> dict[str, float]:
-    """Seconds an execution takes, and seconds from the script's last line to the end of its process."""
-    with tempfile.TemporaryDirectory(dir=place) as scratch:
-        result = Path(scratch) / "result.json"
-        script = [str(WORKLOAD), workload, str(result), str(count)]
+class Runner:
+    """One variant of a workload as a waiting process."""
+
+    def __init__(self, workload: str, variant: str, place: Path) -> None:
+        self.name = f"{workload} under {variant}"
+        self.scratch = Path(tempfile.mkdtemp(dir=place))
+        self.result = self.scratch / "result.json"
+        script = [str(WORKLOAD), workload, str(self.result), "turns"]
         if variant == "tftrace":
-            command = [sys.executable, "-c", LAUNCH, f"{scratch}/trace", *script]
+            command = [sys.executable, "-c", LAUNCH, f"{self.scratch}/trace", *script]
         else:
             command = [sys.executable, *script, *([] if variant == "bare" else [variant])]
-        done = subprocess.run(
-            command, env=environment(), cwd=ROOT, capture_output=True, text=True, check=False
+        self.said = (self.scratch / "stderr").open("w+")
+        self.process = subprocess.Popen(
+            command,
+            env=environment(),
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.said,
         )
+
+    def line(self) -> str:
+        assert self.process.stdout is not None
+        text = self.process.stdout.readline()
+        if not text:
+            self.fail()
+        return text
+
+    def ready(self) -> None:
+        while self.line().strip() != "ready":
+            pass
+
+    def turn(self, size: int) -> float:
+        """Seconds an execution took."""
+        assert self.process.stdin is not None
+        print(size, file=self.process.stdin, flush=True)
+        return float(self.line()) / size
+
+    def stop(self) -> float:
+        """Seconds from the script's last line to the end of its process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        if self.process.wait() or not self.result.exists():
+            self.fail()
         ended = time.monotonic()
-        if done.returncode or not result.exists():
-            raise SystemExit(
-                f"{workload} under {variant} ended with {done.returncode}:\n{done.stderr[-2000:]}"
-            )
-        facts = json.loads(result.read_text())
-    return {
-        "per_op_s": facts["per_op_s"],
-        "stop_s": ended - facts["ended"] + facts["profiler_stop_s"],
+        facts = json.loads(self.result.read_text())
+        shutil.rmtree(self.scratch)
+        return float(ended - facts["ended"] + facts["profiler_stop_s"])
+
+    def fail(self) -> NoReturn:
+        self.said.seek(0)
+        raise SystemExit(f"{self.name} ended with {self.process.wait()}:\n{self.said.read()[-2000:]}")
+
+
+def one_round(workload: str, variants: list[str], turns: int, place: Path, seed: int) -> dict[str, Any]:
+    """{variant: {"per_op_s": one a cycle, "stop_s"}}"""
+    generator, size = random.Random(seed), CASES[workload].turn
+    runners = {
+        variant: Runner(workload, variant, place) for variant in generator.sample(variants, len(variants))
     }
+    for runner in runners.values():
+        runner.ready()
+    times: dict[str, list[float]] = {variant: [] for variant in variants}
+    for _ in range(turns):
+        for variant in generator.sample(variants, len(variants)):
+            times[variant].append(runners[variant].turn(size))
+    return {variant: {"per_op_s": times[variant], "stop_s": runners[variant].stop()} for variant in runners}
 
 
-def measure(workload: str, variants: list[str], rounds: int, quick: bool, place: Path) -> dict[str, Any]:
+def measure(workload: str, variants: list[str], rounds: int, turns: int, place: Path) -> dict[str, Any]:
     case = CASES[workload]
-    count = case.quick if quick else case.count
-    results = shuffled_rounds(rounds, variants, lambda v: one_run(workload, v, count, place), quick)
+    results = [one_round(workload, variants, turns, place, seed) for seed in range(rounds)]
     rows: dict[str, dict[str, Any]] = {}
     for variant in variants:
-        ratio = estimate([r[variant]["per_op_s"] / r["bare"]["per_op_s"] for r in results])
+        ratios = [
+            [a / b for a, b in zip(r[variant]["per_op_s"], r["bare"]["per_op_s"], strict=True)]
+            for r in results
+        ]
+        ratio = clustered(ratios)
         rows[variant] = {
-            "per_op_us": estimate([r[variant]["per_op_s"] * 1e6 for r in results]),
+            "per_op_us": clustered([[t * 1e6 for t in r[variant]["per_op_s"]] for r in results]),
             "ratio": ratio,
             "stop_s": estimate([r[variant]["stop_s"] for r in results]),
         }
         if variant == "tftrace":
             rows[variant] |= {"goal": case.goal, "verdict": verdict(ratio, case.goal)}
-    return {"workload": workload, "what": case.what, "count": count, "rounds": rounds, "variants": rows}
+    return {
+        "workload": workload, "what": case.what, "turn": case.turn, "turns": turns, "rounds": rounds, "variants": rows,
+    }  # fmt: skip
 
 
 def show(report: dict[str, Any]) -> str:
@@ -104,7 +159,8 @@ def show(report: dict[str, Any]) -> str:
         ratio = shown(row["ratio"], digits=3) if name != "bare" else "1"
         goal = f"<= {row['goal']}: {row['verdict']}" if "goal" in row else ""
         lines.append([name, shown(row["per_op_us"], digits=1), ratio, shown(row["stop_s"]), goal])
-    title = f"{report['workload']}: {report['what']}, {report['count']:,} times, {report['rounds']} rounds"
+    size = f"{report['turns']} turns of {report['turn']:,}, {report['rounds']} rounds"
+    title = f"{report['workload']}: {report['what']}, {size}"
     return f"{title}\n{table(['', 'us each', 'ratio', 'stop s', 'goal'], lines)}\n"
 
 
@@ -114,9 +170,10 @@ def main() -> None:
         "workloads", nargs="*", metavar="WORKLOAD", help=f"of {', '.join(CASES)}; default: all"
     )
     parser.add_argument(
-        "--quick", action="store_true", help="short loops, one round: shows that it runs, decides nothing"
+        "--quick", action="store_true", help="two turns, one round: shows that it runs, decides nothing"
     )
-    parser.add_argument("--rounds", type=int, help="default: 9, or 1 with --quick")
+    parser.add_argument("--rounds", type=int, help="default: 16, or 1 with --quick")
+    parser.add_argument("--turns", type=int, help="default: 30, or 2 with --quick")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for name in options.workloads:
@@ -126,13 +183,14 @@ def main() -> None:
     absent = None if find_spec("viztracer") else "viztracer is not installed: left out"
     if absent is None:
         variants.append("viztracer")
-    rounds = options.rounds or (1 if options.quick else 9)
+    rounds = options.rounds or (1 if options.quick else 16)
+    turns = options.turns or (2 if options.quick else 30)
     reports = []
     if not options.json:
         print(f"{machine_line()}\n", flush=True)
     with tempfile.TemporaryDirectory() as place:
         for workload in options.workloads or CASES:
-            reports.append(measure(workload, variants, rounds, options.quick, Path(place)))
+            reports.append(measure(workload, variants, rounds, turns, Path(place)))
             if not options.json:
                 print(show(reports[-1]), flush=True)
     if options.json:

@@ -1,10 +1,10 @@
-"""One timed loop, run as a process of its own: `workload.py NAME RESULT.json COUNT [PROFILER]`.
+"""One timed loop, run as a process of its own: `workload.py NAME RESULT.json COUNT|turns [PROFILER]`.
 
-The time of the loop is taken inside it, so neither the start of the process nor what happens at its end
-is in it. PROFILER is `tf_profiler` or `viztracer`: that one is on around the loop. What is written:
-{"seconds", "count", "per_op_s", "ended": CLOCK_MONOTONIC at the last line of the script, "profiler_stop_s"}.
-The loop runs in PARTS parts; `per_op_s` is that of the median part, which a neighbour's burst of work on a shared
-machine does not move, `seconds` is that of them all.
+With COUNT the loop runs once, so many times. With `turns` it waits: each line on stdin is a number of executions, and
+the answer, a line on stdout, is the seconds they took; so several processes can take turns on one machine and meet the
+same weather. Neither the start of the process nor what happens at its end is in these times. PROFILER is `tf_profiler`
+or `viztracer`: that one is on around the loop. What is written at the end:
+{"seconds", "count", "ended": CLOCK_MONOTONIC at the last line of the script, "profiler_stop_s"}.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from statistics import median
 
 WARM_UP = 20
-PARTS = 50
+TURNS = "turns"
 
 
 def relu() -> Callable[[], object]:
@@ -90,29 +89,33 @@ def started(profiler: str) -> Callable[[], object]:
     return lambda: None
 
 
+def requests(count: str) -> Iterable[int]:
+    """How often to execute, each time it is asked for."""
+    if count != TURNS:
+        return [int(count)]
+    print("ready", flush=True)
+    return map(int, iter(sys.stdin.readline, ""))
+
+
 def main() -> None:
-    name, result, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    name, result = sys.argv[1], Path(sys.argv[2])
     once = WORKLOADS[name]()
     for _ in range(WARM_UP):
         once()
     stop = started(sys.argv[4] if len(sys.argv) > 4 else "")
-    parts = []
-    sizes = [count // PARTS + (part < count % PARTS) for part in range(min(PARTS, count))]
-    for size in sizes:
+    seconds, count = 0.0, 0
+    for size in requests(sys.argv[3]):
         begin = time.perf_counter()
         for _ in range(size):
             once()
-        parts.append(time.perf_counter() - begin)
+        took = time.perf_counter() - begin
+        seconds, count = seconds + took, count + size
+        if sys.argv[3] == TURNS:
+            print(took, flush=True)
     stopping = time.perf_counter()
     stop()
     stop_s = time.perf_counter() - stopping
-    facts = {
-        "seconds": sum(parts),
-        "count": count,
-        "per_op_s": median(part / size for part, size in zip(parts, sizes, strict=True)),
-        "profiler_stop_s": stop_s,
-        "ended": time.monotonic(),
-    }
+    facts = {"seconds": seconds, "count": count, "profiler_stop_s": stop_s, "ended": time.monotonic()}
     result.write_text(json.dumps(facts))
 
 
