@@ -167,3 +167,8 @@ def test_version() -> None:
 
     result = process("--version")
     assert (result.code, result.out) == (0, f"tftrace {__version__}\n")
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "tftrace", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: tftrace ")
