@@ -149,6 +149,16 @@ def problem_calls(trace: Trace) -> int:
     return int((trace.events["name"] == "cudnnBackendExecute").sum())
 
 
+@pytest.mark.parametrize("run", ["warm", "cold_sm90"])
+def test_the_winner_inferred_from_cudnns_log_is_the_one_tensorflow_chose(
+    shared_data: Path, tmp_path: Path, run: str
+) -> None:
+    place = shared_data / "cudnn9_genuine/tf_real_cudnn"
+    told = (place / f"vlog_{run}.log").read_text(errors="replace").partition("fastest algorithm: ")[2]
+    (problem,) = algorithms.document(imported(tmp_path, place / f"cudnn_level3_{run}.log.gz"))["problems"]
+    assert told.partition(" with algo ")[2].partition(",")[0] == f"ConvFwd_{problem['chosen']}"
+
+
 def test_an_nsys_export_links_work_to_its_launch_by_process_and_id(shared_data: Path, tmp_path: Path) -> None:
     trace = imported(tmp_path, shared_data / "nsys/h100_2gpu_1s.sqlite")
     events, links = trace.events.set_index("event_id"), trace.links

@@ -210,14 +210,14 @@ def _candidates(log: CudnnLog, build: TraceBuilder, calls: list[_Call]) -> None:
     for group, rows in seen.items():
         executed = [name for name, row in rows.items() if row["calls"]]
         for name, row in rows.items():
-            what = row["what"]
+            what, chosen = row["what"], last.get(group) == name
             add_candidate(
                 build, LIBRARY, what.problem, device=what.device,
                 version=_release(log.versions[int(log.version[row["record"]])][0]),
                 algorithm=name, engine=None if what.engine is None else str(what.engine),
                 knobs=None if what.knobs is None else compact(what.knobs), calls=row["calls"],
-                workspace_bytes=what.workspace_bytes, status=row["status"], chosen=last.get(group) == name,
-                source=_SOURCE, evidence="inferred" if len(executed) > 1 else "measured",
+                workspace_bytes=what.workspace_bytes, status=row["status"], chosen=chosen,
+                source=_SOURCE, evidence="inferred" if chosen and len(executed) > 1 else "measured",
             )  # fmt: skip
 
 
