@@ -17,9 +17,8 @@ import orjson
 import pytest
 
 from tests.correlate import tensorflow_stats as known
-from tftrace.correlate.columns import TraceBuilder
-from tftrace.correlate.device_planes import add_space
-from tftrace.ingest.xplane import read_xspace
+from tftrace.api import load
+from tftrace.correlate.imported import import_files
 
 WHOLE = ["t4_tf23_alexnet", "t4_tf23_alexnet_AUTOTUNE", "turing6gb_tf24_chess_conv", "v100_tf23_alexnet"]
 CUT = "v100_tf23_resnet50v2_train"
@@ -31,14 +30,12 @@ def op_of(attrs: dict[str, Any]) -> str:
 
 
 class Recorded:
-    """A profile's events, read the whole way, beside the files TensorFlow made of it."""
+    """The trace that `tftrace import` makes of a profile, beside the files TensorFlow made of it."""
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, place: Path) -> None:
         self.kernel_stats = directory / f"{name}.kernel_stats.pb"
         self.op_stats = directory / f"{name}.tensorflow_stats.pb"
-        build = TraceBuilder()
-        add_space(read_xspace(directory / f"{name}.xplane.pb"), build, host="recorded", pid=1)
-        self.tables = build.tables()
+        self.tables = load(import_files([directory / f"{name}.xplane.pb"], place / name)).tables
         columns = ("layer", "name", "dur_ns", "attrs")
         self.events = [
             (layer, name, ns, orjson.loads(attrs or "{}"))
@@ -67,8 +64,8 @@ class Recorded:
 
 
 @pytest.fixture(scope="module", params=[*WHOLE, CUT])
-def recorded(request: Any, shared_data: Path) -> Recorded:
-    return Recorded(shared_data / "xplane_gpu", request.param)
+def recorded(request: Any, shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+    return Recorded(shared_data / "xplane_gpu", request.param, tmp_path_factory.mktemp("imported"))
 
 
 def test_kernels_agree_in_count_and_to_the_nanosecond(recorded: Recorded) -> None:
@@ -142,9 +139,11 @@ def test_device_time_of_a_call_is_the_time_that_its_work_covers(recorded: Record
     assert len(expected) > 100
 
 
-def test_trials_of_a_live_autotuning_step_are_told_from_what_ran_for_real(shared_data: Path) -> None:
-    tuned = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet_AUTOTUNE")
-    warm = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet")
+def test_trials_of_a_live_autotuning_step_are_told_from_what_ran_for_real(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    tuned = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet_AUTOTUNE", tmp_path)
+    warm = Recorded(shared_data / "xplane_gpu", "t4_tf23_alexnet", tmp_path)
     assert not any(attrs.get("tuning") for *_, attrs in warm.events)
     tried: dict[str, set[str]] = {}
     real: dict[str, set[str]] = {}

@@ -159,7 +159,9 @@ def _thread_names(manifest: Mapping[str, Any]) -> dict[tuple[int, int], str]:
         threads = process.get("threads") if isinstance(process, Mapping) else None
         if not isinstance(threads, Mapping):
             continue
+        pid = process.get("pid")
+        owner = -1 if pid is None else str(pid)  # an imported profile does not tell its process
         for tid, name in threads.items():
-            if str(tid).isdecimal() and str(process.get("pid", "")).isdecimal():
-                names[int(process["pid"]), int(tid)] = legible(str(name), 60)
+            if str(tid).isdecimal() and (owner == -1 or str(owner).isdecimal()):
+                names[int(owner), int(tid)] = legible(str(name), 60)
     return names
