@@ -170,5 +170,7 @@ def test_version() -> None:
 
 
 def test_the_package_runs_as_a_module() -> None:
-    done = subprocess.run([sys.executable, "-m", "tftrace", "--help"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tftrace", "--help"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("Usage: tftrace ")
