@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 from pathlib import Path
@@ -16,6 +17,7 @@ from tftrace.ingest import cudnn_log
 from tftrace.ingest.cudnn_arguments import as_object, find, parse_arguments
 from tftrace.ingest.cudnn_log import CudnnLog, parse_log
 from tftrace.ingest.cudnn_problem import meaning, tag
+from tftrace.ingest.recorded_file import HEAD, read_head
 
 ENTRY = b"""
 I! CuDNN (v92800 42) function cudnnBackendFinalize() called:
@@ -102,6 +104,16 @@ def test_records_without_prefix_have_no_level() -> None:
     assert as_object(log.arguments(int(log.body[0]))) == {
         "handle": {"location": "host", "addr": "0x7fb69b97f970"}
     }
+
+
+def test_lines_that_end_as_on_windows_are_read_alike() -> None:
+    plain, windows = (parse_log(text) for text in (ENTRY + STATUS, (ENTRY + STATUS).replace(b"\n", b"\r\n")))
+    assert windows.complete.all()
+    assert windows.contexts == plain.contexts
+    assert windows.time_ns.tolist() == plain.time_ns.tolist()
+    assert [as_object(windows.arguments(b)) for b in (0, 1)] == [
+        as_object(plain.arguments(b)) for b in (0, 1)
+    ]
 
 
 def test_two_processes_in_one_file_are_told_apart() -> None:
@@ -211,6 +223,14 @@ def test_compressed_logs_are_read_and_a_cut_one_up_to_its_cut(tmp_path: Path, pa
     cut = cudnn_log.read(path)
     assert cut.cut is not None
     assert 0 < len(cut) < 5000
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress])
+def test_only_the_first_bytes_of_a_packed_file_are_unpacked_to_know_it(tmp_path: Path, pack: object) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(pack(ENTRY + b"\0" * 50_000_000))  # type: ignore[operator]
+    assert len(read_head(path)) <= HEAD
+    assert cudnn_log.sniff(path, read_head(path))
 
 
 def test_a_file_without_records_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -72,12 +72,13 @@ def _unpacked(data: bytes, most: int | None = None) -> Recorded:
     if make is None:
         return Recorded(data)
     magic = next(magic for magic, _ in _PACKED if data.startswith(magic))
+    no_limit = 0 if magic == _PACKED[0][0] else -1  # zlib's word for it, and that of the others
     parts: list[bytes] = []
     size = 0
     while data.startswith(magic):
         worker = make()
         try:
-            part = worker.decompress(data, most or 0) if magic == b"\x1f\x8b" else worker.decompress(data)
+            part = worker.decompress(data, no_limit if most is None else most)
         except (zlib.error, lzma.LZMAError, OSError, EOFError) as error:
             # a checksum at the very end, or damage in the middle: what came before it is kept by unpacking in steps
             parts.append(_in_steps(make(), data))
