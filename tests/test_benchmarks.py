@@ -100,6 +100,18 @@ def test_build_counts_the_events_of_a_finished_trace() -> None:
     assert found["tftrace"]["rate"]["median"] == pytest.approx(rate)
 
 
+@pytest.mark.tf
+@needs_tensorflow
+def test_the_cudnn_probe_is_timed_beside_calls_without_it() -> None:
+    report = quick("cudnn_probe.py")
+    assert (
+        set(report["found"]) == set(report["verdict"]) == {"set attribute", "execute", "execute, new stack"}
+    )
+    for row in report["found"].values():
+        assert row["tftrace_ns"]["median"] > row["bare_ns"]["median"] > 0
+    assert report["found"]["execute, new stack"]["tftrace_ns"]["median"] > 1000  # a stack was taken
+
+
 def test_startup_times_the_command_beside_an_empty_python() -> None:
     found = quick("startup.py")["ms"]
     assert found["tftrace --help"]["median"] > found["python -c pass"]["median"] > 1
