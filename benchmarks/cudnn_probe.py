@@ -5,8 +5,8 @@
 TensorFlow's own trampolines lead to a stand-in cuDNN whose functions return at once: what is timed is the way there,
 with the probe's wrapper in the slot and without. `set attribute` is a call of which four numbers are kept, `execute`
 one with a native stack that is known already, `execute, new stack` one of 40 frames that has not been seen before and
-is written down. Where a frame of varying size is on the stack (a call through ctypes), it is unwound in full: 6 us for a
-known one here.
+is written down. Where a frame of varying size is on the stack (a call through ctypes), it is unwound in full: 6 us
+for a known one here.
 """
 
 from __future__ import annotations

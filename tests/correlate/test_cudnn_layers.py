@@ -1,5 +1,5 @@
-"""From the op to cuDNN on the stand-in GPU: kernel, StreamExecutor and library calls of one native stack, an autotuner's
-trials apart from the real call, and the candidates with their times.
+"""From the op to cuDNN on the stand-in GPU: kernel, StreamExecutor and library calls of one native stack, the trials of
+an autotuner apart from the real call, and the candidates with their times.
 
 Which engine is the fastest is made up (tests/standin_gpu/native/engines.c); that it is found, and how, is tested.
 """
