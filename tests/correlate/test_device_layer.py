@@ -103,8 +103,10 @@ def test_why_leads_from_the_line_to_the_kernel(traced: Any, script: str) -> None
     device = entries["device"]
     assert (device["rule"], device["evidence"]) == ("correlation id", "measured")
     assert device["calls"] == group["count"]
-    if script != "eager_conv.py":
-        assert entries["kernel"]["name"] is not None
+    assert entries["kernel"]["name"] is not None
+    # the kernel called the library, also where it is known by what the library launched alone
+    assert (entries["library"]["name"], entries["library"]["evidence"]) == ("cudnnBackendExecute", "measured")
+    assert entries["stream_executor"]["evidence"] == "measured"
 
 
 def test_every_piece_of_device_work_has_its_launch(traced: Any) -> None:

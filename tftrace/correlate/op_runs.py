@@ -26,7 +26,8 @@ import numpy as np
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
-from tftrace.correlate.nesting import running_max
+from tftrace.correlate.library_calls import LibraryCalls
+from tftrace.correlate.nesting import nest, running_max
 from tftrace.correlate.tuning import mark_trials
 from tftrace.ingest.xplane import XSpace
 
@@ -56,12 +57,13 @@ class OpRuns:
 
 def add_op_runs(
     space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, first: int = 0,
-    by_node: bool = False,
+    by_node: bool = False, around: LibraryCalls | None = None,
 ) -> OpRuns:  # fmt: skip
     """Adds the executions as events of the layer kernel, where no kernel event of the same name is there already.
 
     `work` holds what this profile's devices did, its launches counted from `first`. The launches are linked to their
-    executions. With `by_node`, HLO instructions count by the node that they were made of.
+    executions. With `by_node`, HLO instructions count by the node that they were made of. An execution spans the calls
+    of `around` in which it launched work: the kernel called the library, not the other way round.
     """
     words = build.words
     n = len(host.ids)
@@ -90,8 +92,9 @@ def add_op_runs(
     head = np.full(count, NONE, np.int64)
     head[run[launches]] = rows[launches]
     start, end = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
-    np.minimum.at(start, run, host.start[rows])
-    np.maximum.at(end, run, host.end[rows])
+    begin, finish = _widened(host, np.flatnonzero(label != NONE), around)
+    np.minimum.at(start, run, begin[rows])
+    np.maximum.at(end, run, finish[rows])
     known = _known_kernels(host, head, label)
     keep = np.flatnonzero((head >= 0) & ~known)
     place = np.full(count, NONE, np.int64)
@@ -114,6 +117,22 @@ def add_op_runs(
     launch = np.where(work.launch >= 0, work.launch - first, n)
     mark_trials(build, work, run_of[launch], np.append(host.start, 0)[launch])
     return runs
+
+
+def _widened(host: HostEvents, launches: Int, around: LibraryCalls | None) -> tuple[Int, Int]:
+    """Start and end of the host events; of launches those of the library call in which each began."""
+    start, end = host.start.copy(), host.end.copy()
+    if around is None or not len(around.ids):
+        return start, end
+    k = len(launches)
+    parent, _ = nest(
+        np.concatenate([host.tid[launches], around.tid]), np.concatenate([start[launches], around.start]),
+        np.concatenate([end[launches], around.end]), np.repeat([1, 0], [k, len(around.ids)]),
+    )  # fmt: skip
+    inside = np.flatnonzero(parent[:k] >= k)
+    call = parent[inside] - k
+    start[launches[inside]], end[launches[inside]] = around.start[call], around.end[call]
+    return start, end
 
 
 def _link(build: TraceBuilder, host: HostEvents, runs: OpRuns) -> None:

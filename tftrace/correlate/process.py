@@ -68,11 +68,11 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     calls = add_dispatches(raw, clock, build, origins, graphs, common, end_raw)
     facts.fallbacks = calls.fallbacks
     making = _graph_construction(raw, clock, build, origins, host)
-    profile = read_windows(raw, clock, build, common, calls)
     stacks = NativeStacks(raw)
     found = read_cudnn(raw.path)
     facts.cudnn_version = found.version
     cudnn = add_cudnn(raw, found, clock, build, common, stacks)
+    profile = read_windows(raw, clock, build, common, calls, cudnn.calls)
     primitives = joined(add_primitives(raw, clock, build, common, stacks), cudnn.calls)
     _own_work(raw, clock, build, host)
 

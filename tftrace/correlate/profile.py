@@ -12,6 +12,7 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work, joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
@@ -44,9 +45,14 @@ class ProfileEvents:
 
 
 def read_windows(
-    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], known: Dispatches
+    raw: RawProcess,
+    clock: Clock,
+    build: TraceBuilder,
+    common: dict[str, int],
+    known: Dispatches,
+    around: LibraryCalls,
 ) -> ProfileEvents:
-    """Adds the windows' events of host and devices.
+    """Adds the windows' events of host and devices; `around` are the calls into libraries that launch work.
 
     A window whose profile is missing or cannot be read is marked as lost, and named in `problems`.
     """
@@ -66,7 +72,7 @@ def read_windows(
         start = _placed(space, window, clock, line_tid, known)
         host = add_host_events(space, build, common, start, line_tid, number, steps)
         work, found = add_device_work(space, build, common, start, host, first)
-        runs = add_op_runs(space, build, common, host, work, first, by_node=True)
+        runs = add_op_runs(space, build, common, host, work, first, by_node=True, around=around)
         works.append(work)
         counts += found
         parts.append(_rows(host, runs))
