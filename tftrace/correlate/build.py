@@ -145,6 +145,7 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         "profile_options": facts.options,
         "primitives": facts.primitives,
         "device_work": facts.device_work,
+        "tf_log": facts.tf_log,
     }
 
 

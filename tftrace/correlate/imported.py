@@ -37,6 +37,7 @@ ADDERS: Final = {
     "onednn_log": "onednn",
     "cudnn_rankings": "cudnn_rankings",
     "chrome": "chrome",
+    "tf_log": "tf_log",
     "xplane": "profiles",
     "tensorboard": "profiles",
 }
@@ -45,7 +46,7 @@ ADDERS: Final = {
 IMPORTED: Final = "imported"
 Progress = Callable[[str, float], None]
 
-_STAND_IN = re.compile(r"stand[-_ ]?in", re.IGNORECASE)
+_STAND_IN = re.compile(r"stand[-_ ]?in|fake ?gpu", re.IGNORECASE)
 _AT_THE_FIRST: Final = "beginning where the first file that tells its time begins, else at 0"
 _OF_THE_SCRIPT: Final = ("python", "api", "gen_op")
 _NOT_RECORDED: Final = "none of the imported files records it"

@@ -26,6 +26,7 @@ from tftrace.correlate.nesting import nest
 from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.pystacks import Origins
+from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.cudnn_calls import read_cudnn
 
@@ -40,6 +41,7 @@ class ProcessFacts:
         self.options: list[dict[str, Any]] = []
         self.primitives: dict[str, int] = {}
         self.cudnn_version: str | None = None
+        self.tf_log: dict[str, int] = {}
         self.fallbacks = 0
         self.clock_steps = 0
         self.own_us: dict[str, float | None] = {}
@@ -86,6 +88,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
     launched = _launched(profile, parent_of, len(calls.runtime), len(primitives.ids))
     add_algorithms(build, raw, found, cudnn.executions(launched[len(primitives.ids) - len(cudnn.first) :]))
+    facts.tf_log = _tf_log(raw, clock, build, common, calls)
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
@@ -97,6 +100,22 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.primitives = primitives.counts
     facts.own_us = _own_cost(raw, found.records)
     return facts
+
+
+def _tf_log(
+    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], calls: Dispatches
+) -> dict[str, int]:
+    """Messages of TensorFlow's log, linked to the entry they came under by the number of its record."""
+    lines, cut = raw.tf_log()
+    if not lines:
+        return {}
+    ids, records, counts = add_tf_log(lines, clock, build, common)
+    inside = (records >= 0) & (records < len(calls.record))
+    rows = (
+        np.where(inside, calls.record[np.where(inside, records, 0)], NONE) if len(calls.record) else records
+    )
+    build.link(ids, np.where(rows >= 0, calls.runtime[np.maximum(rows, 0)], NONE), "range id", "measured")
+    return counts | {"cut_messages": cut}
 
 
 def _graph_construction(

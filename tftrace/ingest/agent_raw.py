@@ -7,9 +7,10 @@ left out here, and nothing else is.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,21 @@ from tftrace.agent import contract
 from tftrace.errors import InputError
 
 Records = npt.NDArray[np.void]
+
+
+_TEXT_BLOCK = 32
+_LOG_HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
+
+
+class LogMessage(NamedTuple):
+    """One message that TensorFlow logged: `t` is raw, `call` the dispatch record running on the thread + 1 or 0,
+    `level` that of VLOG or -1, `text` the message with its head."""
+
+    tid: int
+    t: int
+    call: int
+    level: int
+    text: bytes
 
 
 @dataclass(frozen=True)
@@ -52,6 +68,24 @@ class RawProcess:
             files = sorted((self.path / "plugins" / "profile" / window["run"]).glob("*.xplane.pb"))
             found += [(window, file) for file in files]
         return found
+
+    def tf_log(self) -> tuple[list[LogMessage], int]:
+        """Messages of TensorFlow's log in the order they came, and how many are cut (the process ended inside)."""
+        path = self.path / "tf_log.bin"
+        data = path.read_bytes() if path.exists() else b""
+        found: list[LogMessage] = []
+        at = cut = 0
+        while at < len(data):
+            head = _LOG_HEAD.match(data, at)
+            if head is None:
+                cut += data[at] != 0
+                at = -(-(at + 1) // _TEXT_BLOCK) * _TEXT_BLOCK
+                continue
+            tid, t, call, level, length = (int(part) for part in head.groups())
+            end = head.end() + length
+            found.append(LogMessage(tid, t, call, level - 1, data[head.end() : end]))
+            at = -(-(end + 1) // _TEXT_BLOCK) * _TEXT_BLOCK
+        return found, cut
 
     def verbose(self) -> list[tuple[int, int, int, str]]:
         """(tid, raw time of the line's end, ITT record + 1 or 0, line) of every line oneDNN printed."""

@@ -45,7 +45,8 @@ def problem_of(hlo: str) -> dict[str, Any] | None:
     out = _ints(result["sizes"])
     # the labels name input, filter and output of the convolution, whichever of them is computed
     x, w, y = {
-        "forward": (first, second, out), "backprop_input": (out, second, first), "backprop_filter": (first, out, second),
+        "forward": (first, second, out), "backprop_input": (out, second, first),
+        "backprop_filter": (first, out, second),
     }[direction]  # fmt: skip
     if (
         not len(x)

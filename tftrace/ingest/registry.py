@@ -24,6 +24,7 @@ MODULES: Final = (
     "onednn_log",
     "cudnn_rankings",
     "cudnn_log",
+    "tf_log",
 )
 """In the order in which they are asked."""
 

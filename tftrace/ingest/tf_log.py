@@ -9,8 +9,8 @@ Grammar, as TensorFlow 1.6 to 2.21 and XLA write it:
             | "WARNING: "                                                 Abseil's own remark, before it is set up
     severity := "I" | "W" | "E" | "F"
 
-Messages are told by their text, because files and line numbers shift by version; `_KINDS` lists them. The second form of
-head gives local time without a zone: read as UTC. A line of another program among them is taken for a continuation.
+Messages are told by their text, because files and line numbers shift by version; `KINDS` lists them. The second form
+of head gives local time without a zone: read as UTC. A line of another program among them is taken for a continuation.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def _pattern(expression: str) -> Callable[[str], Fields | None]:
 
 
 _PAIR = re.compile(r"(\w+) = (-?\d{1,18})")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)\b")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s)(?![a-z])")
 _UNIT_US: Final = {"ns": 1e-3, "us": 1.0, "ms": 1e3, "s": 1e6}
 _CONFIG = re.compile(r"\{(?P<backend>\w+) : ")
 _TAIL = re.compile(r"\}\s*duration: (?P<duration>\S+), scratch_bytes: (?P<scratch>\d{1,18})\}")

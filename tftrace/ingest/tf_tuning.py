@@ -1,8 +1,8 @@
 """What TensorFlow's log says of tuning: the problem of each autotuning log, its candidates and its winner.
 
 TensorFlow's own autotuner logs, on one thread and in this order: the autotuning log (`autotune_log`), the winner
-(`winner`), and what was put into its map (`autotune_map .. creates`), which alone names the data type. XLA's logs the key
-with the instruction (`xla_key`), a line a candidate, and the best (`xla_picked`).
+(`winner`), and what was put into its map (`autotune_map .. creates`), which alone names the data type. XLA's logs the
+key with the instruction (`xla_key`), a line a candidate, and the best (`xla_picked`).
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ def _result(result: Message) -> Candidate:
     time_us = duration_us(first(result, "run_time"))
     return Candidate(
         None if engine is None else tag(engine, knobs), engine, knobs, None if failure else time_us,
-        workspace if scratch is None else scratch, "ok" if kind is None else "filtered" if filtered else "failed", message,
+        workspace if scratch is None else scratch, "ok" if kind is None else "filtered" if filtered else "failed",
+        message,
     )  # fmt: skip
 
 
@@ -157,7 +158,8 @@ def convolution(log: Message) -> dict[str, Any] | None:
     return {
         "op": _OP[direction].format(rank), "direction": direction, "input": _ordered(x, last),
         "filter": [*w[2:], w[1], w[0]], "output": _ordered(y, last),
-        "strides": list(descriptor.get("strides", [1] * rank)), "dilations": list(descriptor.get("dilations", [1] * rank)),
+        "strides": list(descriptor.get("strides", [1] * rank)),
+        "dilations": list(descriptor.get("dilations", [1] * rank)),
         "padding": [[p, p] for p in descriptor.get("paddings", [0] * rank)],
         "groups": integer(descriptor, "group_count") or 1, "layout": f"N{spatial}C" if last else f"NC{spatial}",
         "dtype": None, "math": None, "fused": fused + ([activation.upper()] if activation not in ("", "None") else []),
