@@ -20,6 +20,7 @@ KINDS = {
     "xplane_gpu/v100_tf23_alexnet.trace.json.gz": "chrome",
     "onednn/onednn_v3.7.3_tf2.21_v1.log": "onednn_log",
     "tf_log/tf1x_vlog_excerpts.log": "tf_log",
+    "tf_standin_gpu/xla_autotune.textproto": "xla_autotune",
     "tf_log/tf_xla_slow_alarm_a100_cudnn9.19.log": "tf_log",
     "tf_standin_gpu/vlog_grad.log": "tf_log",
     "onednn/onednn_old_versions_excerpts.log": "onednn_log",

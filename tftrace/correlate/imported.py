@@ -38,6 +38,7 @@ ADDERS: Final = {
     "cudnn_rankings": "cudnn_rankings",
     "chrome": "chrome",
     "tf_log": "tf_log",
+    "xla_autotune": "xla_autotune",
     "xplane": "profiles",
     "tensorboard": "profiles",
 }

@@ -25,6 +25,7 @@ MODULES: Final = (
     "cudnn_rankings",
     "cudnn_log",
     "tf_log",
+    "xla_autotune",
 )
 """In the order in which they are asked."""
 
