@@ -12,8 +12,8 @@ PROBES: Final[dict[Layer, tuple[str, ...]]] = {
     "api": ("dispatch", "graph"),
     "gen_op": ("dispatch", "graph"),
     "runtime": ("dispatch", "tf_profiler"),
-    "kernel": ("tf_profiler", "itt"),
-    "stream_executor": ("stream_executor",),
+    "kernel": ("tf_profiler", "itt", "cudnn"),
+    "stream_executor": ("cudnn", "stream_executor"),
     "library": ("itt", "onednn", "cudnn"),
     "device": ("itt", "tf_profiler"),
 }
@@ -27,7 +27,7 @@ _NOTHING: Final[dict[Layer, str]] = {
     "gen_op": "no generated wrapper was on the stack: the op was made by other means",
     "runtime": "no call into the runtime was recorded for it",
     "kernel": "TensorFlow's profiler names no kernel of an eager op, and no library call below it was seen",
-    "stream_executor": "no probe of StreamExecutor was running",
+    "stream_executor": "no call from StreamExecutor into cuDNN was seen for it",
     "library": "no call into an instrumented library was seen: Eigen and TensorFlow's own loops report none",
     "device": "no work of a device or of a primitive's threads was seen for it",
 }
