@@ -7,16 +7,19 @@ import sys
 from collections.abc import Callable, Generator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
 from tests.standin_gpu import build as standin
+from tests.standin_gpu import older
 from tests.standin_gpu.real_cudnn import build as nvidia
 from tftrace.api import load
 from tftrace.model.trace import Trace
 
 ROOT = Path(__file__).parents[1]
+T = TypeVar("T")
 SHARED_DATA = Path(os.environ.get("TFTRACE_SHARED_DATA") or ROOT.parent / "shared" / "data")
 
 
@@ -65,17 +68,25 @@ def standin_gpu() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def real_cudnn() -> dict[str, str]:
-    """The same with NVIDIA's own cuDNN behind it (tests/standin_gpu/real_cudnn).
+    """The same with NVIDIA's own cuDNN behind it (tests/standin_gpu/real_cudnn)."""
+    return _with_downloads("real cuDNN", lambda allowed: nvidia.environment(nvidia.build(allowed)))
 
-    TFTRACE_REAL_CUDNN=1 lets pip download it, once, and makes a failure of what would be a skip: CI sets it.
-    """
-    required = os.environ.get("TFTRACE_REAL_CUDNN") == "1"
+
+@pytest.fixture(scope="session")
+def older_tensorflow() -> older.Older:
+    """An interpreter with TensorFlow 2.15.1, and the environment in which it finds a stand-in GPU with cuDNN 8."""
+    return _with_downloads("older TensorFlow", older.prepare)
+
+
+def _with_downloads(what: str, make: Callable[[bool], T]) -> T:
+    """What needs large packages; where they cannot be had the test skips, or fails if downloads were allowed."""
+    allowed = os.environ.get(standin.DOWNLOAD) == "1"
     try:
-        return nvidia.environment(nvidia.build(download=required))
+        return make(allowed)
     except standin.UnavailableError as reason:
-        if required:
-            pytest.fail(f"no real cuDNN: {reason}")
-        pytest.skip(f"no real cuDNN: {reason}")
+        if allowed:
+            pytest.fail(f"no {what}: {reason}")
+        pytest.skip(f"no {what}: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -22,11 +22,13 @@ from pathlib import Path
 SOURCES = Path(__file__).parent / "native"
 SCRIPTS = Path(__file__).parent / "scripts"
 SONAMES = (
-    "libcuda.so.1", "libcudart.so.12", "libcudnn.so.9", "libcublas.so.12", "libcublasLt.so.12", "libcufft.so.11",
-    "libcusolver.so.11", "libcusparse.so.12", "libcupti.so.12", "libnvidia-ml.so.1",
+    "libcuda.so.1", "libcudart.so.12", "libcudnn.so.9", "libcudnn.so.8", "libcublas.so.12", "libcublasLt.so.12",
+    "libcufft.so.11", "libcusolver.so.11", "libcusparse.so.12", "libcupti.so.12", "libnvidia-ml.so.1",
 )  # fmt: skip
 FLAGS = ("-std=gnu11", "-g", "-O1", "-fPIC", "-Wall", "-Werror", "-DCUDA_NO_PROTOTYPE")
 LIBRARY = "libstandin_gpu.so"
+DOWNLOAD = "TFTRACE_TEST_DOWNLOADS"
+"""With 1 in this variable tests may download large packages, and fail where they would skip."""
 _OURS = re.compile(r"(cu[A-Z]|cuda[A-Z]|cudnn|cublas|cufft|cusolver|cusparse|cupti|nvml|__cuda)\w*")
 
 
@@ -41,18 +43,22 @@ def tensorflow_directory() -> Path:
     return Path(spec.origin).parent
 
 
-def include_directories(tensorflow: Path) -> list[Path]:
-    """Where the wheel keeps CUDA's, cuDNN's and CUPTI's headers. Raises UnavailableError for a wheel without them."""
-    gpus = tensorflow / "include" / "third_party" / "gpus"
+def include_directories(tensorflow: Path, cudnn: Path | None = None) -> list[Path]:
+    """Where CUDA's, CUPTI's and cuDNN's headers are: in the wheel, or for cuDNN in `cudnn`.
+
+    Raises UnavailableError for a wheel without them.
+    """
+    cuda = tensorflow / "include" / "third_party" / "gpus" / "cuda"
     found = [
-        gpus / "cuda" / "include",
-        gpus / "cudnn" / "include",
-        gpus / "cuda" / "extras" / "CUPTI" / "include",
+        cuda / "include",
+        cudnn or cuda.parent / "cudnn" / "include",
+        cuda / "extras" / "CUPTI" / "include",  # older wheels keep it with CUDA's
+        cuda / "libcudacxx" / "include",
     ]
-    for header in (found[0] / "cuda.h", found[1] / "cudnn.h", found[2] / "cupti.h"):
-        if not header.exists():
-            raise UnavailableError(f"this TensorFlow was built without CUDA: it has no {header.name}")
-    return [*found, gpus / "cuda" / "libcudacxx" / "include"]
+    for header in ("cuda.h", "cudnn.h", "cupti.h"):
+        if not any((directory / header).exists() for directory in found):
+            raise UnavailableError(f"this TensorFlow was built without CUDA: it has no {header}")
+    return found
 
 
 def cache_directory() -> Path:
@@ -60,8 +66,11 @@ def cache_directory() -> Path:
     return Path(base) / "tftrace-tests"
 
 
-def build(directory: Path | None = None) -> Path:
-    """The directory with the libraries, to be put on LD_LIBRARY_PATH; below `directory`, or a cache of this user.
+def build(tensorflow: Path | None = None, cudnn_headers: Path | None = None) -> Path:
+    """The directory with the libraries, to be put on LD_LIBRARY_PATH; in a cache of this user.
+
+    For the TensorFlow in the directory `tensorflow` (default: the one that is installed here). A wheel older than
+    2.16 has no headers of cuDNN; they are taken from `cudnn_headers`.
 
     Raises UnavailableError, with the reason, where there is no compiler, no TensorFlow with CUDA's headers, or not
     Linux on x86-64.
@@ -74,24 +83,22 @@ def build(directory: Path | None = None) -> Path:
     for tool, path in tools.items():
         if path is None:
             raise UnavailableError(f"{tool} is not installed")
-    tensorflow = tensorflow_directory()
-    includes = include_directories(tensorflow)
+    tensorflow = tensorflow or tensorflow_directory()
+    includes = include_directories(tensorflow, cudnn_headers)
     framework = tensorflow / "libtensorflow_framework.so.2"
-    identity = repr((FLAGS, str(framework), framework.stat().st_mtime_ns, SONAMES)).encode()
+    identity = repr((FLAGS, str(framework), framework.stat().st_mtime_ns, includes)).encode()
     sources = (Path(__file__), *sorted(SOURCES.glob("*.[ch]")))
-    place = place_for(
-        "standin-gpu", identity, *(source.read_bytes() for source in sources), directory=directory
-    )
+    place = place_for("standin-gpu", identity, *(source.read_bytes() for source in sources))
     with built_once(place) as folder:
         if folder is not None:
             _build_in(folder, includes, framework)
     return place
 
 
-def place_for(name: str, *parts: bytes, directory: Path | None = None) -> Path:
+def place_for(name: str, *parts: bytes) -> Path:
     """Where the libraries made from `parts` belong."""
     digest = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
-    return (directory or cache_directory()) / f"{name}-{digest}"
+    return cache_directory() / f"{name}-{digest}"
 
 
 @contextmanager

@@ -29,10 +29,6 @@ void cudnnGetLastErrorString(char *message, size_t size) {
 
 /* ---- handles ---- */
 
-struct cudnnContext {
-  cudaStream_t stream;
-};
-
 cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
   *handle = calloc(1, sizeof **handle);
   return CUDNN_STATUS_SUCCESS;

@@ -6,6 +6,12 @@
 
 #pragma GCC visibility push(hidden)
 
+struct cudnnContext {
+  cudaStream_t stream;
+};
+
+enum direction { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
+
 typedef struct {
   cudnnBackendAttributeName_t name;
   cudnnBackendAttributeType_t type;

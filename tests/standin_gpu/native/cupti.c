@@ -72,6 +72,14 @@ CUptiResult cuptiActivityDisable(CUpti_ActivityKind kind) {
   return CUPTI_SUCCESS;
 }
 
+/* Older TensorFlow ends each profile with it, and takes no CUPTI call for good once one has failed. */
+CUptiResult cuptiFinalize(void) {
+  subscriber = NULL;
+  memset(callback_enabled, 0, sizeof callback_enabled);
+  memset(activity_enabled, 0, sizeof activity_enabled);
+  return CUPTI_SUCCESS;
+}
+
 CUptiResult cuptiGetDeviceId(CUcontext context, uint32_t *device) {
   *device = context ? ((standin_device *)context)->ordinal : 0;
   return CUPTI_SUCCESS;

@@ -14,8 +14,6 @@
  */
 #include "cudnn.h"
 
-enum direction { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
-
 typedef struct {
   int64_t us[3]; /* by direction */
   int64_t workspace;

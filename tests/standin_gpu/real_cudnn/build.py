@@ -37,7 +37,7 @@ def packages(download: bool) -> Path:
         if not place.exists():
             if not download:
                 raise standin.UnavailableError(
-                    f"{PACKAGES[0]} is not in {place.parent}; TFTRACE_REAL_CUDNN=1 downloads 2 GB"
+                    f"{PACKAGES[0]} is not in {place.parent}; {standin.DOWNLOAD}=1 downloads 2 GB"
                 )
             with tempfile.TemporaryDirectory(dir=place.parent) as folder:
                 target = Path(folder) / "packages"
