@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -169,3 +170,23 @@ def test_stacks_can_be_limited_and_what_is_left_out_is_counted(
     assert trace.path is not None
     raw = json.loads((processes(trace.path / "raw")[0] / "status.json").read_text())
     assert next(p for p in raw["probes"] if p["name"] == "cudnn")["without_stack"] == left_out
+
+
+def test_trampolines_of_another_form_are_refused_and_left_alone(tmp_path: Path) -> None:
+    path, reason = native.library()
+    compiler = native.compiler()
+    if path is None or compiler is None:
+        pytest.skip(f"no native library: {reason}")
+    source, built = tmp_path / "strange.c", tmp_path / "libstrange_framework.so"
+    source.write_text(
+        "int cudnnCreate(void **h) { *h = 0; return 42; }\nint cudnnDestroy(void *h) { return 7; }\n"
+    )
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-o", built, source], check=True)
+    strange, library = ctypes.CDLL(str(built)), ctypes.CDLL(str(path))
+    library.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+    before = ctypes.string_at(ctypes.cast(strange.cudnnCreate, ctypes.c_void_p).value, 16)
+    assert library.tft_cudnn_install(b"libstrange_framework.so", 1) == -1
+    assert library.tft_cudnn_install(b"libnot_loaded.so", 1) == 0
+    assert ctypes.string_at(ctypes.cast(strange.cudnnCreate, ctypes.c_void_p).value, 16) == before
+    assert strange.cudnnCreate(ctypes.byref(ctypes.c_void_p())) == 42
+    assert library.tft_cudnn_remove() == 0
