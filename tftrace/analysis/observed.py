@@ -19,6 +19,9 @@ PROBES: Final[dict[Layer, tuple[str, ...]]] = {
 }
 """Which probes see a layer."""
 
+_GPU_ONLY: Final = frozenset({"cudnn", "stream_executor"})
+"""Probes whose trouble is no news where no GPU was used."""
+
 NO_GPU: Final = "runs only on a GPU; this run had none"
 
 _NOTHING: Final[dict[Layer, str]] = {
@@ -48,7 +51,8 @@ def reason(manifest: Mapping[str, Any], layer: Layer, mode: str | None = None) -
     if layer == "stream_executor" and not has_gpu(manifest):
         return NO_GPU
     states = {str(p.get("name")): p for p in manifest.get("probes", [])}
-    own = [states[name] for name in PROBES[layer] if name in states]
+    gpu = has_gpu(manifest)
+    own = [states[n] for n in PROBES[layer] if n in states and (gpu or n not in _GPU_ONLY)]
     troubled = [p for p in own if p.get("status") != "ok"]
     if own and len(troubled) == len(own):
         return "; ".join(_said(p) for p in troubled)
