@@ -28,7 +28,7 @@ from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.ingest.agent_raw import RawProcess, Records
-from tftrace.ingest.cudnn_calls import read_cudnn
+from tftrace.ingest.cudnn_calls import read_cudnn, version_text
 
 
 class ProcessFacts:
@@ -72,7 +72,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     making = _graph_construction(raw, clock, build, origins, host)
     stacks = NativeStacks(raw)
     found = read_cudnn(raw.path)
-    facts.cudnn_version = found.version
+    facts.cudnn_version = found.version or _told_version(raw)
     cudnn = add_cudnn(raw, found, clock, build, common, stacks)
     profile = read_windows(raw, clock, build, common, calls, cudnn.calls)
     primitives = joined(add_primitives(raw, clock, build, common, stacks), cudnn.calls)
@@ -239,6 +239,12 @@ def _links(
     # a nested entry is its own root: an entry's root is itself
     _graph_overlap(calls, root, start, nd)
     return parent, root
+
+
+def _told_version(raw: RawProcess) -> str | None:
+    """cuDNN's version where TensorFlow asked for it before this recording began."""
+    told = next((p.get("version") for p in raw.status.get("probes", []) if p.get("name") == "cudnn"), None)
+    return version_text(told) if isinstance(told, int) else None
 
 
 def _launched(profile: ProfileEvents, parent: Int, nd: int, count: int) -> Int:

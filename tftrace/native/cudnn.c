@@ -261,6 +261,7 @@ TFT_API int tft_cudnn_install(const char *library, uint64_t stacks) {
   framework f = {.library = library};
   atomic_store(&stacks_per_second, stacks);
   if (installed) return installed;
+  atomic_store(&unsampled, 0);
   if (!dl_iterate_phdr(object, &f)) return 0;
   void *handle = dlopen(f.path, RTLD_LAZY | RTLD_NOLOAD);
   if (!handle) return 0;
