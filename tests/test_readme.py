@@ -58,7 +58,7 @@ def test_measured_blocks_are_filled_and_their_scripts_exist() -> None:
     measured = blocks("measured")
     assert measured
     assert {b.command for b in measured} <= {
-        f"python benchmarks/{name}.py" for name in ("overhead", "memory", "build", "startup")
+        f"python benchmarks/{name}.py" for name in ("overhead", "memory", "build", "startup", "cudnn_probe")
     }
     for block in measured:
         assert (ROOT / block.command.split()[1]).is_file()

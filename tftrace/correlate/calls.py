@@ -208,9 +208,8 @@ def _stack_kernels(
         "range id",
         "measured",
     )
-    with_kernel = rest[named[~in_event]]
-    owner = owner[named[~in_event]]
-    by_id = by_id[named[~in_event]]
+    telling = named[~in_event] & (by_id | ~prim.closing[rest])
+    with_kernel, owner, by_id = rest[telling], owner[telling], by_id[telling]
     labels = [
         f"{_op(calls, int(o)) if direct else '(node not known)'}:{prim.stack[i].kernel}"
         for i, o, direct in zip(with_kernel.tolist(), owner.tolist(), by_id.tolist(), strict=True)

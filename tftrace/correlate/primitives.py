@@ -116,7 +116,7 @@ def add_primitives(
     )
     result = LibraryCalls(
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
-        np.full(n, words.code("itt"), np.int64), np.ones(n, bool), np.full(n, NONE, np.int64),
+        np.full(n, words.code("itt"), np.int64), np.ones(n, bool), np.full(n, NONE, np.int64), np.zeros(n, bool),
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
     )  # fmt: skip
     # primitives that ITT did not report (XLA's own copy of the library, or the collector is off)
@@ -148,7 +148,7 @@ def _from_lines(
     none = np.full(n, NONE, np.int64)
     return LibraryCalls(
         ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n,
-        np.full(n, words.code("onednn"), np.int64), np.ones(n, bool), none,
+        np.full(n, words.code("onednn"), np.int64), np.ones(n, bool), none, np.zeros(n, bool),
     )  # fmt: skip
 
 
