@@ -50,14 +50,23 @@ class Case:
     what: str
     goal: float  # traced / bare
     turn: int  # executions a turn
+    onednn: bool | None = None  # TF_ENABLE_ONEDNN_OPTS; None: what TensorFlow does on this processor
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {} if self.onednn is None else {"TF_ENABLE_ONEDNN_OPTS": str(int(self.onednn))}
 
 
 CASES = {
     "relu": Case("eager tf.nn.relu of 4 floats", 1.40, 2_000),
-    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8", 1.25, 400),
+    # one library call each: a native stack and a line of oneDNN's
+    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8, oneDNN primitives", 1.25, 400, onednn=True),
+    # no primitive and no stack, but oneDNN words a line for each matrix product that Eigen asks of it
+    "conv2d_small_eigen": Case("the same, Eigen kernels", 1.25, 400, onednn=False),
     "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.03, 4),
     "keras_step": Case("Keras train step of a small conv net", 1.05, 5),
 }
+WORKLOAD_OF = {"conv2d_small_eigen": "conv2d_small"}
 
 
 class Runner:
@@ -67,7 +76,7 @@ class Runner:
         self.name = f"{workload} under {variant}"
         self.scratch = Path(tempfile.mkdtemp(dir=place))
         self.result = self.scratch / "result.json"
-        script = [str(WORKLOAD), workload, str(self.result), "turns"]
+        script = [str(WORKLOAD), WORKLOAD_OF.get(workload, workload), str(self.result), "turns"]
         if variant == "tftrace":
             command = [sys.executable, "-c", LAUNCH, f"{self.scratch}/trace", *script]
         else:
@@ -75,7 +84,7 @@ class Runner:
         self.said = (self.scratch / "stderr").open("w+")
         self.process = subprocess.Popen(
             command,
-            env=environment(),
+            env=environment() | CASES[workload].environment,
             cwd=ROOT,
             text=True,
             stdin=subprocess.PIPE,
