@@ -1,13 +1,13 @@
-"""One eager convolution, called a few times.
+"""One eager convolution, called a few times, from the Python line down to the vendor library and its algorithm.
+The first call is dearer than the others: that is the warm-up.
 
-Look at the chain that a single `tf.nn.conv2d` goes through: Python line, generated wrapper, eager
-runtime, kernel, vendor library and its algorithm. The first call is dearer than the others: that is the
-warm-up.
-
-    tftrace run -o traces/eager_conv2d examples/eager_conv2d.py
-    tftrace why conv2d traces/eager_conv2d
+tftrace run -o traces/eager_conv2d examples/eager_conv2d.py
+tftrace why conv2d traces/eager_conv2d
 """
 
+import os
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # TensorFlow's own choice on newer processors only
 import tensorflow as tf
 
 images = tf.random.stateless_normal([8, 56, 56, 64], seed=[1, 2])

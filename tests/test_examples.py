@@ -32,6 +32,7 @@ tensorflow = [
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(p for p in (str(ROOT), os.environ.get("PYTHONPATH")) if p)
     environment = dict(os.environ, PYTHONPATH=path, TF_CPP_MIN_LOG_LEVEL="2")
+    environment.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the same kernels on every processor
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )

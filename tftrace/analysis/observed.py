@@ -31,7 +31,8 @@ _NOTHING: Final[dict[Layer, str]] = {
     "runtime": "no call into the runtime was recorded for it",
     "kernel": "TensorFlow's profiler names no kernel of an eager op, and no library call below it was seen",
     "stream_executor": "no call from StreamExecutor into cuDNN was seen for it",
-    "library": "no call into an instrumented library was seen: Eigen and TensorFlow's own loops report none",
+    "library": "no call into an instrumented library was seen: Eigen (but for run --eigen-gemm) and TensorFlow's own "
+    "loops report none",
     "device": "no work of a device or of a primitive's threads was seen for it",
 }
 

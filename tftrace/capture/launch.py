@@ -45,6 +45,7 @@ class RunRequest:
     quiet: bool = False
     source: bool = True
     redact: bool = False
+    eigen_gemm: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, 
         "native": str(library) if library else None,
         "native_reason": reason,
         "redact": request.redact,
+        "eigen_gemm": request.eigen_gemm,
         "parent": os.getpid(),
     }
     result = dict(os.environ)

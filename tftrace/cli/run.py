@@ -68,6 +68,9 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Native stacks of cuDNN calls a second; above it they are sampled.",
 )  # fmt: skip
 @click.option("--steps", metavar="A:B", callback=step_range, help="Profile these steps only.")
+@click.option(
+    "--eigen-gemm", is_flag=True, help="Record each matrix product that Eigen asks of oneDNN, too: slow."
+)
 @click.option("--quiet", is_flag=True, help="Say nothing after the run.")
 @click.option("--open", "open_page", is_flag=True, help="Open the timeline in the browser afterwards.")
 @click.option("--no-source", is_flag=True, help="Leave source lines out of the trace.")
@@ -77,8 +80,8 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def command(
     output: Path | None, force: bool, python: str | None, probes: tuple[str, ...] | None, profile_mb: float,
-    cudnn_stacks: int, steps: tuple[int, int] | None, quiet: bool, open_page: bool, no_source: bool, redact: bool,
-    module: bool, script: str, args: tuple[str, ...], **switches: bool,
+    cudnn_stacks: int, steps: tuple[int, int] | None, eigen_gemm: bool, quiet: bool, open_page: bool,
+    no_source: bool, redact: bool, module: bool, script: str, args: tuple[str, ...], **switches: bool,
 ) -> int:  # fmt: skip
     """Run SCRIPT (or -m MODULE) with ARGS and record a trace of it.
 
@@ -102,6 +105,7 @@ def command(
             quiet=quiet,
             source=not no_source,
             redact=redact,
+            eigen_gemm=eigen_gemm,
         )
     )
     try:

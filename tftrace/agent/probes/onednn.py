@@ -8,6 +8,11 @@ from .base import Probe
 
 LIBRARY = "libtensorflow_cc.so"
 VARIABLES = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
+PRIMITIVES = "profile_exec,filter=primitive"
+"""Primitives without the matrix products that Eigen asks of oneDNN: it words a line for each (10 to 15 us), and a
+convolution by Eigen makes a thousand of them. Older versions, below, do not know the filter."""
+EVERYTHING = "1"
+FILTER_SINCE = (2, 18)
 RAN_BEFORE = (
     "TensorFlow had run ops before the recording began: a oneDNN that made its first primitive then is not heard; "
     "record from the first op on"
@@ -41,8 +46,13 @@ class OneDnnProbe(Probe):
             return self.unavailable("%s calls printf in no known way: its lines would reach stdout" % LIBRARY)
         if not self._pass_on:
             self._ours = {VARIABLES[0]: os.environ.get(VARIABLES[0])}
-            os.environ[VARIABLES[0]] = "1"
+            os.environ[VARIABLES[0]] = self._asked_for()
         self.running = True
+
+    def _asked_for(self) -> str:
+        numbers = [int(n) for n in (self.session.tensorflow or "").split(".")[:2] if n.isdigit()]
+        filters = tuple(numbers) >= FILTER_SINCE and not self.session.options.get("eigen_gemm")
+        return PRIMITIVES if filters else EVERYTHING
 
     def tick(self, now: float) -> None:
         native = self.session.native
@@ -51,7 +61,7 @@ class OneDnnProbe(Probe):
             self._withdraw()
 
     def _withdraw(self) -> None:
-        if os.environ.get(VARIABLES[0]) == "1":
+        if os.environ.get(VARIABLES[0]) in (PRIMITIVES, EVERYTHING):
             restore_environment(self._ours)
         self._ours = {}
 
