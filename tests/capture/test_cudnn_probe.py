@@ -98,7 +98,7 @@ def test_the_older_api_is_recorded_through_the_same_slots(
     launched = [calls.works[w] for w in calls.work.tolist() if w >= 0]
     assert [w.algorithm for w in launched[:3]] == ["IMPLICIT_PRECOMP_GEMM"] * 3
     assert launched[0].problem == problem | {"fused": []}
-    assert launched[0].workspace_bytes == 4096
+    assert launched[0].workspace_bytes == 65536
     assert launched[3].problem is not None
     assert launched[3].problem["op"] == "batch_normalization_forward_inference"
     (ranking,) = calls.rankings
@@ -108,7 +108,8 @@ def test_the_older_api_is_recorded_through_the_same_slots(
     ]
     assert ranking.problem == problem
     forward = calls.records[calls.records["function"] == FUNCTIONS.index("cudnnConvolutionForward")]
-    assert set(forward["stream"].tolist()) == {0x5000}
+    (stream,) = set(forward["stream"].tolist())
+    assert stream  # the handle's own
     assert (forward["stack"] > 0).all()
 
 

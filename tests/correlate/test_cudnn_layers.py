@@ -162,12 +162,13 @@ def test_the_ledger_holds_every_candidate_with_the_time_of_its_kernel(
         for p in document["problems"]
         if p["library"] == "cuDNN"
         and p["problem"]["direction"] == direction
-        and any(c["source"] == "cudnn_probe" for c in p["candidates"])
+        and any(c["source"].startswith("cudnn_probe") for c in p["candidates"])
     )
-    mine = [c for c in problem["candidates"] if c["source"] == "cudnn_probe"]
+    mine = [c for c in problem["candidates"] if c["source"].startswith("cudnn_probe")]
     timed = {int(c["engine"]): c["time_us"] for c in mine if c["time_us"] is not None}
     assert timed == times
-    assert {c["time_of"] for c in mine if c["time_us"] is not None} == {"device"}
+    # where TensorFlow's log tells what the autotuner took a trial for, that is the time it chose by
+    assert {c["time_of"] for c in mine if c["time_us"] is not None} <= {"device", "TensorFlow's autotuner"}
     fastest = min(times, key=lambda e: times[e])
     assert [c["algorithm"] for c in mine if c["chosen"]] == [f"eng{fastest}_k2={fastest}_k14=0"]
     assert {c["engine"]: c["status"] for c in mine}["3"] == "failed"

@@ -9,7 +9,10 @@ import tensorflow as tf
 lib = ctypes.CDLL(os.path.join(os.path.dirname(tf.__file__), "libtensorflow_framework.so.2"))
 handle = ctypes.c_void_p()
 lib.cudnnCreate(ctypes.byref(handle))
-lib.cudnnSetStream(handle, ctypes.c_void_p(0x5000))
+stream = ctypes.c_void_p()
+tf.config.list_physical_devices("GPU")  # loads the driver
+ctypes.CDLL("libcuda.so.1").cuStreamCreate(ctypes.byref(stream), 0)
+lib.cudnnSetStream(handle, stream)
 
 
 def made(kind):
@@ -37,7 +40,7 @@ lib.cudnnFindConvolutionForwardAlgorithm(handle, x, w, conv, y, 2, ctypes.byref(
 one = ctypes.c_float(1)
 p = ctypes.byref(one)
 for _ in range(3):
-    lib.cudnnConvolutionForward(handle, p, x, None, w, None, conv, 1, None, ctypes.c_size_t(4096), p, y, None)
+    lib.cudnnConvolutionForward(handle, p, x, None, w, None, conv, 1, None, ctypes.c_size_t(65536), p, y, None)
 # two floating-point arguments among the others
 lib.cudnnBatchNormalizationForwardInference.argtypes = [
     ctypes.c_void_p,
