@@ -40,7 +40,9 @@ lib.cudnnFindConvolutionForwardAlgorithm(handle, x, w, conv, y, 2, ctypes.byref(
 one = ctypes.c_float(1)
 p = ctypes.byref(one)
 for _ in range(3):
-    lib.cudnnConvolutionForward(handle, p, x, None, w, None, conv, 1, None, ctypes.c_size_t(65536), p, y, None)
+    lib.cudnnConvolutionForward(
+        handle, p, x, None, w, None, conv, 1, None, ctypes.c_size_t(65536), p, y, None
+    )
 # two floating-point arguments among the others
 lib.cudnnBatchNormalizationForwardInference.argtypes = [
     ctypes.c_void_p,
