@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
+from tftrace.views.terminal import cudnn_calls
 from tftrace.views.terminal.wording import (
     EVIDENCE_MEANING,
     EVIDENCE_STYLE,
@@ -143,13 +144,14 @@ def _columns(console: Console, row: Text, lines: list[Text]) -> Text:
 
 
 def _library(branch: Tree, group: dict[str, Any], number: int, stacks: dict[tuple[str, ...], int]) -> None:
-    calls = group["library_calls"]
+    calls = [call for call in group["library_calls"] if not cudnn_calls.is_cudnn(call)]
+    if len(calls) < len(group["library_calls"]):
+        cudnn_calls.draw(branch, group["library_calls"])
     if len(calls) > 1:
-        inner = branch.add(Text(f"{count(len(calls), 'kind')} of library call", style="dim"))
+        which = "of library call" if len(calls) == len(group["library_calls"]) else "of other call"
+        inner = branch.add(Text(f"{count(len(calls), 'kind')} {which}", style="dim"))
         for call in calls[:_CALLS_SHOWN]:
-            which = "implementation" if call.get("implementation") else "algorithm"
-            words = "  ".join(plain(call[k]) for k in ("call", "about", which) if call.get(k))
-            words += "  (tuning)" if call.get("tuning") and call.get("algorithm") else ""
+            words = "  ".join(plain(call[k]) for k in ("call", "implementation") if call.get(k))
             times = f"{count(call.get('count')):>7}  {micros(call.get('total_us')):>8}"
             inner.add(Text(f"{times}  {words}"))
         if len(calls) > _CALLS_SHOWN:
