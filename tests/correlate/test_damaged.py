@@ -47,7 +47,7 @@ def test_profile_that_cannot_be_read_costs_only_itself(damage: str, copy: Path, 
     whole = mixed_trace.calls.merge(mixed_trace.sites, on="site_id")
     rest = trace.calls.merge(trace.sites, on="site_id")
     assert len(rest[rest.node.isna()]) == len(whole[whole.node.isna()])
-    assert set(trace.events.probe.dropna()) >= {"dispatch", "graph", "onednn"}
+    assert set(trace.events.probe.dropna()) >= {"dispatch", "graph", "itt"}
     assert "tf_profiler" not in set(trace.events.probe.dropna())
     found = next(p for p in manifest["probes"] if p["name"] == "tf_profiler")
     assert (found["status"], found["events"], found["lost"]) == ("partly", 0, len(rest[rest.node.isna()]))
