@@ -56,7 +56,7 @@ class TestWithTensorFlow:
             "_create_op_internal", "transform", "from_func_graph", "ProfilerSession", "__init__",
         }  # fmt: skip
         assert any(during["slots"][k] != v for k, v in before["slots"].items() if k.endswith("printf"))
-        assert during["environment"]["ONEDNN_VERBOSE"] == "1"
+        assert during["environment"]["ONEDNN_VERBOSE"] == "profile_exec,filter=primitive"
         assert twice.executed("first") == twice.executed("second") == {"Fill": 3, "Relu": 3}
 
     def test_variables_of_the_user_come_back(self, tmp_path: Path) -> None:
