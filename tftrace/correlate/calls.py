@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
 from tftrace.correlate.graphs import Graphs
@@ -80,11 +80,11 @@ def add_node_calls(
     dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
     parent_row = profile_root[rows]
-    step = _of(calls.step, parent_row)
+    step = taken(calls.step, parent_row)
     call = build.calls(
-        len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=_of(calls.call, parent_row),
-        step=np.where(step > 0, step, NONE), warm_up=_of(calls.warm_up, parent_row), shapes=_of(shapes, node),
-        dtypes=_of(dtypes, node), op_attrs=_of(attrs, node), device=common["device"], pid=common["pid"],
+        len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
+        step=np.where(step > 0, step, NONE), warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node),
+        dtypes=taken(dtypes, node), op_attrs=taken(attrs, node), device=common["device"], pid=common["pid"],
         tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows],
         status=words.code("ok"),
     )  # fmt: skip
@@ -92,11 +92,11 @@ def add_node_calls(
     of_profile[rows] = np.arange(len(rows))
     build.belong(profile.ids[rows], call)
     if len(making):
-        build.link(profile.ids[rows], _of(making, node), "node name", "inferred")
+        build.link(profile.ids[rows], taken(making, node), "node name", "inferred")
 
     # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
     others = np.flatnonzero((of_profile == NONE) & ~profile.is_launch)
-    build.belong(profile.ids[others], _of(calls.call, profile_root[others]))
+    build.belong(profile.ids[others], taken(calls.call, profile_root[others]))
     above = parent[nd + rows] - nd
     runs = np.flatnonzero((above >= 0) & (above < npf))
     if len(runs):
@@ -107,7 +107,7 @@ def add_node_calls(
     # -- primitives
     of_primitive = _primitive_nodes(parent, nd, npf, len(prim.ids), of_profile)
     shares = _worker_shares(build, prim, of_primitive, root, nd + npf)
-    own = np.where(of_primitive >= 0, _of(call, of_primitive), _of(calls.call, root[nd + npf :]))
+    own = np.where(of_primitive >= 0, taken(call, of_primitive), taken(calls.call, root[nd + npf :]))
     build.belong(prim.ids, own)
     build.belong(prim.stream_executor, own)
     kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
@@ -117,14 +117,6 @@ def add_node_calls(
 
 def _pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
-
-
-def _of(values: Int, at: Int) -> Int:
-    return (
-        np.where(at >= 0, values[np.maximum(at, 0)], NONE)
-        if len(values)
-        else np.full(len(at), NONE, np.int64)
-    )
 
 
 def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: dict[str, int]) -> Int:
@@ -189,7 +181,7 @@ def _stack_kernels(
     # inside a kernel event: same thread, contained; and more than that where the stack shows the kernel's Compute
     above = parent[nd + npf + lib[in_event]]
     above = np.where((above >= nd) & (above < nd + npf), above - nd, NONE)
-    kernel_event = _of(profile.ids, above)
+    kernel_event = taken(profile.ids, above)
     strong = named[in_event] & prim.verified[lib[in_event]]
     # a function of StreamExecutor that made the call lies between the two
     entry = np.where(prim.stream_executor >= 0, prim.stream_executor, prim.ids)
@@ -197,14 +189,14 @@ def _stack_kernels(
     build.link(entry[lib[in_event]][~strong], kernel_event[~strong], "containment", "joined")
 
     rest = lib[~in_event]
-    record_row = _of(calls.record, prim.call_record[rest])
+    record_row = taken(calls.record, prim.call_record[rest])
     by_id = record_row >= 0
     owner = np.where(by_id, record_row, root[nd + npf + rest])
     bare = rest[~named[~in_event]]
     bare_owner = owner[~named[~in_event]]
     build.link(
         entry[bare],
-        _of(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)),
+        taken(calls.runtime, np.where(prim.call_record[bare] >= 0, bare_owner, NONE)),
         "range id",
         "measured",
     )
@@ -232,9 +224,9 @@ def _stack_kernels(
     build.link(entry[with_kernel][sure], ids[inverse][sure], "native stack", "measured")
     build.link(entry[with_kernel][~sure], ids[inverse][~sure], "native stack, not verified", "joined")
     direct = by_id[first]
-    build.link(ids[direct], _of(calls.runtime, kernel_owner[direct]), "range id", "measured")
-    build.link(ids[~direct], _of(calls.runtime, kernel_owner[~direct]), "overlap", "inferred")
-    build.belong(ids, _of(calls.call, kernel_owner))
+    build.link(ids[direct], taken(calls.runtime, kernel_owner[direct]), "range id", "measured")
+    build.link(ids[~direct], taken(calls.runtime, kernel_owner[~direct]), "overlap", "inferred")
+    build.belong(ids, taken(calls.call, kernel_owner))
     return start, end, kernel_owner
 
 

@@ -40,6 +40,13 @@ def compact(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=str)
 
 
+def taken(values: Int, at: Int) -> Int:
+    """`values` at the rows `at`; NONE where a row is NONE."""
+    if not len(values):
+        return np.full(len(at), NONE, np.int64)
+    return np.where(at >= 0, values[np.maximum(at, 0)], NONE)
+
+
 def column(n: int, value: int | Sequence[int] | Int) -> Int:
     return np.full(n, value, np.int64) if np.isscalar(value) else np.asarray(value, np.int64)
 

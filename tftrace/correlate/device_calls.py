@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.profile import ProfileEvents
 
@@ -54,17 +54,17 @@ def add_device_calls(
         at[open_] = parent[at[open_]]
     inside = (at >= nd) & (at < nd + npf)
     node, entry = np.full(npf, NONE, np.int64), np.full(npf, NONE, np.int64)
-    node[launches] = np.where(inside, _of(nodes.of_profile, np.where(inside, at - nd, NONE)), NONE)
+    node[launches] = np.where(inside, taken(nodes.of_profile, np.where(inside, at - nd, NONE)), NONE)
     entry[launches] = root[nd + launches]
 
-    own = np.where(node >= 0, _of(nodes.call, node), _of(calls.call, entry))
+    own = np.where(node >= 0, taken(nodes.call, node), taken(calls.call, entry))
     build.belong(profile.ids[launches], own[launches])
     work = profile.work
-    build.belong(work.ids, _of(own, work.launch))
+    build.belong(work.ids, taken(own, work.launch))
     known = work.launch >= 0
     for chunk, owner in ((nodes.call, node), (calls.call, entry)):
         device = np.full(len(chunk), NONE, np.int64)
-        mine = _of(owner, work.launch)
+        mine = taken(owner, work.launch)
         some = known & (mine >= 0)
         device[mine[some][::-1]] = work.device[some][::-1]
         build.place_calls(chunk, device)
@@ -72,10 +72,4 @@ def add_device_calls(
 
 
 def _known(of_profile: Int, at: Int) -> np.ndarray:
-    return _of(of_profile, np.where((at >= 0) & (at < len(of_profile)), at, NONE)) >= 0
-
-
-def _of(values: Int, at: Int) -> Int:
-    if not len(values):
-        return np.full(len(at), NONE, np.int64)
-    return np.where(at >= 0, values[np.maximum(at, 0)], NONE)
+    return taken(of_profile, np.where((at >= 0) & (at < len(of_profile)), at, NONE)) >= 0

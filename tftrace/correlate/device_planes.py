@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work
 from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
@@ -109,11 +109,7 @@ def _calls(
         above[climbing] = parent[above[climbing]]
     launch_at = np.where(runs.launch_run >= 0, n + runs.launch_run, above[:n])
     launch_call = np.where(host.is_launch, call_of[launch_at], NONE)
-    work_call = (
-        np.where(work.launch >= 0, np.append(launch_call, NONE)[work.launch], NONE)
-        if len(work.ids)
-        else work.launch
-    )
+    work_call = taken(launch_call, work.launch)
     # a kernel event of TensorFlow's own that launched work ran where the work did
     at = rows[work_call[work_call >= 0]]
     device_of[at] = work.device[work_call >= 0]
@@ -134,14 +130,14 @@ def _calls(
         library_self_ns=library, device_total_ns=device, device_self_ns=device,
     )  # fmt: skip
     build.belong(np.concatenate([host.ids, runs.ids])[rows], ids)
-    build.belong(host.ids[launches], _of(ids, launch_call[launches]))
-    build.belong(work.ids[served], _of(ids, work_call[served]))
+    build.belong(host.ids[launches], taken(ids, launch_call[launches]))
+    build.belong(work.ids[served], taken(ids, work_call[served]))
     # what runs a node serves it with a share
     around = np.where(parent[rows] < n, parent[rows], NONE)
     inside = np.flatnonzero(around >= 0)
     spent = np.bincount(around[inside], weights=total[inside], minlength=n)
     build.belong(
-        _of(host.ids, around[inside]), ids[inside], total[inside] / np.maximum(spent[around[inside]], 1)
+        taken(host.ids, around[inside]), ids[inside], total[inside] / np.maximum(spent[around[inside]], 1)
     )
     return len(rows)
 
@@ -163,7 +159,3 @@ def _covered(groups: int, group: Int, start: Int, end: Int) -> Int:
     """Time covered in each group; NONE where it has no interval."""
     total = union_length(group, start, end, groups)
     return np.where(np.bincount(group, minlength=groups) > 0, total, NONE)
-
-
-def _of(values: Int, at: Int) -> Int:
-    return values[at] if len(values) else np.empty(0, np.int64)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 
 RUNS: Final = ("FunctionRun", "SessionRun", "RunGraph")
 
@@ -30,12 +30,7 @@ def hand_over(
 
 def _adopt(build: TraceBuilder, ids: Int, parent: Int, rows: Int, above: Int, rule: str) -> None:
     parent[rows] = above
-    build.link(
-        ids[rows],
-        np.where(above >= 0, ids[np.maximum(above, 0)], NONE) if len(ids) else above,
-        rule,
-        "measured",
-    )
+    build.link(ids[rows], taken(ids, above), rule, "measured")
 
 
 def by_key(wanted: Int, keys: Int) -> Int:

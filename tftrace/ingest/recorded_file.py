@@ -36,15 +36,7 @@ class Recorded:
 
 def read_recorded(path: Path) -> Recorded:
     """The whole file. Raises InputError where it cannot be read, is empty, or cannot be unpacked at all."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read: {error.strerror or error}; check its path and rights"
-        ) from None
-    if not data:
-        raise InputError(f"{path}: is empty; record it again")
-    whole = _unpacked(data)
+    whole = _unpacked(_bytes(path))
     if not whole.data:
         raise InputError(
             f"{path}: is empty or damaged ({whole.cut or 'it unpacks to nothing'}); record it again"
@@ -54,16 +46,21 @@ def read_recorded(path: Path) -> Recorded:
 
 def read_head(path: Path) -> bytes:
     """The first bytes, unpacked. Raises InputError where the file cannot be read or is empty."""
+    data = _bytes(path, HEAD)
+    return _unpacked(data, HEAD).data or data
+
+
+def _bytes(path: Path, most: int = -1) -> bytes:
     try:
         with path.open("rb") as file:
-            data = file.read(HEAD)
+            data = file.read(most)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read: {error.strerror or error}; check its path and rights"
         ) from None
     if not data:
         raise InputError(f"{path}: is empty; record it again")
-    return _unpacked(data, HEAD).data or data
+    return data
 
 
 def _unpacked(data: bytes, most: int | None = None) -> Recorded:
