@@ -13,19 +13,14 @@ The peer is what one would write first: a loop over the lines that gathers a rec
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
-from measure import estimate, machine, machine_line, print_document, shown, shuffled_rounds, table, verdict
+from reading import compare
 
 from tftrace.ingest.cudnn_log import parse_log
-from tftrace.ingest.recorded_file import read_recorded
 
-GOAL = 100.0  # MB/s
 MEGABYTES = 16
 _HEAD = re.compile(r"[IWE]! CuDNN \(v(\d+) (\d+)\) function (\w+)\(\) called:")
 _PROCESS = re.compile(r"Process=(\d+); Thread=(\d+); GPU=(\w+); Handle=(.*?); StreamId=(.*)\.$")
@@ -88,7 +83,8 @@ def line_loop(data: bytes) -> list[Record]:
     return records
 
 
-def one_run(variant: str, data: bytes) -> dict[str, float]:
+def one_run(variant: str, data: bytes) -> tuple[float, float]:
+    """What was found, and the seconds of the process."""
     before = time.process_time()
     if variant == "tftrace":
         records = len(parse_log(data))
@@ -100,44 +96,20 @@ def one_run(variant: str, data: bytes) -> dict[str, float]:
     else:
         records = len(line_loop(data))
     seconds = time.process_time() - before
-    return {"records": float(records), "seconds": seconds, "mb_s": len(data) / 1e6 / max(seconds, 1e-9)}
+    return float(records), seconds
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument(
-        "--quick", action="store_true", help="1 MB, one round: shows that it runs, decides nothing"
+    compare(
+        __doc__,
+        "readers",
+        "cuDNN log",
+        "records",
+        ["tftrace", "tftrace, decoded", "line loop"],
+        made_log,
+        one_run,
+        MEGABYTES,
     )
-    parser.add_argument("--rounds", type=int, help="default: 7, or 1 with --quick")
-    parser.add_argument("--file", type=Path, help="a recorded cuDNN log instead of the one made here")
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    rounds = options.rounds or (1 if options.quick else 7)
-    data = read_recorded(options.file).data if options.file else made_log(1 if options.quick else MEGABYTES)
-    variants = ["tftrace", "tftrace, decoded", "line loop"]
-    results = shuffled_rounds(rounds, variants, lambda v: one_run(v, data), options.quick)
-    found: dict[str, dict[str, Any]] = {
-        v: {key: estimate([r[v][key] for r in results]) for key in ("records", "seconds", "mb_s")}
-        for v in variants
-    }
-    judged = verdict(found["tftrace"]["mb_s"], GOAL, at_most=False)
-    if options.json:
-        head = {"benchmark": "readers", "machine": machine(), "mb": len(data) / 1e6, "rounds": rounds}
-        print_document({**head, "found": found, "goal_mb_s": GOAL, "verdict": judged})
-        return
-    print(machine_line())
-    print(f"cuDNN log of {len(data) / 1e6:.1f} MB, {rounds} rounds, time of the process")
-    lines = []
-    for name in variants:
-        row = found[name]
-        goal = f">= {GOAL:.0f}: {judged}" if name == "tftrace" else ""
-        cells = [
-            shown(row["records"], digits=0),
-            shown(row["seconds"], digits=3),
-            shown(row["mb_s"], digits=0),
-        ]
-        lines.append([name, *cells, goal])
-    print(table(["", "records", "seconds", "MB/s", "goal"], lines))
 
 
 if __name__ == "__main__":

@@ -123,6 +123,11 @@ def test_readers_and_their_peer_find_the_same_records() -> None:
     assert found["tftrace"]["mb_s"]["median"] > 1
 
 
+def test_the_reader_of_tensorflows_log_and_its_peer_find_the_same_entries() -> None:
+    found = quick("tf_log_reader.py")["found"]
+    assert found["tftrace"]["entries"]["median"] == found["line loop"]["entries"]["median"] == 8000
+
+
 def test_an_unknown_workload_is_named() -> None:
     command = [sys.executable, str(BENCHMARKS / "overhead.py"), "nonsense"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
