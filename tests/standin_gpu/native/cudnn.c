@@ -1,4 +1,4 @@
-/* libcudnn.so.9: handles, and the backend API as a store of attributes. What engines do is in engines.c. */
+/* libcudnn.so.9: the backend API as a store of attributes. What engines do is in engines.c. */
 #include "cudnn.h"
 
 size_t cudnnGetVersion(void) { return CUDNN_VERSION; }
@@ -25,28 +25,6 @@ const char *cudnnGetErrorString(cudnnStatus_t status) {
 
 void cudnnGetLastErrorString(char *message, size_t size) {
   if (size) message[0] = 0;
-}
-
-/* ---- handles ---- */
-
-cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
-  *handle = calloc(1, sizeof **handle);
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
-  free(handle);
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
-  handle->stream = stream;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnGetStream(cudnnHandle_t handle, cudaStream_t *stream) {
-  *stream = handle->stream;
-  return CUDNN_STATUS_SUCCESS;
 }
 
 /* ---- descriptors ---- */

@@ -1,14 +1,9 @@
 /* The backend descriptors of the stand-in's cuDNN: typed attributes under their own numbers. */
 #pragma once
+#include "handles.h"
 #include "standin.h"
 
-#include <cudnn.h>
-
 #pragma GCC visibility push(hidden)
-
-struct cudnnContext {
-  cudaStream_t stream;
-};
 
 enum direction { FORWARD, BACKWARD_DATA, BACKWARD_FILTER };
 

@@ -87,7 +87,13 @@ def _build_in(lib: Path, base: Path, nvidia: Path) -> None:
     for soname in (*standin.SONAMES, standin.LIBRARY):
         (lib / soname).symlink_to(base / soname)
     with tempfile.TemporaryDirectory() as folder:
-        _behind(Path(folder), lib / "libcudnn.so.9", [real_cudnn], [HERE / "shim.c"], includes)
+        _behind(
+            Path(folder),
+            lib / "libcudnn.so.9",
+            [real_cudnn],
+            [HERE / "shim.c", standin.SOURCES / "handles.c"],
+            includes,
+        )
         # cuDNN asks for it by the name under which TensorFlow has the stand-in's: that one first, then the real one
         _behind(Path(folder), lib / "libcublasLt.so.12", [base / standin.LIBRARY, real_blas], [], [])
 

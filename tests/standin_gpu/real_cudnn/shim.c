@@ -2,11 +2,10 @@
  *
  * Descriptors, heuristics, engines, plans and the log are the real library's: it is told of a device by its
  * properties (CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, public since 9.8) in place of a handle. Only what needs a
- * device is answered here: handles, and execution, which puts a kernel with a made-up duration on the stand-in GPU.
+ * device is answered here: handles (native/handles.c), and execution, which puts a kernel with a made-up duration on the stand-in GPU.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
-#include <cudnn.h>
+#include "../native/handles.h"
 
 #include <cuda.h>
 #include <dlfcn.h>
@@ -101,32 +100,6 @@ static void describe_device(void) {
                                     (int64_t)size, text) ||
       real_cudnnBackendFinalize(device_properties))
     fail("cuDNN does not take the device properties");
-}
-
-/* ---- handles ---- */
-
-struct cudnnContext {
-  cudaStream_t stream;
-};
-
-cudnnStatus_t cudnnCreate(cudnnHandle_t *handle) {
-  *handle = calloc(1, sizeof **handle);
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnDestroy(cudnnHandle_t handle) {
-  free(handle);
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnSetStream(cudnnHandle_t handle, cudaStream_t stream) {
-  handle->stream = stream;
-  return CUDNN_STATUS_SUCCESS;
-}
-
-cudnnStatus_t cudnnGetStream(cudnnHandle_t handle, cudaStream_t *stream) {
-  *stream = handle->stream;
-  return CUDNN_STATUS_SUCCESS;
 }
 
 /* ---- descriptors ---- */
