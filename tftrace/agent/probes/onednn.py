@@ -25,6 +25,7 @@ class OneDnnProbe(Probe):
 
     def prepare(self) -> None:
         self._ours: Dict[str, Optional[str]] = {}
+        self._value = ""
         self._slots = 0
         self._pass_on = False
         native = self.session.native
@@ -46,7 +47,7 @@ class OneDnnProbe(Probe):
             return self.unavailable("%s calls printf in no known way: its lines would reach stdout" % LIBRARY)
         if not self._pass_on:
             self._ours = {VARIABLES[0]: os.environ.get(VARIABLES[0])}
-            os.environ[VARIABLES[0]] = self._asked_for()
+            self._value = os.environ[VARIABLES[0]] = self._asked_for()
         self.running = True
 
     def _asked_for(self) -> str:
@@ -61,7 +62,7 @@ class OneDnnProbe(Probe):
             self._withdraw()
 
     def _withdraw(self) -> None:
-        if os.environ.get(VARIABLES[0]) in (PRIMITIVES, EVERYTHING):
+        if os.environ.get(VARIABLES[0]) == self._value:  # else the script has changed it meanwhile
             restore_environment(self._ours)
         self._ours = {}
 
