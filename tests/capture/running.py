@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
@@ -92,7 +93,7 @@ def run_on_terminal(
         stdout=slave,
         stderr=slave,
         env=dict(env) if env is not None else environment(),
-        preexec_fn=lambda: os.login_tty(slave) if hasattr(os, "login_tty") else _login(slave),
+        preexec_fn=lambda: _login(slave),
     )
     os.close(slave)
     os.write(master, typed)
@@ -115,8 +116,8 @@ def _read(master: int) -> bytes:
 
 
 def _login(slave: int) -> None:
-    import fcntl
-
+    # a shell that put the tests into the background has had them ignore Ctrl-C; a terminal's own programs do not
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
     fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
