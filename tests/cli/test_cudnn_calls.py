@@ -27,8 +27,17 @@ COLD = [
     call("cudnnBackendGetAttribute", "KNOB_CHOICE_KNOB_TYPE", 9, tuning=True),
     call("cudnnBackendFinalize", "EXECUTION_PLAN", 2, tuning=True),
     call("cudnnBackendCreateDescriptor", "VARIANT_PACK", 2, tuning=True),
-    call("cudnnBackendExecute", algorithm="eng1", engine=1, workspace_bytes=4096, tuning=True),
-    call("cudnnBackendExecute", algorithm="eng2", engine=2, workspace_bytes=0, tuning=True, status="failed"),
+    call(
+        "cudnnBackendExecute", algorithm="eng1", engine=1, workspace_bytes=4096, tuning=True, status="SUCCESS"
+    ),
+    call(
+        "cudnnBackendExecute",
+        algorithm="eng2",
+        engine=2,
+        workspace_bytes=0,
+        tuning=True,
+        status="EXECUTION_FAILED",
+    ),
     call("cudnnBackendCreateDescriptor", "VARIANT_PACK"),
     call("cudnnBackendExecute", algorithm="eng1", engine=1, workspace_bytes=4096),
     {"name": "CUDA", "call": "cuLaunchKernel", "count": 7, "total_us": 1.0},
@@ -55,7 +64,7 @@ library
     ├── plans             2   2.00 us    an engine made ready, its workspace asked
     ├── trials            4   4.00 us  VARIANT_PACK x2  the autotuner runs each plan
     │   ├──       1   1.00 us  cudnnBackendExecute  eng1  workspace 4,096 B
-    │   └──       1   1.00 us  cudnnBackendExecute  eng2  workspace 0 B  failed
+    │   └──       1   1.00 us  cudnnBackendExecute  eng2  workspace 0 B  EXECUTION_FAILED
     └── execute           2   2.00 us  VARIANT_PACK  pointers and workspace, then the call
         └──       1   1.00 us  cudnnBackendExecute  eng1  workspace 4,096 B"""
     )

@@ -141,6 +141,13 @@ def test_a_cold_call_shows_what_cudnn_was_told_and_asked_in_order(traced: Callab
     ]
     places = [calls.index(one) for one in wanted]
     assert places == sorted(places)
+    tried = {
+        c["engine"]: c["status"]
+        for c in cold["library_calls"]
+        if c["call"] == "cudnnBackendExecute" and c["tuning"]
+    }
+    assert tried.pop(3) == "EXECUTION_FAILED"
+    assert set(tried.values()) == {"SUCCESS"}
     made = sum(c["count"] for c in cold["library_calls"] if c["call"] == "cudnnBackendCreateDescriptor")
     assert made > 1000
 

@@ -45,6 +45,7 @@ class Library:
     workspace_bytes: int | None
     tuning: bool | None = None  # made by an autotuner; None where that is not known, or has no meaning
     about: str | None = None  # of a call that prepares: the attribute or the kind of descriptor it is about
+    status: str | None = None  # what the library returned, by its own name for it
 
     @property
     def auxiliary(self) -> bool:
@@ -139,6 +140,7 @@ def _kind(manifest: Mapping[str, Any], call: str | None, probe: str | None, attr
         workspace_bytes=workspace if isinstance(workspace, int) and not isinstance(workspace, bool) else None,
         tuning=tuning if isinstance(tuning, bool) else None,
         about=_text(attrs.get("attribute") or attrs.get("descriptor")),
+        status=_text(attrs.get("status")),
     )
 
 

@@ -110,6 +110,6 @@ def _run(call: dict[str, Any]) -> Text:
         row.append(f"  {plain(how)}", style="bold")
     if call.get("workspace_bytes") is not None:
         row.append(f"  workspace {call['workspace_bytes']:,} B", style="dim")
-    if call.get("status") not in (None, "ok", 0):
+    if not str(call.get("status") or "SUCCESS").endswith("SUCCESS"):
         row.append(f"  {plain(call['status'])}", style="red")
     return row
