@@ -140,27 +140,57 @@ def _class_names(cls: type) -> List[str]:
 
 def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[str]) -> List[str]:
     """Where a package other than TensorFlow exports this function or class: by looking through its public modules."""
-    found: List[str] = []
-    for name, module in list(sys.modules.items()):
-        if name != root and not name.startswith(root + "."):
-            continue
-        steps = name.split(".")
-        if any(s.startswith("_") or s in ("src", "python") for s in steps):
-            continue
-        for attribute, value in list(getattr(module, "__dict__", {}).items()):
-            if attribute.startswith("_"):
-                continue
-            if cls is not None:
-                if (
-                    isinstance(value, type)
-                    and value.__module__.split(".", 1)[0] == root
-                    and cls in value.__mro__
-                    and (value is cls or parts[-1] not in value.__dict__)
-                ):
-                    found.append("%s.%s.%s" % (name, attribute, parts[-1]))
-            elif callable(value) and _code_of(value) is code:
-                found.append("%s.%s" % (name, attribute))
+    exports = _Exports.of(root)
+    if cls is not None:
+        found = [
+            "%s.%s" % (path, parts[-1])
+            for path, value in exports.classes.get(cls, ())
+            if value is cls or parts[-1] not in value.__dict__
+        ]
+    else:
+        found = [path for path, known in exports.functions.get(id(code), ()) if known is code]
     # the class itself before its children, then the shortest path
     own = cls.__name__ if cls is not None else ""
     found.sort(key=lambda n: (own != "" and n.split(".")[-2] != own, n.count("."), len(n), n))
     return found[:8]
+
+
+class _Exports:
+    """What the public modules of a package hold: looked through once, and again when modules have come or gone.
+
+    A look takes milliseconds, and a stack of a model's call asks for dozens of functions.
+    """
+
+    @staticmethod
+    def of(root: str) -> "_Exports":
+        known = _exports.get(root)
+        if known is None or known.size != len(sys.modules):
+            known = _exports[root] = _Exports(root)
+        return known
+
+    def __init__(self, root: str) -> None:
+        self.size = len(sys.modules)
+        self.functions: Dict[int, List[Tuple[str, CodeType]]] = {}  # by id of the code: codes hash by content
+        self.classes: Dict[
+            type, List[Tuple[str, type]]
+        ] = {}  # of a class: itself and the exported ones below it
+        for name, module in list(sys.modules.items()):
+            if name != root and not name.startswith(root + "."):
+                continue
+            if any(s.startswith("_") or s in ("src", "python") for s in name.split(".")):
+                continue
+            for attribute, value in list(getattr(module, "__dict__", {}).items()):
+                if attribute.startswith("_"):
+                    continue
+                path = "%s.%s" % (name, attribute)
+                if isinstance(value, type):
+                    if value.__module__.split(".", 1)[0] == root:
+                        for base in value.__mro__:
+                            self.classes.setdefault(base, []).append((path, value))
+                elif callable(value):
+                    code = _code_of(value)
+                    if code is not None:
+                        self.functions.setdefault(id(code), []).append((path, code))
+
+
+_exports: Dict[str, _Exports] = {}
