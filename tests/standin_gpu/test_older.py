@@ -1,5 +1,6 @@
 """TensorFlow 2.15.1 on the stand-in GPU: convolutions by algorithm, which no later TensorFlow calls."""
 
+import json
 from collections import Counter
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.capture.running import environment, run
 from tests.standin_gpu.build import SCRIPTS
 from tests.standin_gpu.test_standin_gpu import kernels
+from tftrace.analysis import chain
 from tftrace.api import load
 
 pytestmark = [pytest.mark.tf, pytest.mark.older_tensorflow]
@@ -50,7 +52,7 @@ def test_by_default_it_goes_by_operation_graphs_too(on_older):
     assert ran["standin_cudnn_conv_fprop_engine_2"] == 5
 
 
-def test_its_trace_is_synthetic_and_its_profile_has_the_kernels(older_tensorflow, tmp_path):
+def test_its_trace_leads_from_the_line_to_cudnns_older_call_and_its_kernel(older_tensorflow, tmp_path):
     env = environment(**older_tensorflow.environment, TF_CUDNN_USE_FRONTEND="0")
     place = tmp_path / "trace"
     done = run(SCRIPTS / "eager_conv.py", traced_to=place, env=env, python=older_tensorflow.python)
@@ -61,3 +63,18 @@ def test_its_trace_is_synthetic_and_its_profile_has_the_kernels(older_tensorflow
     events = trace.events
     device = events[events["layer"] == "device"]
     assert (device["name"].astype(str) == f"{FORWARD}6").sum() == 5
+
+    calls = events[events["name"] == "cudnnConvolutionForward"]
+    said = [json.loads(text) for text in calls["attrs"]]
+    assert Counter((c["algorithm"], c["tuning"]) for c in said) == {
+        **{(a, True): 2 for a in ("IMPLICIT_GEMM", "IMPLICIT_PRECOMP_GEMM", "GEMM", "FFT", "FFT_TILING")},
+        ("WINOGRAD", True): 2,
+        ("WINOGRAD_NONFUSED", True): 2,
+        ("WINOGRAD", False): 3,
+    }
+    assert {c["algorithm"] for c in said if c["status"] == "EXECUTION_FAILED"} == {"FFT"}
+    for group in chain.document(trace, "conv2d")["groups"]:
+        layers = {entry["layer"]: entry for entry in group["chain"]}
+        assert layers["library"]["name"] == "cudnnConvolutionForward"
+        assert layers["stream_executor"]["name"].endswith("CudnnLegacyConvRunner::operator()")
+        assert {entry["evidence"] for entry in layers.values()} == {"measured"}

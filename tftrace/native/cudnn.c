@@ -76,7 +76,7 @@ typedef struct {
   int64_t entered;
 } call;
 
-/* Native stacks cost up to 60 us when a new one has to be unwound: above a rate they are sampled. */
+/* A native stack costs many times the rest when a new one has to be unwound: above a rate they are sampled. */
 static int may_take_stack(void) {
   static atomic_llong second;
   static atomic_ullong taken;

@@ -7,7 +7,7 @@ from .base import Probe
 
 LIBRARY = "libtensorflow_framework.so"
 STACKS_PER_SECOND = 20000
-"""Native stacks a second; above it, executions are sampled. A new stack costs up to 60 us, a known one under 1 us."""
+"""Native stacks a second; above it, executions are sampled. What one costs: docs/overhead.md."""
 
 
 class CudnnProbe(Probe):

@@ -9,8 +9,8 @@ from .base import Probe
 LIBRARY = "libtensorflow_cc.so"
 VARIABLES = ("ONEDNN_VERBOSE", "DNNL_VERBOSE")
 PRIMITIVES = "profile_exec,filter=primitive"
-"""Primitives without the matrix products that Eigen asks of oneDNN: it words a line for each (10 to 15 us), and a
-convolution by Eigen makes a thousand of them. Older versions, below, do not know the filter."""
+"""Primitives without the matrix products that Eigen asks of oneDNN: it words a line for each, which costs more than
+a small product, and a large convolution by Eigen makes a thousand of them. Older versions do not know the filter."""
 EVERYTHING = "1"
 FILTER_SINCE = (2, 18)
 RAN_BEFORE = (
