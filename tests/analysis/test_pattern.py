@@ -57,6 +57,15 @@ def test_a_node_that_never_ran_does_not_count() -> None:
         match(b.trace(), "conv2d")
 
 
+def test_a_node_that_ran_within_a_fused_kernel_is_told_where() -> None:
+    b = Builder()
+    b.site("Conv2D", mode="function", node="Conv2D")
+    for name in ("conv/Relu:_FusedConv2D", "dense/BiasAdd:_FusedMatMul"):
+        b.call(b.site("Relu"), 0, 10, [b.event("kernel", name, 0, 10)])
+    with pytest.raises(InputError, match=r"only executions count; .* try 'kernel:_FusedConv2D'$"):
+        match(b.trace(), "conv2d")
+
+
 def test_a_misspelt_op_is_told_what_comes_close() -> None:
     with pytest.raises(InputError, match=r"no execution matches; close to it: Conv2D"):
         matched("konv2d")

@@ -58,7 +58,8 @@ def match(trace: Trace, pattern: str) -> Match:
         mask = np.append(at, False)[site]
         made = bool(at.any())
     if not mask.any():
-        raise InputError(_nothing(trace, pattern, glob, known, made, calls.num_rows))
+        fused = _fused(trace, glob) if made and column == "op" else []
+        raise InputError(_nothing(trace, pattern, glob, known, made, fused, calls.num_rows))
     rows = np.unique(site[mask])
     return Match(numbers(sites, "site_id").values[rows[rows >= 0]], mask)
 
@@ -140,19 +141,39 @@ def _used(column: Texts, rows: Bools) -> list[str]:
     return [column.values[c] for c in codes[codes >= 0]]
 
 
-def _nothing(trace: Trace, pattern: str, glob: str, known: list[str], made: bool, calls: int) -> str:
+def _letters(glob: str) -> str:
+    """What is left of a glob without its wildcards; the end of a glob matters less than its letters."""
+    return re.sub(r"[*?\[\]]", "", glob).lower()
+
+
+def _fused(trace: Trace, glob: str) -> list[str]:
+    """Kernels that ran and are named after several ops in one, the wanted one among them: `_FusedConv2D`."""
+    events = table(trace, "events")
+    layer, name = texts(events, "layer"), texts(events, "name")
+    at_kernel = layer.where(np.array([v == "kernel" for v in layer.values], np.bool_))
+    kinds = sorted({v.rsplit(":", 1)[-1] for v in _used(name, at_kernel)})
+    return [k for k in kinds if "fused" in k.lower() and _letters(glob) in k.lower()]
+
+
+def _nothing(
+    trace: Trace, pattern: str, glob: str, known: list[str], made: bool, fused: list[str], calls: int
+) -> str:
     head = f"{trace.name}: {_short(pattern)}"
     if not calls and trace.manifest.get("imported"):
         return f"{head}: the imported files tell of no op; see 'tftrace summary' and 'tftrace algorithms' of the trace"
     if not calls:
         return f"{head}: the trace holds no op call at all; did the script run TensorFlow?"
     if made:
-        return f"{head}: made, but never executed while it was traced; only executions count"
+        hint = (
+            f"; TensorFlow may have run it in a fused kernel: try 'kernel:{_short(fused[0])}'"
+            if fused
+            else ""
+        )
+        return f"{head}: made, but never executed while it was traced; only executions count{hint}"
     by_fold: dict[str, str] = {}
     for name in known:
         by_fold.setdefault(name.lower(), name)
-    # the end of a glob matters less than its letters: compare without the wildcards
-    letters = re.sub(r"[*?\[\]]", "", glob).lower()
+    letters = _letters(glob)
     inside = [n for n in by_fold if len(letters) > 2 and letters in n]
     close = list(dict.fromkeys([*difflib.get_close_matches(letters, by_fold, n=4, cutoff=0.5), *inside]))[:4]
     if close:
