@@ -21,7 +21,6 @@ class Metas:
     def reopen(self, directory: str) -> None:
         self._lines = Lines(directory, "metas.jsonl")
         self._sessions = Lines(directory, "sessions.jsonl")
-        self._seen: Dict[Any, int] = {}
 
     def close(self) -> None:
         self._lines.close()

@@ -96,9 +96,6 @@ class Native:
     def reset_dispatch(self) -> None:
         self._python.tft_dispatch_reset()
 
-    def forget_ops(self) -> None:
-        self._python.tft_dispatch_forget_ops()
-
     def new_session(self) -> None:
         self._python.tft_dispatch_new_session()
 

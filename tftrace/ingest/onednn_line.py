@@ -123,11 +123,6 @@ class VerboseLine:
         return (self.operation or "").partition(":")[0]
 
     @property
-    def timestamp_ms(self) -> float | None:
-        """Start of the execution in ms since the epoch, CLOCK_REALTIME (`timestamp_ns` keeps every digit)."""
-        return None if self.timestamp is None else float(self.timestamp)
-
-    @property
     def timestamp_ns(self) -> int | None:
         """Start of the execution in ns since the epoch, CLOCK_REALTIME."""
         if self.timestamp is None:

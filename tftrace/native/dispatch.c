@@ -336,10 +336,6 @@ TFT_API void tft_dispatch_reset(void) {
 }
 
 TFT_API void tft_dispatch_trigger(uint64_t step) { atomic_store(&step_trigger, step); }
-TFT_API uint64_t tft_dispatch_step(void) { return atomic_load(&steps); }
-
-/* What an op weighs changes when a graph of that name becomes known. */
-TFT_API void tft_dispatch_forget_ops(void) { memset(ops, 0, sizeof ops); }
 
 /* steps, work, calls whose stack or description found no room */
 TFT_API void tft_dispatch_counts(uint64_t out[4]) {
