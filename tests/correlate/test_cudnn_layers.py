@@ -27,13 +27,14 @@ BACKPROP_FILTER = {0: 500.0, 1: 240.0, 2: 300.0, 4: 80.0}
 
 
 @pytest.fixture(scope="module")
-def traced(recorded: Callable[..., Trace], standin_gpu: dict[str, str]) -> Callable[[str], Trace]:
-    known: dict[str, Trace] = {}
+def traced(recorded: Callable[..., Trace], standin_gpu: dict[str, str]) -> Callable[..., Trace]:
+    known: dict[tuple[str, ...], Trace] = {}
 
-    def go(script: str) -> Trace:
-        if script not in known:
-            known[script] = recorded(os.fspath(SCRIPTS / script), **standin_gpu)
-        return known[script]
+    def go(*script_and_options: str) -> Trace:
+        if script_and_options not in known:
+            script, *options = script_and_options
+            known[script_and_options] = recorded(os.fspath(SCRIPTS / script), *options, **standin_gpu)
+        return known[script_and_options]
 
     return go
 
@@ -62,7 +63,7 @@ def executions(trace: Trace) -> pd.DataFrame:
     ],
 )
 def test_the_chain_is_measured_from_the_kernel_down(
-    traced: Callable[[str], Trace], script: str, op: str, kernel: str, mode: str
+    traced: Callable[..., Trace], script: str, op: str, kernel: str, mode: str
 ) -> None:
     groups = chain.document(traced(script), op)["groups"]
     assert groups
@@ -98,7 +99,7 @@ def test_the_chain_is_measured_from_the_kernel_down(
     ],
 )
 def test_the_engine_that_ran_is_named_with_its_workspace(
-    traced: Callable[[str], Trace], script: str, direction: str, winner: int, workspace: int
+    traced: Callable[..., Trace], script: str, direction: str, winner: int, workspace: int
 ) -> None:
     ran = executions(traced(script))
     real = ran[(ran.tuning == False) & ran.problem.map(lambda p: p["direction"] == direction)]  # noqa: E712
@@ -108,7 +109,7 @@ def test_the_engine_that_ran_is_named_with_its_workspace(
     assert set(real.status) == {"SUCCESS"}
 
 
-def test_trials_of_the_autotuner_stand_apart_from_the_real_calls(traced: Callable[[str], Trace]) -> None:
+def test_trials_of_the_autotuner_stand_apart_from_the_real_calls(traced: Callable[..., Trace]) -> None:
     trace = traced("eager_conv.py")
     ran = executions(trace)
     assert ran.tuning.value_counts().to_dict() == {True: 5, False: 3}
@@ -122,7 +123,7 @@ def test_trials_of_the_autotuner_stand_apart_from_the_real_calls(traced: Callabl
     assert not any(c["tuning"] for c in warm["library_calls"])
 
 
-def test_a_cold_call_shows_what_cudnn_was_told_and_asked_in_order(traced: Callable[[str], Trace]) -> None:
+def test_a_cold_call_shows_what_cudnn_was_told_and_asked_in_order(traced: Callable[..., Trace]) -> None:
     groups = chain.document(traced("eager_conv.py"), "conv2d")["groups"]
     cold = next(g for g in groups if g["count"] == 1)
     calls = [(c["call"], c["about"]) for c in cold["library_calls"]]
@@ -153,17 +154,27 @@ def test_a_cold_call_shows_what_cudnn_was_told_and_asked_in_order(traced: Callab
 
 
 @pytest.mark.parametrize(
-    ("script", "direction", "times"),
+    ("options", "time_of", "script", "direction", "times"),
     [
-        ("eager_conv.py", "forward", FORWARD),
-        ("gradient.py", "backprop_input", BACKPROP_INPUT),
-        ("gradient.py", "backprop_filter", BACKPROP_FILTER),
+        # what a trial launched took on the device
+        ((), "device", "eager_conv.py", "forward", FORWARD),
+        ((), "device", "gradient.py", "backprop_input", BACKPROP_INPUT),
+        ((), "device", "gradient.py", "backprop_filter", BACKPROP_FILTER),
+        # without a profile, what TensorFlow's log says that the autotuner took a trial for
+        (("--no-tf-profiler",), "TensorFlow's autotuner", "eager_conv.py", "forward", FORWARD),
+        (("--no-tf-profiler",), "TensorFlow's autotuner", "gradient.py", "backprop_input", BACKPROP_INPUT),
+        (("--no-tf-profiler",), "TensorFlow's autotuner", "gradient.py", "backprop_filter", BACKPROP_FILTER),
     ],
 )
 def test_the_ledger_holds_every_candidate_with_the_time_of_its_kernel(
-    traced: Callable[[str], Trace], script: str, direction: str, times: dict[int, float]
+    traced: Callable[..., Trace],
+    options: tuple[str, ...],
+    time_of: str,
+    script: str,
+    direction: str,
+    times: dict[int, float],
 ) -> None:
-    document = algorithms.document(traced(script))
+    document = algorithms.document(traced(script, *options))
     problem = next(
         p
         for p in document["problems"]
@@ -174,8 +185,7 @@ def test_the_ledger_holds_every_candidate_with_the_time_of_its_kernel(
     mine = [c for c in problem["candidates"] if c["source"].startswith("cudnn_probe")]
     timed = {int(c["engine"]): c["time_us"] for c in mine if c["time_us"] is not None}
     assert timed == times
-    # where TensorFlow's log tells what the autotuner took a trial for, that is the time it chose by
-    assert {c["time_of"] for c in mine if c["time_us"] is not None} <= {"device", "TensorFlow's autotuner"}
+    assert {c["time_of"] for c in mine if c["time_us"] is not None} == {time_of}
     fastest = min(times, key=lambda e: times[e])
     assert [c["algorithm"] for c in mine if c["chosen"]] == [f"eng{fastest}_k2={fastest}_k14=0"]
     assert {c["engine"]: c["status"] for c in mine}["3"] == "failed"
@@ -183,14 +193,14 @@ def test_the_ledger_holds_every_candidate_with_the_time_of_its_kernel(
     assert document["synthetic"] is True
 
 
-def test_what_is_fused_with_a_convolution_is_named(traced: Callable[[str], Trace]) -> None:
+def test_what_is_fused_with_a_convolution_is_named(traced: Callable[..., Trace]) -> None:
     trace = traced("fused.py")
     ran = executions(trace)
     assert {tuple(p["fused"]) for p in ran.problem} == {("add", "bias", "relu")}
     assert {p["layout"] for p in ran.problem} == {"NCHW"}
 
 
-def test_xla_has_a_tuner_of_its_own(traced: Callable[[str], Trace]) -> None:
+def test_xla_has_a_tuner_of_its_own(traced: Callable[..., Trace]) -> None:
     trace = traced("xla.py")
     ran = executions(trace)
     real = ran[ran.tuning == False]  # noqa: E712
@@ -203,7 +213,7 @@ def test_xla_has_a_tuner_of_its_own(traced: Callable[[str], Trace]) -> None:
 
 
 @pytest.mark.parametrize("script", ["eager_conv.py", "function_conv.py"])
-def test_every_cudnn_call_of_a_convolution_belongs_to_it(traced: Callable[[str], Trace], script: str) -> None:
+def test_every_cudnn_call_of_a_convolution_belongs_to_it(traced: Callable[..., Trace], script: str) -> None:
     trace = traced(script)
     ran = executions(trace)
     members = trace.frame("event_calls").merge(trace.calls.merge(trace.sites, on="site_id"), on="call_id")
