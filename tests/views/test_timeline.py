@@ -19,8 +19,8 @@ from tests.views import traces
 from tftrace.errors import InputError, TftraceError, UsageError
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
+from tftrace.views.page import legible
 from tftrace.views.timeline import EXTENSION, write_timeline
-from tftrace.views.timeline.columns import legible
 from tftrace.views.timeline.details import short_function
 from tftrace.views.timeline.lanes import nesting_depth
 from tftrace.views.timeline.pyramid import duration_class, merge, useful_levels, widths

@@ -1,14 +1,8 @@
-"""Arrow columns as numpy arrays and clean text.
-
-All text of a trace is hostile: names come from user code, from libraries and from files that someone else
-wrote. What leaves this module is printable, ordered left to right and of bounded length; it is not escaped
-for HTML, because the page sets it as text only.
-"""
+"""Arrow columns as numpy arrays and clean text: what leaves this module went through `legible`."""
 
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import numpy as np
@@ -20,30 +14,9 @@ import pyarrow.compute as pc
 from tftrace.errors import InputError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
+from tftrace.views.page import TEXT_LIMIT, legible
 
 Ints = npt.NDArray[np.int64]
-
-TEXT_LIMIT = 400
-"""Characters of one text that the page carries; a longer one is cut and says how long it was."""
-
-# Control characters, marks that reorder or hide text (bidirectional overrides and isolates, zero-width
-# characters, byte order mark) and lone surrogates. Letters of right-to-left scripts stay: only the marks can
-# fake an order.
-_UNSEEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]"
-)
-
-
-def legible(text: str, limit: int = TEXT_LIMIT) -> str:
-    """`text` with every unseen character spelled out (`\\x00`, `\\u202e`) and cut to `limit` characters."""
-    length = len(text)
-    clean = _UNSEEN.sub(_spell, text[:limit])[:limit]
-    return clean if length <= limit else f"{clean}… ({length:,} characters)"
-
-
-def _spell(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def table(trace: Trace, name: str) -> pa.Table:

@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from tftrace.errors import InputError
 from tftrace.model.trace import Trace
+from tftrace.views.page import legible
 from tftrace.views.timeline import pack
-from tftrace.views.timeline.columns import Ints, combine, ints, legible, table, texts
+from tftrace.views.timeline.columns import Ints, combine, ints, table, texts
 from tftrace.views.timeline.events import Events, Strings
 
 STACK_FRAMES = 100

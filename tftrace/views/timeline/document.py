@@ -1,23 +1,18 @@
-"""The HTML document around data and code: skeleton, content security policy, page of an empty trace."""
+"""The HTML around data and code: skeleton, page of an empty trace."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import html
-import json
-import re
 from collections.abc import Mapping
-from importlib.resources import files
 from typing import Any
 
 from tftrace.model.trace import Trace
-from tftrace.views.timeline.columns import legible
+from tftrace.views.page import json_element, legible, one_scope, page, plotly, resource
 
 SCRIPTS = ("data.js", "draw.js", "axes.js", "panel.js", "search.js", "timeline.js")
 """Parts of one script, in this order; they share one scope."""
 
-_MAP_SHEET = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
+_HERE = "tftrace.views.timeline"
 
 _SKELETON = """\
 <header id="bar">{heading}<span id="began"></span>
@@ -55,20 +50,14 @@ address of the page holds the stretch in view: copy it to share what you see.</d
 def timeline_document(trace: Trace, meta: Mapping[str, Any], data: Mapping[str, str]) -> bytes:
     """The page: `meta` as JSON, each text of `data` in an element `data-<name>`, plotly and the page's own
     script."""
-    from plotly.offline import get_plotlyjs  # heavy: only where a page is drawn
-
-    as_json = json.dumps(meta, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    script, sheets = plotly()
     parts = [
+        sheets,
         _SKELETON.format(heading=_heading(trace)),
-        f'<script type="application/json" id="meta">{as_json}</script>\n',
+        json_element("meta", meta),
         *(f'<script type="text/plain" id="data-{name}">{text}</script>\n' for name, text in data.items()),
     ]
-    app = "(() => {\n'use strict';\n" + "\n".join(_resource(name) for name in SCRIPTS) + "\n})();"
-    plotly = get_plotlyjs()
-    # Plotly's map library writes a style sheet unless an element of its id is there. No map is drawn, so an
-    # empty element takes its place, rather than the policy an exception.
-    sheets = "".join(f'<style id="{key}"></style>' for key in sorted(set(_MAP_SHEET.findall(plotly))))
-    return _document(trace, sheets + "".join(parts), [plotly, app])
+    return _page(trace, "".join(parts), [script, one_scope(_HERE, SCRIPTS)])
 
 
 def empty_document(trace: Trace) -> bytes:
@@ -79,7 +68,7 @@ def empty_document(trace: Trace) -> bytes:
             because = f", because {probe['reason']}" if probe.get("reason") else ""
             line = legible(f"{probe.get('name')}: {probe.get('status')}{because}")
             said += f"<li>{html.escape(line)}</li>"
-    return _document(
+    return _page(
         trace,
         f'<header id="bar">{_heading(trace)}</header><main id="empty"><h2>This trace holds no events.</h2>'
         "<p>Nothing was recorded, or its tables were not built yet.</p>"
@@ -88,34 +77,9 @@ def empty_document(trace: Trace) -> bytes:
     )
 
 
-def _document(trace: Trace, body: str, scripts: list[str]) -> bytes:
-    css = _resource("timeline.css")
-    # Plotly writes its rules into an empty <style> element through the CSSOM, hence the hash of nothing; its
-    # hover labels carry style attributes. Nothing may be fetched, framed, submitted or evaluated.
-    sheets = f"{_hash(css)} {_hash('')}"
-    policy = (
-        f"default-src 'none'; script-src {' '.join(map(_hash, scripts)) or chr(39) + 'none' + chr(39)}; "
-        f"style-src {sheets}; style-src-elem {sheets}; style-src-attr 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    parts = [
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width">',
-        f"<title>{html.escape(legible(trace.name, 120))} · tftrace timeline</title>",
-        f"<style>{css}</style></head>\n<body>{body}",
-        *(f"<script>{script}</script>" for script in scripts),
-        "</body></html>\n",
-    ]
-    return "".join(parts).encode()
-
-
-def _resource(name: str) -> str:
-    return files("tftrace.views.timeline").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
+def _page(trace: Trace, body: str, scripts: list[str]) -> bytes:
+    title = f"{legible(trace.name, 120)} · tftrace timeline"
+    return page(title, body, resource(_HERE, "timeline.css"), scripts)
 
 
 def _heading(trace: Trace) -> str:

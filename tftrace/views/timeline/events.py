@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 from tftrace.errors import InputError
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
-from tftrace.views.timeline.columns import Ints, codes, combine, ints, json_object, legible, table, texts
+from tftrace.views.page import legible
+from tftrace.views.timeline.columns import Ints, codes, combine, ints, json_object, table, texts
 from tftrace.views.timeline.lanes import OTHER, Lanes, assign_lanes
 
 LONGEST_SPAN = 1 << 53

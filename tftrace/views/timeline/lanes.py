@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tftrace.model.layers import LAYERS
-from tftrace.views.timeline.columns import Ints, combine, legible
+from tftrace.views.page import legible
+from tftrace.views.timeline.columns import Ints, combine
 
 OTHER = len(LAYERS)
 """Layer number of tftrace's own work, which belongs to no layer of the user's program."""

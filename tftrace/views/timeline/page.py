@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,8 +13,9 @@ import numpy as np
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYER_MEANING
 from tftrace.model.trace import Trace
+from tftrace.views.page import legible, write_page
 from tftrace.views.timeline import details, pack, pyramid
-from tftrace.views.timeline.columns import Ints, legible
+from tftrace.views.timeline.columns import Ints
 from tftrace.views.timeline.document import empty_document, timeline_document
 from tftrace.views.timeline.events import Events, Strings, read_events
 
@@ -53,10 +53,10 @@ def write_timeline(trace: Trace, path: Path, *, max_bytes: int = 25_000_000) -> 
     events = read_events(trace, strings, calls.kind_of)
     if events is None:
         page = empty_document(trace)
-        _write(page, path)
+        write_page(page, path)
         return TimelineInfo(path, len(page), 0, 0, 0, 0, 0)
     page, exact, exact_from = _Page(trace, events, calls, strings).fit(max_bytes)
-    _write(page, path)
+    write_page(page, path)
     return TimelineInfo(
         path, len(page), len(events.start), exact, exact_from, len(events.lanes.lanes), events.lanes.rows
     )
@@ -195,16 +195,3 @@ def _utc(ns: int) -> str:
         return datetime.fromtimestamp(ns // 10**9, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):
         return f"{ns} ns since the epoch"
-
-
-def _write(page: bytes, path: Path) -> None:
-    """All or nothing: a reader never finds half a page."""
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(page)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UsageError(
-            f"cannot write {path}: {error.strerror}; name a file in a directory you may write"
-        ) from error
