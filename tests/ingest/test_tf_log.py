@@ -16,7 +16,8 @@ from tftrace.ingest.tf_log_messages import KINDS, engine_tag, microseconds
 from tftrace.ingest.tf_tuning import tunings
 
 HEAD = b"I0000 00:00:1795444437.616833   27639 gpu_utils.cc:378] "
-LAUNCH = b"I0000 00:00:1795444437.612599   27639 cuda_stream.cc:368] launching kernel: k; gdx: 8192 gdy: 1\n"
+COMMON = b"I0000 00:00:1795444437.612599   27639 cuda_stream.cc:240] Checking if stream 0x5650cee48480 is capturing\n"
+ON_A_STREAM = b"I0000 00:00:1795444437.612599   27639 cuda_stream.cc:368] "
 COUNTS = {  # known messages and others of each recorded log
     "tf_log/tf1x_vlog_excerpts.log": (2, 0),
     "tf_log/tf2.16_p100_cudnn8.9_conv_mismatch.log": (11, 0),
@@ -52,15 +53,44 @@ def test_head_before_abseil_is_local_time() -> None:
 
 def test_every_head_is_counted_and_continuations_belong_to_their_head() -> None:
     plan = HEAD + b"\nDo cudnn execution plan with plan tag: ConvFwd_eng1\nWorkspace size in bytes: 4096\n"
-    log = parse_log(b"of the script\n" + LAUNCH + plan + LAUNCH)
+    log = parse_log(b"of the script\n" + COMMON + plan + COMMON)
     assert (len(log.entries), log.others, log.foreign, log.lines) == (1, 2, 1, 6)
     assert log.entries[0].number == 3
     assert log.entries[0].fields["workspace_bytes"] == 4096
 
 
 def test_common_messages_are_of_no_kind() -> None:
-    assert not any(b"launching kernel".startswith(k.phrase[:8]) for k in KINDS)
-    assert parse_message(LAUNCH) is None
+    assert not any(k.phrase in COMMON for k in KINDS)
+    assert parse_message(COMMON) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "fields"),
+    [
+        (
+            b"launching kernel: repeat_buffer_kernel; gdx: 8192 gdy: 2 gdz: 1 bdx: 256 bdy: 1 bdz: 1; shared_mem_bytes: 64",
+            "launch",
+            {
+                "kernel": "repeat_buffer_kernel", "grid_x": 8192, "grid_y": 2, "grid_z": 1,
+                "block_x": 256, "block_y": 1, "block_z": 1, "shared_memory_bytes": 64,
+            },
+        ),
+        (
+            b"successfully enqueued async memcpy d2h of 4 bytes from 0x7f42 to 0x7ffe on stream 0x55ef",
+            "copy",
+            {"what": "memcpy d2h", "bytes": 4, "source": "0x7f42", "target": "0x7ffe", "stream": "0x55ef"},
+        ),
+        (
+            b"successfully created stream 0x55ef for executor 0x55aa on thread",
+            "stream",
+            {"verb": "created", "stream": "0x55ef", "executor": "0x55aa"},
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_stream_was_given_is_read(text: bytes, kind: str, fields: dict[str, object]) -> None:
+    entry = parse_message(ON_A_STREAM + text + b"\n")
+    assert entry is not None
+    assert (entry.kind, entry.fields) == (kind, fields)
 
 
 def test_a_cut_autotuning_log_is_counted() -> None:

@@ -44,7 +44,8 @@ def layer_of(kind: str) -> str:
 
 def name_of(entry: LogEntry) -> str:
     """Name of the event, e.g. `log: plan ConvFwd_eng2`."""
-    what = entry.fields.get("tag") or entry.fields.get("op") or entry.fields.get("map")
+    fields = entry.fields
+    what = next((fields[k] for k in ("tag", "op", "map", "kernel", "what") if fields.get(k)), None)
     return f"log: {entry.kind} {what}" if what else f"log: {entry.kind}"
 
 

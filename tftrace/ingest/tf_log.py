@@ -145,8 +145,8 @@ def _lines(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
 
 
 def _candidates(data: bytes, heads: npt.NDArray[np.int64]) -> list[int]:
-    """Entries that may be of a known kind: all but those whose message begins like the common ones of StreamExecutor,
-    a line for each launch and copy, which no kind does."""
+    """Entries that are read: all but those whose message begins like the common ones of StreamExecutor, a line for each
+    launch and copy. In a file these are counted only: reading them would take most of the time, and tells little."""
     raw = np.frombuffer(data + bytes(_HEAD_ROOM + 8), np.uint8)
     rows = np.lib.stride_tricks.sliding_window_view(raw, _HEAD_ROOM)
     common = np.empty(len(heads), bool)

@@ -176,6 +176,9 @@ KINDS: Final = (
     Kind("cudnn_version", b"Loaded cuDNN version", _pattern(r"Loaded cuDNN version (?P<version_n>\d{1,9})")),
     Kind("device", b"Created device ", _pattern(r"Created device (?P<name>\S+) with (?P<memory_mb_n>\d{1,9}) MB memory:\s+-> device: (?P<ordinal_n>\d{1,4}), name: (?P<device>.*?), pci bus id: (?P<pci>\S+?)(?:, compute capability: (?P<capability>\S+))?$")),
     Kind("then_convolve", b"Called Stream::Then", _pattern(r"Called Stream::(?P<function>Then\w*Convolve\w*)\((?P<arguments>.*)\) stream=(?P<stream>\w+)")),
+    Kind("launch", b"launching kernel: ", _pattern(r"^launching kernel: (?P<kernel>.+?); gdx: (?P<grid_x_n>\d{1,10}) gdy: (?P<grid_y_n>\d{1,10}) gdz: (?P<grid_z_n>\d{1,10}) bdx: (?P<block_x_n>\d{1,10}) bdy: (?P<block_y_n>\d{1,10}) bdz: (?P<block_z_n>\d{1,10})(?:; shared_mem_bytes: (?P<shared_memory_bytes_n>\d{1,18}))?")),
+    Kind("copy", b"successfully enqueued async mem", _pattern(r"^successfully enqueued async (?P<what>memcpy \w+|mem\w+) of (?P<bytes_n>\d{1,18}) bytes(?: from (?P<source>\w+) to (?P<target>\w+))?(?: .*?)? on stream (?P<stream>\w+)")),
+    Kind("stream", b"ed stream ", _pattern(r"^successfully (?P<verb>created|destroyed) stream (?P<stream>\w+) for executor (?P<executor>\w+)")),
     Kind("rocm_tuning", b"running auto-tune for", _pattern(r"running auto-tune for (?P<direction>\S+)")),
 )  # fmt: skip
 """In the order in which they are tried: a winner's message holds the phrase of a candidate's."""

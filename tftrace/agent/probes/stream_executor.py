@@ -17,6 +17,7 @@ MODULES = {  # the lowest level that says it; -1: what it logs anyway is worth k
     "conv_ops_impl": 3,  # 2: sizes, 3: layout
     "gpu_utils": 2,  # 1: the autotune map, 2: run time and scratch memory of every candidate, the winner
     "cuda_dnn": 4,  # plan of every call, time of every trial, filtered engines
+    "cuda_stream": 2,  # every kernel that StreamExecutor launches itself, copies, streams
     "autotuner": 2,  # XLA's: candidates and the winner
     "conv_algorithm_picker": -1,
     "gpu_conv_algorithm_picker": -1,

@@ -1,0 +1,46 @@
+"""Device work belongs to the convolution that launched it, and the autotuner's trials say so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.gpu_path.conftest import Traced
+from tests.gpu_path.reading import calls_of, device_work
+
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
+
+
+@pytest.mark.parametrize(
+    ("script", "mode"), [("eager_conv.py", "eager"), ("function_conv.py", "function"), ("xla.py", "xla")]
+)
+def test_each_convolution_has_the_kernels_that_it_launched(traced: Traced, script: str, mode: str) -> None:
+    trace = traced(script)
+    calls = calls_of(trace, "Conv2D")
+    assert set(calls["mode"]) == {mode}
+    assert set(calls.device) == {"/device:GPU:0"}
+    assert (calls.device_total_ns > 0).all()
+    assert (calls.library_total_ns > 0).all()
+    for call in calls.call_id.tolist():
+        own = device_work(trace, call)
+        assert (~own.tuning).any()
+        assert set(own.device) == {"/device:GPU:0"}
+        assert own.stream.notna().all()
+        assert own.dur_ns.sum() >= calls.device_total_ns[calls.call_id == call].iloc[0]
+
+
+@pytest.mark.parametrize("script", ["eager_conv.py", "function_conv.py"])
+def test_trials_ran_under_the_cold_call_only(traced: Traced, script: str) -> None:
+    trace = traced(script)
+    work = [device_work(trace, call) for call in calls_of(trace, "Conv2D").call_id.tolist()]
+    assert int(work[0].tuning.sum()) >= 2
+    assert [int(w.tuning.sum()) for w in work[1:]] == [0, 0]
+    # the same plan ran: the same kernels as often
+    assert sorted(work[1].name) == sorted(work[2].name)
+    assert set(work[1].name) <= set(work[0].name)
+
+
+@pytest.mark.parametrize("script", ["eager_conv.py", "function_conv.py", "xla.py"])
+def test_every_piece_of_device_work_has_its_launch(traced: Traced, script: str) -> None:
+    trace = traced(script)
+    launched = set(trace.links.child_id[trace.links.rule == "correlation id"])
+    assert set(trace.events.event_id[trace.events.layer == "device"]) == launched
