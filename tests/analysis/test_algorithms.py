@@ -49,19 +49,33 @@ def test_problems_that_cost_most_come_first_and_the_chosen_one_leads() -> None:
     document = algorithms.document(trace)
     check(document, "algorithms")
     first, second = document["problems"]
+    told = first.pop("problem_key")
     assert {k: v for k, v in first.items() if k != "candidates"} == {
-        "problem": {"op": "convolution", "input": [8, 32, 32, 3], "direction": "forward"},
+        "problem": {"op": "Conv2D", "input": [8, 32, 32, 3], "direction": "forward"},
         "device": "/device:GPU:0",
+        "device_model": None,
         "library": "cuDNN",
         "version": "9.3",
         "calls": 20,
+        "total_us": None,
         "chosen": "eng2",
+        "picked_by": None,
+        "runner_up": "eng7",
         "margin_us": 18.0,
-        "tuning_us": None,
+        "margin_percent": 150.0,
+        "workspace_trade_off": [
+            {"algorithm": "eng2", "time_us": 12.0, "workspace_bytes": 1024, "chosen": True}
+        ],
+        "tunings": None,
         "retunes": None,
+        "tuning_us": None,
+        "first_ns": None,
     }
+    assert json.loads(told) == first["problem"]
     assert [c["algorithm"] for c in first["candidates"]] == ["eng2", "eng7", "eng9"]
-    assert first["candidates"][0] == {
+    nothing = ("low_us", "high_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by", "reason",
+               "confidence")  # fmt: skip
+    assert first["candidates"][0] == dict.fromkeys(nothing) | {
         "algorithm": "eng2",
         "engine": None,
         "knobs": {"2": 4},
@@ -97,4 +111,4 @@ def test_rows_that_say_little_or_nonsense_still_fit_the_contract() -> None:
 def test_no_algorithms_are_no_problems() -> None:
     document = algorithms.document(ledger())
     check(document, "algorithms")
-    assert document == {"trace": "(memory)", "synthetic": False, "problems": []}
+    assert document == {"trace": "(memory)", "synthetic": False, "settings": {}, "problems": [], "advice": []}

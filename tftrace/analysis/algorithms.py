@@ -2,109 +2,216 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import pandas as pd
 
+from tftrace.analysis import tuning_advice
 from tftrace.analysis.columns import table
 from tftrace.analysis.libraries import json_object
+from tftrace.model.problem import canonical, identity
+from tftrace.model.schemas import ALGORITHMS
 from tftrace.model.trace import Trace
 
-_DIRECTIONS: Final = ("forward", "backprop_input", "backprop_filter")
 _PROBLEM: Final = ("problem_id", "device", "library")
 _STATUS: Final = ("ok", "failed", "unsupported", "filtered", "not_tried")
+_EVIDENCE: Final = ("measured", "joined", "inferred", "predicted")
+_TIMES: Final = ("time_us", "low_us", "high_us", "total_us", "tuning_us")
+_COUNTS: Final = ("trials", "calls", "workspace_bytes", "tunings", "retunes", "first_ns")
 
 
 def ledger(trace: Trace) -> pd.DataFrame:
-    """One row a candidate, from the table algorithms: its columns, with `problem` and `knobs` as objects.
+    """One row a candidate, from the table algorithms: its columns, with `problem` and `knobs` as objects, and
+    `problem_key`, which is the same text for the same problem in any trace.
 
     Candidates of one problem stand together, the problems that cost most first, in them the chosen ones
-    first and then the fastest. `time_us` is of one call.
+    first and then the fastest. `time_us` is of one call, `samples_us` a list of repetitions or None. What is no time
+    (NaN, infinite, negative) is None, and `reason` says so: such a candidate is never the fastest.
     """
-    frame: pd.DataFrame = table(trace, "algorithms").to_pandas().astype(object)
-    frame = frame.where(frame.notna(), None)
-    frame["problem"] = frame["problem"].map(lambda text: json_object(text) or {})
-    frame["knobs"] = frame["knobs"].map(json_object)
-    frame["chosen"] = [bool(value) for value in frame["chosen"]]
-    if frame.empty:
-        return frame
-    cost = [
-        (c or 0) * (t or 0.0) if won else 0.0
-        for c, t, won in frame[["calls", "time_us", "chosen"]].itertuples(index=False)
-    ]
-    frame["_cost"] = cost
-    frame["_cost"] = (
-        frame.groupby([*_PROBLEM], dropna=False, sort=False)["_cost"].transform("sum").astype(float)
-    )
-    frame["_calls"] = [
-        -(c or 0) if won else 0 for c, won in frame[["calls", "chosen"]].itertuples(index=False)
-    ]
-    frame["_lost"] = ~frame["chosen"].astype(bool)
-    frame["_time"] = [float("inf") if t is None else float(t) for t in frame["time_us"]]
-    order = ["_cost", "problem_id", "_lost", "_calls", "_time"]
-    frame = frame.sort_values(order, ascending=[False, True, True, True, True], kind="stable")
-    frame = frame.drop(columns=["_cost", "_calls", "_lost", "_time"])
-    ordered: pd.DataFrame = frame.reset_index(drop=True)
-    return ordered
+    names = [*ALGORITHMS.names, "problem_key"]
+    frame: pd.DataFrame = pd.DataFrame(rows(trace), columns=names, dtype=object)
+    return frame
+
+
+def rows(trace: Trace) -> list[dict[str, Any]]:
+    """The rows of `ledger`, as plain Python."""
+    found = [_row(row) for row in table(trace, "algorithms").to_pylist()]
+    cost: dict[tuple[Any, ...], float] = {}
+    for row in found:
+        if row["chosen"]:
+            known = row["total_us"]
+            spent = known if known is not None else (row["calls"] or 0) * (row["time_us"] or 0.0)
+            cost[_key(row)] = cost.get(_key(row), 0.0) + spent
+
+    def order(row: dict[str, Any]) -> tuple[Any, ...]:
+        used = -(row["calls"] or 0) if row["chosen"] else 0
+        time = math.inf if row["time_us"] is None else row["time_us"]
+        return (
+            -cost.get(_key(row), 0.0),
+            row["problem_id"] or 0,
+            str(_key(row)),
+            not row["chosen"],
+            used,
+            time,
+        )
+
+    return sorted(found, key=order)
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    named = {k: row[k] for k in ("op", "direction") if row[k] is not None}
+    problem = canonical((json_object(row["problem"]) or {}) | named)
+    time = row["time_us"]
+    if time is not None and not _is_time(time):
+        row["reason"] = row["reason"] or f"its time, {time}, is none"
+    samples = row["samples_us"]
+    return row | {name: row[name] if _is_time(row[name]) else None for name in _TIMES} | {
+        "problem": problem, "problem_key": identity(problem), "knobs": json_object(row["knobs"]),
+        "chosen": bool(row["chosen"]), "samples_us": None if samples is None else [t for t in samples if _is_time(t)],
+    }  # fmt: skip
+
+
+def _key(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in _PROBLEM)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0
 
 
 def document(trace: Trace) -> dict[str, Any]:
-    """The document of `tftrace algorithms --json`: problems with their candidates."""
+    """The document of `tftrace algorithms --json`: problems with their candidates, and what can be done about them."""
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in ledger(trace).to_dict("records"):
-        groups.setdefault(tuple(row[k] for k in _PROBLEM), []).append({str(k): v for k, v in row.items()})
-    problems = [_problem(rows) for rows in groups.values()]
-    return {"trace": trace.name, "synthetic": trace.synthetic, "problems": problems}
+    for row in rows(trace):
+        groups.setdefault(_key(row), []).append(row)
+    problems = [_problem(group) for group in groups.values()]
+    return {
+        "trace": trace.name,
+        "synthetic": trace.synthetic,
+        "settings": _settings(trace),
+        "problems": problems,
+        "advice": tuning_advice.advice(problems),
+    }
+
+
+def _settings(trace: Trace) -> dict[str, str]:
+    """What the environment of the run told TensorFlow and its libraries about choosing algorithms."""
+    env = trace.manifest.get("env")
+    names = env if isinstance(env, dict) else {}
+    return {str(k): str(v) for k, v in names.items() if str(k).startswith(_SETTINGS) and v is not None}
+
+
+_SETTINGS: Final = (
+    "TF_CUDNN", "TF_DETERMINISTIC", "TF_ENABLE_CUBLAS", "TF_ENABLE_ONEDNN", "TF_XLA_FLAGS", "XLA_FLAGS", "CUDNN_",
+    "NVIDIA_TF32", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_AUTOTUNE", "TF_USE_CUDNN",
+)  # fmt: skip
 
 
 def _problem(rows: list[dict[str, Any]]) -> dict[str, Any]:
     first = rows[0]
-    direction = first["direction"] if first["direction"] in _DIRECTIONS else "other"
     chosen = [row for row in rows if row["chosen"]]
-    counted = [row["calls"] for row in chosen if row["calls"] is not None]
+    # the chosen come first, the most used of them in front
+    won = chosen[0] if chosen else None
+    second = _runner_up(rows, won)
+    margin = percent = None
+    if won is not None and second is not None:
+        margin = float(second["time_us"]) - float(won["time_us"])
+        percent = 100 * margin / won["time_us"] if won["time_us"] else None
     return {
-        "problem": {**first["problem"], "op": first["op"] or "(not known)", "direction": direction},
+        "problem": first["problem"],
+        "problem_key": first["problem_key"],
         "device": first["device"],
+        "device_model": first["device_model"],
         "library": first["library"],
         "version": first["version"],
-        "calls": int(sum(counted)) if counted else None,
-        # the chosen come first, the most used of them in front
-        "chosen": chosen[0]["algorithm"] if chosen else None,
-        "margin_us": _margin(rows, chosen),
-        "tuning_us": None,
-        "retunes": None,
+        "calls": _sum(chosen, "calls"),
+        "total_us": _total(chosen),
+        "chosen": won["algorithm"] if won else None,
+        "picked_by": won["picked_by"] if won else None,
+        "runner_up": second["algorithm"] if second else None,
+        "margin_us": None if margin is None else round(margin, 3),
+        "margin_percent": None if percent is None else round(percent, 2),
+        "workspace_trade_off": _trade_off(rows),
+        "tunings": _max(rows, "tunings"),
+        "retunes": _max(rows, "retunes"),
+        "tuning_us": _sum(rows, "tuning_us"),
+        "first_ns": min((r["first_ns"] for r in rows if r["first_ns"] is not None), default=None),
         "candidates": [_candidate(row) for row in rows],
     }
 
 
-def _margin(rows: list[dict[str, Any]], chosen: list[dict[str, Any]]) -> float | None:
-    """How much slower the best of the others was than the winner; None unless both were timed, in the same way."""
-    others = [
-        r["time_us"]
-        for r in rows
-        if not r["chosen"]
-        and r["status"] == "ok"
-        and r["time_us"] is not None
-        and r.get("time_of") == (chosen[0].get("time_of") if chosen else None)
-    ]
-    if not others or not chosen or chosen[0]["time_us"] is None:
+def _runner_up(rows: list[dict[str, Any]], won: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The fastest of those that were not chosen; None unless it and the winner were timed in the same way."""
+    if won is None or won["time_us"] is None:
         return None
-    return round(float(min(others)) - float(chosen[0]["time_us"]), 3)
+    others = [r for r in rows if not r["chosen"] and _comparable(r, won)]
+    return min(others, key=lambda r: float(r["time_us"]), default=None)
+
+
+def _comparable(row: dict[str, Any], other: dict[str, Any]) -> bool:
+    return row["status"] == "ok" and row["time_us"] is not None and row["time_of"] == other["time_of"]
+
+
+def _trade_off(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The candidates that no other beats in time and workspace both, the fastest first; [] unless there is a choice."""
+    known = [
+        r
+        for r in rows
+        if r["status"] == "ok" and r["time_us"] is not None and r["workspace_bytes"] is not None
+    ]
+    ways: dict[Any, list[dict[str, Any]]] = {}
+    for row in known:
+        ways.setdefault(row["time_of"], []).append(row)
+    best = max(ways.values(), key=len, default=[])
+    front: list[dict[str, Any]] = []
+    for row in sorted(best, key=lambda r: (float(r["time_us"]), int(r["workspace_bytes"]))):
+        if not front or row["workspace_bytes"] < front[-1]["workspace_bytes"]:
+            front.append(row)
+    if len(best) < 2:
+        return []
+    return [
+        {
+            "algorithm": r["algorithm"], "time_us": round(float(r["time_us"]), 3),
+            "workspace_bytes": int(r["workspace_bytes"]), "chosen": r["chosen"],
+        }
+        for r in front
+    ]  # fmt: skip
+
+
+def _sum(rows: list[dict[str, Any]], name: str) -> Any:
+    known = [row[name] for row in rows if row[name] is not None]
+    if not known:
+        return None
+    return int(sum(known)) if name in _COUNTS else round(float(sum(known)), 3)
+
+
+def _total(chosen: list[dict[str, Any]]) -> float | None:
+    """Time of all calls in the run; None where not all of those that were counted were timed."""
+    used = [row for row in chosen if row["calls"]]
+    if not used or any(row["total_us"] is None for row in used):
+        return None
+    return round(float(sum(row["total_us"] for row in used)), 3)
+
+
+def _max(rows: list[dict[str, Any]], name: str) -> int | None:
+    return max((int(row[name]) for row in rows if row[name] is not None), default=None)
 
 
 def _candidate(row: dict[str, Any]) -> dict[str, Any]:
-    return {
+    found = {
         "algorithm": row["algorithm"],
         "engine": row["engine"],
         "knobs": row["knobs"],
         "implementation": row["implementation"],
-        "time_us": None if row["time_us"] is None else round(float(row["time_us"]), 3),
-        "time_of": row.get("time_of"),
-        "trials": None if row.get("trials") is None else int(row["trials"]),
-        "calls": None if row["calls"] is None else int(row["calls"]),
-        "workspace_bytes": None if row["workspace_bytes"] is None else int(row["workspace_bytes"]),
         "status": row["status"] if row["status"] in _STATUS else "not_tried",
         "chosen": row["chosen"],
         "source": row["source"] or "(not known)",
-        "evidence": row["evidence"] or "inferred",
+        "evidence": row["evidence"] if row["evidence"] in _EVIDENCE else "inferred",
+        "time_of": row["time_of"],
+        "picked_by": row["picked_by"],
+        "reason": row["reason"],
+        "confidence": row["confidence"],
     }
+    found |= {name: None if row[name] is None else round(float(row[name]), 3) for name in _TIMES}
+    return found | {name: None if row[name] is None else int(row[name]) for name in _COUNTS}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.agent import contract
+from tftrace.correlate.algorithm_rows import settle
 from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.imported import rebuild
 from tftrace.correlate.process import ProcessFacts, add_process
@@ -48,6 +49,7 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
         except InputError as error:
             problems.append(str(error))
     tell("sorting", 0.75)
+    settle(builder)
     tables = builder.tables()
     tell("writing", 0.85)
     write_tables(directory, tables)

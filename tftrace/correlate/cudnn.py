@@ -24,6 +24,7 @@ from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.cudnn_algorithms import Executions
+from tftrace.correlate.launched_work import LaunchedWork
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.native import NativeStack, NativeStacks, verified
 from tftrace.ingest import cudnn_enums as enums
@@ -48,17 +49,40 @@ class CudnnEvents:
     first: Int
     calls: LibraryCalls
 
-    def executions(self, device_ns: Int) -> Executions:
-        """What executed, with the time of the device's work that each event launched (NONE where none was seen)."""
+    def executions(self, launched: LaunchedWork, build: TraceBuilder, only_device: str | None) -> Executions:
+        """What executed, in the order of time, with the device's work that each event launched.
+
+        Where that was seen it tells the device; a stream belongs to one device for good, so it tells that of all other
+        calls on its stream; `only_device` is that of all calls, where there is but one.
+
+            stream  work seen on       device
+            s1      /device:GPU:0      /device:GPU:0
+            s1      (not profiled) ->  /device:GPU:0
+            s2      (not profiled)     null
+        """
         rows = np.flatnonzero(self.found.work[self.first] >= 0)
+        rows = rows[np.argsort(self.calls.start[rows], kind="stable")]
         record = self.first[rows]
+        streams, code = self.found.records["stream"][record], launched.device[rows]
+        of_stream: dict[int, set[int]] = {}
+        for stream, device in zip(streams.tolist(), code.tolist(), strict=True):
+            if device != NONE and stream:
+                of_stream.setdefault(stream, set()).add(device)
+        names = [
+            build.words.values[device] if device != NONE
+            else build.words.values[min(of_stream[stream])] if len(of_stream.get(stream, ())) == 1
+            else only_device
+            for stream, device in zip(streams.tolist(), code.tolist(), strict=True)
+        ]  # fmt: skip
         stacks = [self.calls.stack[i] for i in rows.tolist()]
         return Executions(
             work=self.found.work[record],
             status=self.found.records["status"][record].astype(np.int64),
             tuning=np.array([NONE if s is None else int(s.tuning) for s in stacks], np.int64),
+            start_ns=self.calls.start[rows],
             host_ns=(self.calls.end - self.calls.start)[rows],
-            device_ns=device_ns[rows],
+            device_ns=launched.ns[rows],
+            device=names,
         )
 
 

@@ -8,7 +8,8 @@
     conv, eng2,  91 us, SUCCESS      no
 
 The time is that of the device's work which the call launched, where the profile shows it for every execution that is
-compared; otherwise that of the call on the host, which only launches: `time_of` says which.
+compared; otherwise that of the call on the host, which only launches: `time_of` says which. Trials after an execution
+of the same problem are a retune.
 """
 
 from __future__ import annotations
@@ -16,115 +17,135 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from tftrace.correlate.algorithm_rows import BY_CUDNN, DEVICE, HOST, add_candidate
 from tftrace.correlate.columns import Int, TraceBuilder, compact
-from tftrace.ingest.agent_raw import RawProcess
+from tftrace.correlate.repetitions import timing
 from tftrace.ingest.cudnn_calls import CudnnCalls, Ranking, Work
+from tftrace.ingest.cudnn_enums import status_name
 
+LIBRARY = "cuDNN"
 SOURCE = "cudnn_probe"
-DEVICE = "device"
-HOST = "call on the host"
-BY_CUDNN = "measured by cuDNN"
 
 
 @dataclass(frozen=True)
 class Executions:
-    """Parallel arrays. `tuning`: 1 where an autotuner made the call, 0 where not, NONE where no stack tells;
-    `device_ns`: NONE where no work of a device is known of it."""
+    """Parallel arrays, in the order of their times. `tuning`: 1 where an autotuner made the call, 0 where not, NONE
+    where no stack tells; `device_ns`: NONE where no work of a device is known of it; `device`: names of the devices
+    that they ran on, None where that is not known."""
 
     work: Int
     status: Int
     tuning: Int
+    start_ns: Int
     host_ns: Int
     device_ns: Int
+    device: list[str | None]
 
 
 @dataclass
 class _Candidate:
     work: Work
+    first_ns: int
     trials: list[tuple[int, int]] = field(default_factory=list)  # (host, device) ns
     runs: list[tuple[int, int]] = field(default_factory=list)  # executions outside tuning
+    tunings: set[int] = field(default_factory=set)  # numbers of the tunings that it took part in
     unknown: int = 0  # executions of which no stack tells
-    failures: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
     refused: bool = False
 
 
-def add_algorithms(build: TraceBuilder, raw: RawProcess, found: CudnnCalls, done: Executions) -> None:
-    candidates: dict[tuple[str, str | None], _Candidate] = {}
-    columns = (done.work, done.status, done.tuning, done.host_ns, done.device_ns)
-    for number, status, tuned, host, device in zip(*(c.tolist() for c in columns), strict=True):
-        one = _candidate(candidates, found.works[number])
-        if one is None:
+@dataclass
+class _Problem:
+    """Trials that follow a run of the same problem belong to its next tuning."""
+
+    candidates: dict[str | None, _Candidate] = field(default_factory=dict)
+    tuning: int = 0
+    ran: bool = False
+
+    def candidate(self, work: Work, start_ns: int) -> _Candidate:
+        return self.candidates.setdefault(work.algorithm, _Candidate(work, start_ns))
+
+
+def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> None:
+    problems: dict[tuple[str, str | None], _Problem] = {}
+    columns = (done.work, done.status, done.tuning, done.start_ns, done.host_ns, done.device_ns)
+    rows = zip(*(c.tolist() for c in columns), done.device, strict=True)
+    for number, status, tuned, start, host, device, name in rows:
+        work = found.works[number]
+        if work.problem is None:
             continue
+        problem = problems.setdefault((compact(work.problem), name), _Problem())
+        one = problem.candidate(work, start)
+        if tuned > 0:
+            problem.tuning += problem.ran
+            problem.ran = False
+            one.tunings.add(problem.tuning)
+        else:
+            problem.ran = True
         if status != 0:
-            one.failures += 1
+            said = status_name(status)
+            one.failures[said] = one.failures.get(said, 0) + 1
         elif tuned > 0:
             one.trials.append((host, device))
         else:
             one.runs.append((host, device))
             one.unknown += tuned < 0
     for _, work in found.refused:
-        one = _candidate(candidates, work)
-        if one is not None:
-            one.refused = True
-    seen = {problem: True for problem, _ in candidates}
-    for (problem, _), one in candidates.items():
-        seen[problem] &= all(device >= 0 for _, device in one.trials or one.runs)
-    gpu = _device(raw)
-    numbers = {r["problem"]: r["problem_id"] for r in build.algorithms if r["library"] == "cuDNN"}
-    common = {"device": gpu, "library": "cuDNN", "version": found.version, "source": SOURCE}
-    for (problem, _), one in candidates.items():
-        number = numbers.setdefault(problem, len(numbers))
-        build.algorithms.append(
-            common | {"problem_id": number, "problem": problem} | _row(one, seen[problem])
+        if work.problem is None:
+            continue
+        text = compact(work.problem)
+        for key in [k for k in problems if k[0] == text] or [(text, None)]:
+            problem = problems.setdefault(key, _Problem())
+            if work.algorithm not in problem.candidates:
+                problem.candidates[work.algorithm] = _Candidate(work, 0)
+            problem.candidates[work.algorithm].refused = True
+    for (_, name), problem in problems.items():
+        on_device = all(
+            device >= 0 for one in problem.candidates.values() for _, device in one.trials or one.runs
         )
+        tuned = any(one.trials or one.tunings for one in problem.candidates.values())
+        for one in problem.candidates.values():
+            assert one.work.problem is not None
+            columns_ = _row(one, on_device, tuned) | {
+                "device": name,
+                "version": found.version,
+                "source": SOURCE,
+            }
+            add_candidate(build, LIBRARY, one.work.problem, **columns_)
     for ranking in found.rankings:
-        build.algorithms += [common | row for row in _ranked(ranking, numbers)]
+        _ranked(build, ranking, found.version)
 
 
-def _candidate(candidates: dict[tuple[str, str | None], _Candidate], work: Work) -> _Candidate | None:
-    if work.problem is None:
-        return None
-    return candidates.setdefault((compact(work.problem), work.algorithm), _Candidate(work))
-
-
-def _row(one: _Candidate, on_device: bool) -> dict[str, Any]:
+def _row(one: _Candidate, on_device: bool, tuned: bool) -> dict[str, Any]:
     work = one.work
-    assert work.problem is not None
-    times = [pair[on_device] for pair in one.trials or one.runs]
-    without_time = "failed" if one.failures else "unsupported" if one.refused else "not_tried"
+    times = [pair[on_device] / 1000 for pair in one.trials or one.runs]
+    total = sum(pair[on_device] for pair in one.runs) / 1000
+    failed = ", ".join(f"{name} ({n})" if n > 1 else name for name, n in one.failures.items())
+    without_time = "failed" if failed else "unsupported" if one.refused else "not_tried"
     return {
-        "op": work.problem["op"], "direction": work.problem["direction"], "algorithm": work.algorithm,
-        "engine": None if work.engine is None else str(work.engine), "implementation": None,
-        "knobs": None if work.knobs is None else compact(work.knobs),
-        "workspace_bytes": work.workspace_bytes, "time_us": float(np.median(times)) / 1000 if times else None,
-        "time_of": (DEVICE if on_device else HOST) if times else None,
+        "algorithm": work.algorithm, "engine": None if work.engine is None else str(work.engine),
+        "knobs": None if work.knobs is None else compact(work.knobs), "workspace_bytes": work.workspace_bytes,
+        **timing(times), "time_of": (DEVICE if on_device else HOST) if times else None,
         "trials": len(one.trials) or None, "calls": len(one.runs),
+        "total_us": total if one.runs and on_device else None,
+        "tuning_us": sum(pair[on_device] for pair in one.trials) / 1000 if one.trials else None,
+        "tunings": len(one.tunings), "retunes": max(len(one.tunings) - 1, 0), "first_ns": one.first_ns or None,
         "status": "ok" if times else without_time, "chosen": bool(one.runs),
+        "picked_by": ("autotuner" if tuned else "heuristics") if one.runs and not one.unknown else None,
+        "reason": failed or ("cuDNN would not make the plan" if one.refused and not times else None),
         "evidence": "inferred" if one.unknown else "measured",
     }  # fmt: skip
 
 
-def _ranked(ranking: Ranking, numbers: dict[str, int]) -> list[dict[str, Any]]:
+def _ranked(build: TraceBuilder, ranking: Ranking, version: str | None) -> None:
     """What cudnnFind*Algorithm measured, or cudnnGet*Algorithm expects, in cuDNN's own order."""
     problem = ranking.problem or {"op": "convolution", "direction": "other"}
-    text = compact(problem)
-    number = numbers.setdefault(text, len(numbers))
-    return [
-        {
-            "problem_id": number, "problem": text, "op": problem["op"], "direction": problem["direction"],
-            "algorithm": c.algorithm, "engine": None, "knobs": None, "implementation": c.math,
-            "workspace_bytes": c.workspace_bytes, "time_us": None if c.time_ms is None else c.time_ms * 1000,
-            "time_of": BY_CUDNN if ranking.measured and c.time_ms is not None else None, "trials": None, "calls": None,
-            "status": "ok" if c.status == 0 and ranking.measured else "not_tried" if c.status == 0 else "unsupported",
-            "chosen": False, "evidence": "measured" if ranking.measured else "predicted",
-        }
-        for c in ranking.candidates
-    ]  # fmt: skip
-
-
-def _device(raw: RawProcess) -> str | None:
-    """The one GPU of the process; None where there are several, because a call does not say which it is on."""
-    names = [str(d["name"]) for d in raw.status.get("devices", []) if "GPU" in str(d.get("name"))]
-    return names[0] if len(names) == 1 else None
+    for one in ranking.candidates:
+        works = "ok" if ranking.measured else "not_tried"
+        add_candidate(
+            build, LIBRARY, problem, algorithm=one.algorithm, implementation=one.math, version=version,
+            workspace_bytes=one.workspace_bytes, **timing([] if one.time_ms is None else [one.time_ms * 1000]),
+            time_of=BY_CUDNN if ranking.measured and one.time_ms is not None else None,
+            status=works if one.status == 0 else "unsupported", source=SOURCE,
+            evidence="measured" if ranking.measured else "predicted",
+        )  # fmt: skip

@@ -19,8 +19,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import settle
 from tftrace.correlate.columns import NONE, TraceBuilder
-from tftrace.correlate.imports.algorithm_rows import merge_candidates
 from tftrace.correlate.imports.facts import EPOCH, UTC_ASSUMED, Facts, Spans
 from tftrace.correlate.nesting import nest
 from tftrace.errors import CaptureError, UsageError
@@ -150,7 +150,7 @@ def _build(directory: Path, run: dict[str, Any], parts: list[_Part], progress: P
             first = build.first_start()
             base = base if first is None else first
     _join([facts[i].spans for i in range(len(parts))], build)
-    merge_candidates(build)
+    settle(build)
     progress("writing", 0.85)
     tables = build.tables()
     write_tables(directory, tables)

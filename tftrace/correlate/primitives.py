@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import add_candidate
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.repetitions import timing
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 
@@ -123,7 +125,7 @@ def add_primitives(
     unreported = np.flatnonzero(~own)
     if len(unreported):
         result = joined(result, _from_lines(lines, unreported, described, clock, build, common))
-    _algorithms(build, raw, lines, described, common)
+    _algorithms(build, clock, lines, described, common)
     return result
 
 
@@ -184,34 +186,35 @@ def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, 
 
 def _algorithms(
     build: TraceBuilder,
-    raw: RawProcess,
+    clock: Clock,
     lines: _Lines,
     described: list[dict[str, Any]],
     common: dict[str, int],
 ) -> None:
     """One row per problem and implementation that ran: oneDNN picks before it runs, so all rows are chosen."""
     device = build.words.values[common["device"]] if common["device"] != NONE else None
-    problems: dict[str, int] = {
-        row["problem"]: row["problem_id"] for row in build.algorithms if row["library"] == LIBRARY
-    }
     rows: dict[tuple[str, str | None], dict[str, Any]] = {}
     times: dict[tuple[str, str | None], list[float]] = {}
+    first: dict[tuple[str, str | None], int] = {}
+    begun = clock.from_raw(lines.raw_end) - (lines.ms * 1e6).astype(np.int64)
     for code, what in enumerate(described):
         problem = what.get("problem")
         if problem is None:
             continue
-        text = compact(problem)
-        key = (text, what.get("implementation"))
-        times.setdefault(key, []).extend(lines.ms[lines.head == code].tolist())
-        number = problems.setdefault(text, len(problems))
-        rows[key] = {
-            "problem_id": number, "problem": text, "op": problem["op"],
-            "direction": problem["direction"], "device": device, "library": LIBRARY, "version": lines.version,
-            "algorithm": what.get("algorithm"), "engine": None, "knobs": None,
-            "implementation": what.get("implementation"), "workspace_bytes": None, "status": "ok", "chosen": True,
-            "source": "onednn_verbose", "evidence": "measured",
-        }  # fmt: skip
+        key = (compact(problem), what.get("implementation"))
+        mine = lines.head == code
+        times.setdefault(key, []).extend((lines.ms[mine] * 1000).tolist())
+        first[key] = min(first.get(key, int(begun[mine].min())), int(begun[mine].min()))
+        rows[key] = {"problem": problem, "algorithm": what.get("algorithm"), "implementation": key[1]}
     for key, row in rows.items():
-        build.algorithms.append(
-            row | {"time_us": float(np.median(times[key])) * 1000, "calls": len(times[key])}
-        )
+        add_candidate(
+            build, LIBRARY, row.pop("problem"), **row, **ran(times[key]), device=device, version=lines.version,
+            first_ns=first[key], source="onednn_verbose", evidence="measured",
+        )  # fmt: skip
+
+
+def ran(times_us: list[float]) -> dict[str, Any]:
+    """Columns of what ran without having been tried: oneDNN picks before it runs."""
+    return timing(times_us) | {
+        "calls": len(times_us), "total_us": sum(times_us), "status": "ok", "chosen": True, "picked_by": "library",
+    }  # fmt: skip

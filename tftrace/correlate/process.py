@@ -20,6 +20,7 @@ from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.handovers import hand_over
+from tftrace.correlate.launched_work import launched_work
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
@@ -86,8 +87,9 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.unresolved = nodes.unresolved
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
-    launched = _launched(profile, parent_of, len(calls.runtime), len(primitives.ids))
-    add_algorithms(build, raw, found, cudnn.executions(launched[len(primitives.ids) - len(cudnn.first) :]))
+    launched = launched_work(profile, parent_of, len(calls.runtime), len(primitives.ids))
+    of_cudnn = launched.of(slice(len(primitives.ids) - len(cudnn.first), None))
+    add_algorithms(build, found, cudnn.executions(of_cudnn, build, _only_gpu(devices)))
     facts.tf_log = _tf_log(raw, clock, build, common, calls)
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
@@ -241,22 +243,15 @@ def _links(
     return parent, root
 
 
+def _only_gpu(devices: list[str]) -> str | None:
+    names = [d for d in devices if "GPU" in d]
+    return names[0] if len(names) == 1 else None
+
+
 def _told_version(raw: RawProcess) -> str | None:
     """cuDNN's version where TensorFlow asked for it before this recording began."""
     told = next((p.get("version") for p in raw.status.get("probes", []) if p.get("name") == "cudnn"), None)
     return version_text(told) if isinstance(told, int) else None
-
-
-def _launched(profile: ProfileEvents, parent: Int, nd: int, count: int) -> Int:
-    """Time in ns of the device's work that was launched within each library call; NONE where none is known."""
-    npf, work = len(profile.ids), profile.work
-    known = np.flatnonzero(work.launch >= 0)
-    at = parent[nd + work.launch[known]] - nd - npf
-    inside = at >= 0
-    time, seen = np.zeros(count, np.int64), np.zeros(count, bool)
-    np.add.at(time, at[inside], (work.end - work.start)[known[inside]])
-    seen[at[inside]] = True
-    return np.where(seen, time, NONE)
 
 
 def _unwrapped(build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, root: Int) -> dict[str, int]:

@@ -6,35 +6,22 @@ dispatch record that was running on its thread, which links it by id; one on ano
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import AUTOTUNER, add_candidate
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.imports.algorithm_rows import add_candidate
+from tftrace.correlate.repetitions import timing
 from tftrace.ingest.agent_raw import LogMessage
 from tftrace.ingest.proto_text import plain
 from tftrace.ingest.tf_log import LogEntry, parse_message
-from tftrace.ingest.tf_tuning import Candidate, Tuning, tunings
+from tftrace.ingest.tf_tuning import Tuning, tunings
+from tftrace.model.problem import identity
 
 LIBRARY: Final = "cuDNN"
-AUTOTUNER: Final = "TensorFlow's autotuner"
-_HOST_TIME: Final = "call on the host"
-_SAME: Final = (
-    "direction",
-    "input",
-    "filter",
-    "output",
-    "strides",
-    "dilations",
-    "padding",
-    "groups",
-    "layout",
-    "dtype",
-)
 
 
 def layer_of(kind: str) -> str:
@@ -81,56 +68,23 @@ def add_tf_log(
     return ids, records, {"messages": len(known), "other_messages": len(lines) - len(known)}
 
 
-def add_tunings(found: Iterable[Tuning], build: TraceBuilder) -> None:
-    """One row a candidate. Where the table holds the same algorithm for the same problem already, from the calls into
-    cuDNN, that row gains the autotuner's time in place of the host's, which is a launch only:
+def add_tunings(found: Iterable[Tuning], build: TraceBuilder, *, counted: bool = True) -> None:
+    """One row a candidate of each tuning: a tuning of a problem that was tuned before in this log is a retune.
 
-        source       algorithm  time_us  time_of                   time_us  time_of     source
-        cudnn_probe  eng2       4576     call on the host
-        tf_log       eng2       200      autotuner            ->   200      autotuner   cudnn_probe + tf_log
+    `counted`: whether each was done in this run, and not only known to it.
     """
+    seen: set[str] = set()
     for tuning in found:
-        rows = [r for r in build.algorithms if r["library"] == LIBRARY and _same(r, tuning.problem)]
-        problem = _problem(rows) or tuning.problem
-        for candidate in tuning.candidates:
-            row = next((r for r in rows if r.get("algorithm") == candidate.algorithm), None)
-            if row is None:
-                rows.append(_new(build, problem, tuning, candidate))
-                continue
-            if candidate.time_us is not None and row.get("time_of") in (None, _HOST_TIME):
-                row["time_us"], row["time_of"] = candidate.time_us, AUTOTUNER
-            if row.get("workspace_bytes") is None:
-                row["workspace_bytes"] = candidate.workspace_bytes
-            if candidate.status != "ok" and not row["chosen"]:
-                row["status"] = candidate.status
-            if tuning.source not in str(row["source"]):
-                row["source"] = f"{row['source']} + {tuning.source}"
-                row["chosen"] = row["chosen"] or candidate.chosen
-
-
-def _new(
-    build: TraceBuilder, problem: dict[str, Any], tuning: Tuning, candidate: Candidate
-) -> dict[str, Any]:
-    return add_candidate(
-        build, LIBRARY, problem, device=tuning.device, version=tuning.version, algorithm=candidate.algorithm,
-        engine=None if candidate.engine is None else str(candidate.engine), knobs=compact(candidate.knobs),
-        time_us=candidate.time_us, time_of=AUTOTUNER if candidate.time_us is not None else None, trials=None,
-        calls=None, workspace_bytes=candidate.workspace_bytes, status=candidate.status, chosen=candidate.chosen,
-        source=tuning.source, evidence="measured",
-    )  # fmt: skip
-
-
-def _same(row: dict[str, Any], problem: dict[str, Any]) -> bool:
-    known = _read(row)
-    return all(known.get(k) == problem.get(k) for k in _SAME) and bool(known.get("fused")) == bool(
-        problem.get("fused")
-    )
-
-
-def _problem(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
-    return _read(rows[0]) if rows else None
-
-
-def _read(row: dict[str, Any]) -> dict[str, Any]:
-    value = json.loads(row["problem"])
-    return value if isinstance(value, dict) else {}
+        problem = identity(tuning.problem)
+        again = problem in seen
+        seen.add(problem)
+        for one in tuning.candidates:
+            timed = {} if one.time_us is None else timing([one.time_us]) | {"time_of": AUTOTUNER, "trials": 1}
+            add_candidate(
+                build, LIBRARY, tuning.problem, device=tuning.device, version=tuning.version, algorithm=one.algorithm,
+                engine=None if one.engine is None else str(one.engine), knobs=compact(one.knobs),
+                workspace_bytes=one.workspace_bytes, status=one.status, reason=one.failure, chosen=one.chosen,
+                picked_by="autotuner" if one.chosen else None, tunings=1 if counted else None,
+                retunes=int(again) if counted else None, tuning_us=one.time_us,
+                source=tuning.source, evidence="measured", **timed,
+            )  # fmt: skip

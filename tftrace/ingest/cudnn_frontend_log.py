@@ -194,7 +194,7 @@ def problem_of(
         "layout": f"N{spatial}C" if last else f"NC{spatial}",
         "dtype": DTYPES.get(name, name),
         "math": DTYPES.get(str(space.get("Datatype")), None),
-        "fused": [rest] if rest else [],
+        "fused": [part for part in rest.split("_") if part],
     }
 
 

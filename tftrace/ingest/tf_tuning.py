@@ -42,7 +42,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """`source` is tf_log or xla_autotune; `version` is cuDNN's, None where the log does not tell it."""
+    """`device` is a model; `source` is tf_log or xla_autotune; `version` is cuDNN's; None where it is not told."""
 
     problem: dict[str, Any]
     candidates: tuple[Candidate, ...]
@@ -56,11 +56,12 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
     found: list[Tuning] = []
     waiting: dict[int | None, int] = {}  # thread -> the tuning whose winner and data type are still to come
     keys: dict[int | None, tuple[str, dict[str, Any] | None, list[Candidate]]] = {}
-    device = version = None
+    version = None
+    models: set[str] = set()
     for entry in entries:
         known = entry.fields
         if entry.kind == "device":
-            device = str(known["device"])
+            models.add(str(known["device"]))
         elif entry.kind == "cudnn_version":
             version = version_text(int(known["version"]))
         elif entry.kind == "autotune_log":
@@ -68,9 +69,8 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
             problem = convolution(known["log"])
             if problem is not None:
                 waiting[entry.tid] = len(found)
-                found.append(
-                    Tuning(problem, candidates(known["log"]), device, version or _version(known["log"]))
-                )
+                results = candidates(known["log"])
+                found.append(Tuning(problem, results, _only(models), version or _version(known["log"])))
         elif entry.kind == "winner" and entry.tid in waiting:
             at = waiting[entry.tid]
             found[at] = _decided(found[at], known.get("algorithm") or known.get("tag"))
@@ -92,9 +92,14 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
             best = _of_xla(known)
             if problem is not None:
                 tried = tried or [best]
-                of_xla = Tuning(problem, tuple(tried), device, version, "xla_autotune")
+                of_xla = Tuning(problem, tuple(tried), _only(models), version, "xla_autotune")
                 found.append(_decided(of_xla, best.algorithm))
     return found
+
+
+def _only(models: set[str]) -> str | None:
+    """The device of a message that does not name one: known where all that the log names are alike."""
+    return next(iter(models)) if len(models) == 1 else None
 
 
 def candidates(log: Message) -> tuple[Candidate, ...]:

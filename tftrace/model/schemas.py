@@ -118,8 +118,30 @@ ALGORITHMS: Final = pa.schema(
         ("chosen", pa.bool_()),
         ("source", _NAME),
         ("evidence", _NAME),
+        ("low_us", pa.float64()),  # interval around `time_us`, 95 %; null where the repetitions are too few
+        ("high_us", pa.float64()),
+        (
+            "samples_us",
+            pa.list_(pa.float64()),
+        ),  # the repetitions that `time_us` is the median of, some of them
+        ("total_us", pa.float64()),  # all executions of the op together; null where they were not timed
+        ("tuning_us", pa.float64()),  # all trials together
+        ("tunings", pa.int64()),  # how many times an autotuner tried it
+        ("retunes", pa.int64()),  # those of them that repeat one of the same process
+        ("first_ns", pa.int64()),  # when it was first tried or run
+        ("picked_by", _NAME),  # who chose it: autotuner, heuristics, library
+        ("reason", pa.string()),  # why it failed or has no time
+        ("device_model", _NAME),  # e.g. Tesla T4, where the source tells it
+        ("confidence", pa.float64()),  # of an algorithm told by kernel names alone
     ]
 )
+ADDED: Final = {
+    "algorithms": (
+        "low_us", "high_us", "samples_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by",
+        "reason", "device_model", "confidence",
+    )
+}  # fmt: skip
+"""Columns that traces of an earlier tftrace do not have: read as null."""
 
 TABLES: Final[dict[str, pa.Schema]] = {
     "events": EVENTS,

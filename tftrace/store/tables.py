@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tftrace.errors import InputError, UsageError
-from tftrace.model.schemas import TABLES
+from tftrace.model.schemas import ADDED, TABLES
 
 SUFFIX: Final = ".parquet"
 REBUILD: Final = "delete that file, and the next command rebuilds the tables from raw/"
@@ -52,7 +52,8 @@ def missing_tables(directory: Path) -> list[str]:
 
 
 def read_table(directory: Path, name: str) -> pa.Table:
-    """One table with the columns and types of its schema first, then whatever columns a later tftrace added.
+    """One table with the columns and types of its schema first, then whatever columns a later tftrace added; columns
+    that an earlier one did not write are null.
 
     Raises InputError as `LazyTables` says.
     """
@@ -67,13 +68,16 @@ def read_table(directory: Path, name: str) -> pa.Table:
         detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise InputError(f"{path}: is cut or no Parquet file ({detail}); {REBUILD}") from error
     try:
-        return _conform(table, TABLES[name])
+        return _conform(table, TABLES[name], ADDED.get(name, ()))
     except (pa.ArrowException, KeyError) as error:
         detail = str(error.args[0]).splitlines()[0] if error.args else type(error).__name__
         raise InputError(f"{path}: is no {name} table of a trace ({detail}); {REBUILD}") from error
 
 
-def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _conform(table: pa.Table, schema: pa.Schema, added: Sequence[str] = ()) -> pa.Table:
+    for column in added:
+        if column not in table.column_names:
+            table = table.append_column(column, pa.nulls(table.num_rows, schema.field(column).type))
     if table.schema.equals(schema, check_metadata=False):
         return table.replace_schema_metadata(None)
     absent = [column for column in schema.names if column not in table.column_names]
@@ -95,7 +99,7 @@ def write_tables(directory: Path, tables: Mapping[str, pa.Table]) -> None:
     parts = {name: table_path(directory, name).with_suffix(f".{os.getpid()}.part") for name in tables}
     try:
         for name, table in tables.items():
-            _write(_conform(table, TABLES[name]), parts[name])
+            _write(_conform(table, TABLES[name], ADDED.get(name, ())), parts[name])
         for name, part in parts.items():
             os.replace(part, table_path(directory, name))
     except OSError as error:

@@ -7,15 +7,15 @@ from typing import Any, Final
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import MIXES_TRIALS, add_candidate
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.imports.algorithm_rows import add_candidate
 from tftrace.correlate.imports.facts import UTC_ASSUMED, Facts, Spans, first_known
 from tftrace.ingest.cudnn_arguments import as_object
 from tftrace.ingest.cudnn_log import LEVELS, CudnnLog
 from tftrace.ingest.cudnn_problem import Meaning, meaning
 
 LIBRARY: Final = "cuDNN"
-_SOURCE: Final = "cudnn_log"
+_SOURCE: Final = MIXES_TRIALS
 _EXECUTES: Final = (
     "cudnnBackendExecute", "cudnnConvolutionForward", "cudnnConvolutionBiasActivationForward",
     "cudnnConvolutionBackwardData", "cudnnConvolutionBackwardFilter",

@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import BY_CUDNN, add_candidate
 from tftrace.correlate.columns import TraceBuilder, compact
-from tftrace.correlate.imports.algorithm_rows import add_candidate
 from tftrace.correlate.imports.facts import ORDER, STEP_NS, Facts
 from tftrace.ingest.cudnn_enums import BACKPROP_FILTER_ALGO, BACKPROP_INPUT_ALGO, FORWARD_ALGO
 from tftrace.ingest.cudnn_rankings import Ranked, Rankings
@@ -78,5 +78,6 @@ def _candidates(rows: list[Ranked], build: TraceBuilder) -> None:
             algorithm=prefix + names.get(row.algorithm, str(row.algorithm)),
             time_us=None if row.time_ms is None else row.time_ms * 1000, workspace_bytes=row.workspace_bytes,
             status=status.get(row.status, "failed"), chosen=row is best, source=_SOURCE,
-            evidence="measured" if found else "predicted",
+            time_of=BY_CUDNN if row.time_ms is not None else None, evidence="measured" if found else "predicted",
+            picked_by=("library" if found else "heuristics") if row is best else None,
         )  # fmt: skip

@@ -6,9 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from tftrace.correlate.algorithm_rows import add_candidate
 from tftrace.correlate.columns import NONE, TraceBuilder, compact
-from tftrace.correlate.imports.algorithm_rows import add_candidate
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
+from tftrace.correlate.primitives import ran
 from tftrace.ingest.onednn_log import OneDnnLog
 from tftrace.ingest.onednn_verbose import VerboseLine, problem_of
 
@@ -94,6 +95,5 @@ def _rows(log: OneDnnLog, build: TraceBuilder) -> None:
             build, LIBRARY, problem,
             device="/device:CPU:0" if (line.engine or "cpu").startswith("cpu") else line.engine,
             version=key[2], algorithm=line.algorithm, implementation=line.implementation,
-            time_us=float(np.median(times[key])) * 1000, calls=len(times[key]), status="ok", chosen=True,
-            source=_SOURCE, evidence="measured",
+            **ran([ms * 1000 for ms in times[key]]), source=_SOURCE, evidence="measured",
         )  # fmt: skip

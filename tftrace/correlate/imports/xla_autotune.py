@@ -25,7 +25,7 @@ def add(results: AutotuneResults, build: TraceBuilder, base_ns: int) -> Facts:
             compact({"device": r.device, "hlo": r.hlo, "kind": r.kind, **r.attrs}) for r in results.results
         ),
     )  # fmt: skip
-    add_tunings([r.tuning for r in results.results if r.tuning is not None], build)
+    add_tunings([r.tuning for r in results.results if r.tuning is not None], build, counted=False)
     names = dict.fromkeys(r.device for r in results.results if r.device)
     return Facts(
         entries=n, events=n, lost=0, reason=results.cut, clock=ORDER,

@@ -1,0 +1,39 @@
+"""The work of devices that each call into a library launched, as far as profile windows show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tftrace.correlate.columns import NONE, Int
+from tftrace.correlate.profile import ProfileEvents
+
+
+@dataclass(frozen=True)
+class LaunchedWork:
+    """Parallel to the calls. `ns`: time of the work together; `device`: code of the device's name. NONE where no work
+    is known, or is not all on one device."""
+
+    ns: Int
+    device: Int
+
+    def of(self, rows: slice) -> LaunchedWork:
+        return LaunchedWork(self.ns[rows], self.device[rows])
+
+
+def launched_work(profile: ProfileEvents, parent: Int, entries: int, count: int) -> LaunchedWork:
+    """`parent` is that of entries, profile events and calls joined, `entries` how many come before the profile's,
+    `count` how many calls come after them."""
+    npf, work = len(profile.ids), profile.work
+    known = np.flatnonzero(work.launch >= 0)
+    at = parent[entries + work.launch[known]] - entries - npf
+    inside = at >= 0
+    time, low = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
+    high = np.full(count, NONE, np.int64)
+    rows = known[inside]
+    np.add.at(time, at[inside], (work.end - work.start)[rows])
+    np.minimum.at(low, at[inside], work.device[rows])
+    np.maximum.at(high, at[inside], work.device[rows])
+    seen = high >= 0
+    return LaunchedWork(np.where(seen, time, NONE), np.where(seen & (low == high), high, NONE))
