@@ -169,3 +169,8 @@ def test_keras_callback_alone_gets_its_profile(tmp_path: Path) -> None:
     trace = load(tmp_path / "trace")
     assert "the script started a profiler session of its own" in [w["why"] for w in windows(trace)]
     assert "Tanh" in profiled(trace)
+
+
+def test_memory_that_the_script_fills_does_not_end_a_window(recorded: Record) -> None:
+    trace = recorded("grows.py")
+    assert [w["why"] for w in windows(trace)] == ["the script ended"]

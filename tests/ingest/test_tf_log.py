@@ -68,7 +68,8 @@ def test_common_messages_are_of_no_kind() -> None:
     ("text", "kind", "fields"),
     [
         (
-            b"launching kernel: repeat_buffer_kernel; gdx: 8192 gdy: 2 gdz: 1 bdx: 256 bdy: 1 bdz: 1; shared_mem_bytes: 64",
+            b"launching kernel: repeat_buffer_kernel; gdx: 8192 gdy: 2 gdz: 1 bdx: 256 bdy: 1 bdz: 1; "
+            b"shared_mem_bytes: 64",
             "launch",
             {
                 "kernel": "repeat_buffer_kernel", "grid_x": 8192, "grid_y": 2, "grid_z": 1,

@@ -19,7 +19,10 @@ from .base import Probe
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.125  # of the budget, for the first window and each of the others
 FIRST_GAP = 2.0  # seconds between the first two windows; doubles each time
-MEMORY_GUARD = 8  # a window closes when the process grew by so many times its budget: graphs may loop
+GUARD_LEAST, GUARD_MOST = 8, 2e9
+"""A window closes when the process grew by an eighth of the memory that is left: graphs may loop, and their events are
+not counted. It is at least so many times the window's budget, and at most so many bytes."""
+NOT_OURS = 8  # memory that grew by so many times what the window wrote was not the profiler's
 
 
 class TfProfilerProbe(Probe):
@@ -83,7 +86,8 @@ class TfProfilerProbe(Probe):
                 "open": raw(),
                 "opened_because": why,
                 "work": self._work(),
-                "resident": _resident(),
+                "private": _private(),
+                "guard": max(GUARD_LEAST * max(budget, 8e6), min(_available() / 8, GUARD_MOST)),
                 "budget": budget,
             }
 
@@ -102,11 +106,13 @@ class TfProfilerProbe(Probe):
                 "why": why,
                 "opened_because": window["opened_because"],
                 "lost": None,
+                "bytes": 0,
             }
             try:
                 with self._quiet():
                     window["session"].export_to_tb()
-                _keep(window["directory"], os.path.join(self.session.directory, "plugins", "profile", run))
+                kept = os.path.join(self.session.directory, "plugins", "profile", run)
+                row["bytes"] = _keep(window["directory"], kept)
             except Exception as error:
                 row["lost"] = "%s: %s" % (type(error).__name__, str(error)[:300])
                 self.partly = "a window could not be written: %s" % row["lost"]
@@ -140,11 +146,13 @@ class TfProfilerProbe(Probe):
         try:
             window = self.window
             if window is not None:
-                grown = _resident() - window["resident"]
+                grown = _private() - window["private"]
                 if self._work() - window["work"] >= window["budget"]:
                     self.close("its share of --profile-mb was spent")
-                elif grown > MEMORY_GUARD * max(window["budget"], 8e6):
+                elif grown > window["guard"]:
                     self.close("the process grew by %d MB while it was open" % (grown / 1e6))
+                    if self.windows[-1]["bytes"] * NOT_OURS < grown:
+                        return self.open("most of what the process grew by was its own")
                 else:
                     return
                 self.next_open = (
@@ -263,18 +271,37 @@ class TfProfilerProbe(Probe):
         }
 
 
-def _resident() -> int:
+def _private() -> int:
+    """Bytes of memory that are this process's own: without the libraries it mapped, of which CUDA has many."""
     try:
         with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            _, resident, shared = file.read().split()[:3]
+            return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
 
 
-def _keep(directory: str, into: str) -> None:
-    """Moves the one run TensorFlow wrote below `directory` to its place in the trace."""
+def _available() -> float:
+    """Bytes that may still be used: of the machine, or of the container where that has less; 0 if that is not known."""
+    free = []
+    with contextlib.suppress(OSError, ValueError, StopIteration), open("/proc/meminfo") as file:
+        line = next(line for line in file if line.startswith("MemAvailable:"))
+        free.append(float(line.split()[1]) * 1024)
+    try:
+        with open("/sys/fs/cgroup/memory.max") as most, open("/sys/fs/cgroup/memory.current") as used:
+            free.append(float(int(most.read())) - float(used.read()))
+    except (OSError, ValueError):  # no such file, or "max": no limit
+        pass
+    return max(0.0, min(free)) if free else 0.0
+
+
+def _keep(directory: str, into: str) -> int:
+    """Moves the one run TensorFlow wrote below `directory` to its place in the trace. Returns its bytes."""
     os.makedirs(into, exist_ok=True)
+    moved = 0
     for folder, _, names in os.walk(directory):
         for name in names:
+            moved += os.path.getsize(os.path.join(folder, name))
             os.replace(os.path.join(folder, name), os.path.join(into, name))
     shutil.rmtree(directory, ignore_errors=True)
+    return moved
