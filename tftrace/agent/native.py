@@ -124,6 +124,11 @@ class Native:
         """Trampolines taken over; 0: there are none; -1: they have an unknown form, and were left alone."""
         return int(self._plain.tft_cudnn_install(os.fsencode(library), stacks_per_second))
 
+    def cudnn_install_preloaded(self, stacks_per_second: int) -> int:
+        """Functions that this library stands in front of; 0: it was not preloaded, or not as the first."""
+        install = getattr(self._plain, "tft_cudnn_install_preloaded", None)
+        return 0 if install is None else int(install(ctypes.c_uint64(stacks_per_second)))
+
     def cudnn_remove(self) -> int:
         """How many slots somebody else has taken over meanwhile: those were left as they are."""
         return int(self._plain.tft_cudnn_remove())

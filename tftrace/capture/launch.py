@@ -41,6 +41,7 @@ class RunRequest:
     disabled: tuple[str, ...] = ()
     profile_mb: float = 64.0
     cudnn_stacks: int = 20000  # native stacks a second
+    cudnn_preload: bool = False
     steps: tuple[int, int] | None = None
     quiet: bool = False
     source: bool = True
@@ -67,11 +68,12 @@ def enabled_probes(request: RunRequest) -> list[str]:
 
 
 def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, str]:
-    library, reason = native.library()
+    library, reason = native.library(request.cudnn_preload)
     options = {
         "probes": probes,
         "profile_mb": request.profile_mb,
         "cudnn_stacks": request.cudnn_stacks,
+        "cudnn_preload": request.cudnn_preload,
         "steps": list(request.steps) if request.steps else None,
         "native": str(library) if library else None,
         "native_reason": reason,
@@ -83,6 +85,9 @@ def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, 
     result[contract.ENV_RAW] = str(raw)
     result[contract.ENV_OPTIONS] = json.dumps(options)
     result["PYTHONPATH"] = os.pathsep.join(p for p in (str(AGENT_SITE), os.environ.get("PYTHONPATH")) if p)
+    if request.cudnn_preload and library:
+        # in front: of two libraries that export a function, the first is called
+        result["LD_PRELOAD"] = " ".join(p for p in (str(library), os.environ.get("LD_PRELOAD")) if p)
     return result
 
 

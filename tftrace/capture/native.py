@@ -26,12 +26,16 @@ def cache_directory() -> Path:
     return Path(base) / "tftrace"
 
 
-def library() -> tuple[Path | None, str | None]:
-    """(path of the library, None), or (None, why there is none). Builds it where it is not in the cache yet."""
+def library(in_front_of_cudnn: bool = False) -> tuple[Path | None, str | None]:
+    """(path of the library, None), or (None, why there is none). Builds it where it is not in the cache yet.
+
+    The variant `in_front_of_cudnn` exports cudnn's functions, to be preloaded.
+    """
     if platform.system() != "Linux" or platform.machine() != "x86_64":
         return None, f"it is written for Linux on x86-64, this is {platform.system()} on {platform.machine()}"
     sources = sorted(SOURCES.glob("*.[ch]"))
-    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    flags = (*FLAGS, "-DTFT_CUDNN_PRELOAD") if in_front_of_cudnn else FLAGS
+    digest = hashlib.sha256(" ".join(flags).encode())
     for source in sources:
         digest.update(source.read_bytes())
     target = cache_directory() / f"tftrace-{digest.hexdigest()[:16]}.so"
@@ -47,7 +51,7 @@ def library() -> tuple[Path | None, str | None]:
             run = subprocess.run(
                 [
                     command,
-                    *FLAGS,
+                    *flags,
                     *map(str, (s for s in sources if s.suffix == ".c")),
                     "-o",
                     str(built),

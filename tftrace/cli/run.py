@@ -67,6 +67,10 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--cudnn-stacks", type=click.IntRange(min=0), default=20000, show_default=True,
     help="Native stacks of cuDNN calls a second; above it they are sampled.",
 )  # fmt: skip
+@click.option(
+    "--cudnn-preload", is_flag=True,
+    help="Catch cuDNN calls by LD_PRELOAD: for a TensorFlow whose trampolines are not known.",
+)  # fmt: skip
 @click.option("--steps", metavar="A:B", callback=step_range, help="Profile these steps only.")
 @click.option(
     "--eigen-gemm", is_flag=True, help="Record each matrix product that Eigen asks of oneDNN, too: slow."
@@ -80,8 +84,9 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def command(
     output: Path | None, force: bool, python: str | None, probes: tuple[str, ...] | None, profile_mb: float,
-    cudnn_stacks: int, steps: tuple[int, int] | None, eigen_gemm: bool, quiet: bool, open_page: bool,
-    no_source: bool, redact: bool, module: bool, script: str, args: tuple[str, ...], **switches: bool,
+    cudnn_stacks: int, cudnn_preload: bool, steps: tuple[int, int] | None, eigen_gemm: bool, quiet: bool,
+    open_page: bool, no_source: bool, redact: bool, module: bool, script: str, args: tuple[str, ...],
+    **switches: bool,
 ) -> int:  # fmt: skip
     """Run SCRIPT (or -m MODULE) with ARGS and record a trace of it.
 
@@ -101,6 +106,7 @@ def command(
             disabled=tuple(p for p in PROBES if switches[f"no_{p}"]),
             profile_mb=profile_mb,
             cudnn_stacks=cudnn_stacks,
+            cudnn_preload=cudnn_preload,
             steps=steps,
             quiet=quiet,
             source=not no_source,

@@ -37,6 +37,10 @@ static struct {
 
 static pthread_mutex_t resolving = PTHREAD_MUTEX_INITIALIZER;
 static int installed;
+#ifdef TFT_CUDNN_PRELOAD
+static __thread int within; /* what cuDNN's own libraries call of one another is not TensorFlow's call */
+static void *next_in_line(const char *name);
+#endif
 static atomic_ullong unsampled, versions;
 static atomic_ullong stacks_per_second = 20000;
 static void *wrapper_of(int function);
@@ -60,6 +64,14 @@ static void *resolved(int function) {
   pthread_mutex_lock(&resolving);
   real = atomic_load(&targets[function].real);
   if (!real) {
+#ifdef TFT_CUDNN_PRELOAD
+    if (!targets[function].slot) {
+      real = next_in_line(functions[function].name);
+      atomic_store(&targets[function].real, real);
+      pthread_mutex_unlock(&resolving);
+      return real;
+    }
+#endif
     void **slot = targets[function].slot, *wrapper = wrapper_of(function);
     tft_cudnn_call_resolver(targets[function].resolver, targets[function].number);
     real = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
@@ -181,20 +193,66 @@ static void end(int function, const uintptr_t *a, uintptr_t result, call *c) {
   r->t1 = now;
 }
 
+#ifdef TFT_CUDNN_PRELOAD
+#define SILENT (within || !installed)
+#define ENTER (within = 1)
+#define LEAVE (within = 0)
+#else
+#define SILENT 0
+#define ENTER (void)0
+#define LEAVE (void)0
+#endif
+
 /* Two registers of floating-point arguments go through as they are: no recorded function has more. */
-#define X(name, words, kind, arguments)                                                          \
-  static uintptr_t wrap_##name(P##words double x, double y) {                                    \
-    uintptr_t (*real)() = (uintptr_t (*)())resolved(F_##name);                                   \
-    if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return real(A##words x, y); \
-    uintptr_t a[] = {A##words 0};                                                                \
-    call c;                                                                                      \
-    begin(F_##name, a, &c);                                                                      \
-    uintptr_t result = real(A##words x, y);                                                      \
-    end(F_##name, a, result, &c);                                                                \
-    return result;                                                                               \
+#define X(name, words, kind, arguments)                                                                    \
+  static uintptr_t wrap_##name(P##words double x, double y) {                                              \
+    uintptr_t (*real)() = (uintptr_t (*)())resolved(F_##name);                                             \
+    if (!atomic_load_explicit(&tft_recording, memory_order_relaxed) || SILENT) return real(A##words x, y); \
+    uintptr_t a[] = {A##words 0};                                                                          \
+    call c;                                                                                                \
+    begin(F_##name, a, &c);                                                                                \
+    ENTER;                                                                                                 \
+    uintptr_t result = real(A##words x, y);                                                                \
+    LEAVE;                                                                                                 \
+    end(F_##name, a, result, &c);                                                                          \
+    return result;                                                                                         \
   }
 TFT_CUDNN_CALLS(X)
 #undef X
+
+#ifdef TFT_CUDNN_PRELOAD
+/* In the variant that is preloaded the wrappers stand in front of whoever else exports these functions: TensorFlow's
+ * trampolines, or cuDNN itself where a TensorFlow is linked against it. */
+#define X(name, words, kind, arguments) \
+  TFT_API uintptr_t name(P##words double x, double y) __attribute__((alias("wrap_" #name)));
+TFT_CUDNN_CALLS(X)
+#undef X
+
+static uintptr_t not_there(void) { return 1; /* CUDNN_STATUS_NOT_INITIALIZED */ }
+
+static void *next_in_line(const char *name) {
+  static const char *const libraries[] = {"libtensorflow_framework.so.2", "libcudnn.so.9", "libcudnn.so.8", "libcudnn.so.7"};
+  void *found = dlsym(RTLD_NEXT, name);
+  for (size_t i = 0; !found && i < sizeof libraries / sizeof *libraries; i++) {
+    void *handle = dlopen(libraries[i], RTLD_LAZY | RTLD_NOLOAD);
+    if (!handle) continue;
+    found = dlsym(handle, name);
+    dlclose(handle);
+  }
+  return found ? found : (void *)not_there;
+}
+
+/* How many functions calls are taken of; 0: this library was not preloaded, or somebody else stands in front of it. */
+TFT_API int tft_cudnn_install_preloaded(uint64_t stacks) {
+  void *program = dlopen(NULL, RTLD_LAZY); /* what was there from the start, not what was loaded privately since */
+  int front = program && dlsym(program, "cudnnBackendExecute") == wrapper_of(F_cudnnBackendExecute);
+  if (program) dlclose(program);
+  atomic_store(&stacks_per_second, stacks);
+  if (!installed) atomic_store(&unsampled, 0);
+  installed = front ? FUNCTIONS : 0;
+  return installed;
+}
+#endif
 
 static void *wrapper_of(int function) {
 #define X(name, words, kind, arguments) (void *)wrap_##name,

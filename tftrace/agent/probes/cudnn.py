@@ -26,14 +26,22 @@ class CudnnProbe(Probe):
         native = self.session.native
         assert native is not None
         asked = self.session.options.get("cudnn_stacks")
-        self._slots = native.cudnn_install(LIBRARY, STACKS_PER_SECOND if asked is None else int(asked))
+        stacks = STACKS_PER_SECOND if asked is None else int(asked)
+        if self.session.options.get("cudnn_preload"):
+            if not native.cudnn_install_preloaded(stacks):
+                return self.unavailable(
+                    "its library was to be preloaded, but another stands in front of it: see LD_PRELOAD"
+                )
+            self.running = True
+            return None
+        self._slots = native.cudnn_install(LIBRARY, stacks)
         if self._slots == 0:
             return self.unavailable(
                 "this TensorFlow was built without cuDNN: %s has no cudnn functions" % LIBRARY
             )
         if self._slots < 0:
             return self.unavailable(
-                "TensorFlow %s calls cuDNN in a way that is not known; nothing was changed"
+                "TensorFlow %s calls cuDNN in a way that is not known; nothing was changed. Try run --cudnn-preload"
                 % self.session.tensorflow
             )
         self.running = True
