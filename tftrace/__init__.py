@@ -1,6 +1,6 @@
 """tftrace: op-dispatch tracer and cuDNN call profiler for TensorFlow.
 
-`load(path)` opens a recorded trace, `record()` records within a running process. Names are handed out lazily:
+`load(path)` opens a recorded trace, `record()` records within a running process, `compare()` sets runs side by side. Names are handed out lazily:
 importing the package imports nothing else.
 """
 
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tftrace.api import compare as compare
     from tftrace.api import load as load
     from tftrace.errors import TftraceError as TftraceError
     from tftrace.model.trace import Trace as Trace
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME: Final = {
+    "compare": "tftrace.api",
     "load": "tftrace.api",
     "record": "tftrace.api",
     "Trace": "tftrace.model.trace",
     "TftraceError": "tftrace.errors",
 }
 
-__all__ = ["TftraceError", "Trace", "__version__", "load", "record"]
+__all__ = ["TftraceError", "Trace", "__version__", "compare", "load", "record"]
 
 
 def __getattr__(name: str) -> Any:

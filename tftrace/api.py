@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from tftrace.recording import record
 
 if TYPE_CHECKING:
+    from tftrace.analysis.comparison import Comparison
     from tftrace.model.trace import Trace
 
-__all__ = ["load", "record"]
+__all__ = ["compare", "load", "record"]
 
 
 def load(path: Path | str, progress: Callable[[str, float], None] | None = None) -> Trace:
@@ -35,3 +36,14 @@ def load(path: Path | str, progress: Callable[[str, float], None] | None = None)
 
         build(directory, progress)
     return open_trace(directory)
+
+
+def compare(*runs: Trace | Path | str) -> Comparison:
+    """Each of `runs` (traces, or their directories) against the first of them: which algorithm each problem got and in
+    which time, what ops and kernels cost, and what only some of the runs have. The answer holds DataFrames.
+
+    Raises UsageError for fewer than two runs, and InputError where one is no trace or cannot be read.
+    """
+    from tftrace.analysis import comparison
+
+    return comparison.compare([load(run) if isinstance(run, (Path, str)) else run for run in runs])

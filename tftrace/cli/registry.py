@@ -13,6 +13,7 @@ COMMANDS: Final[dict[str, str]] = {
     "why": "tftrace.cli.why",
     "view": "tftrace.cli.view",
     "algorithms": "tftrace.cli.algorithms",
+    "compare": "tftrace.cli.compare",
     "import": "tftrace.cli.import_files",
     "list": "tftrace.cli.list",
     "doctor": "tftrace.cli.doctor",

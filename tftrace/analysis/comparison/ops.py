@@ -1,0 +1,185 @@
+"""Ops and kernels between runs: what each costs, and what only some of the runs have.
+
+That is what runs without library calls compare by, and what one model in several modes does: ops that the graph's
+optimizer removed or fused are in the eager run alone, `_FusedConv2D` and its like in the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.comparison.run import Run
+from tftrace.analysis.comparison.samples import Samples, by_code, split
+from tftrace.analysis.comparison.times import between, of_run, rounded
+from tftrace.analysis.layers import steady_events
+from tftrace.model.trace import Trace
+
+_FUNCTION: Final = re.compile(r"^__(inference|forward|backward)_(.+?)(?:_\d+)+$")
+
+
+def by_op(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row an op type, by its executions; graph functions under their name without TensorFlow's number."""
+    return _rows(runs, _ops, lambda key: {"op": key[0]})
+
+
+def by_site(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row an op and the line of Python that made it: by file name and source text, or where that was left out by
+    the line's number. So a line that only moved is the same line."""
+    return _rows(runs, _sites, lambda key: {"op": key[0], "file": key[1], "code": key[2], "lines": None})
+
+
+def by_kernel(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """One row a kernel, by layer: OpKernels by their type, what ran on devices by its name."""
+    return _rows(runs, _kernels, lambda key: {"layer": key[0], "kernel": key[1]})
+
+
+Found = dict[tuple[str, ...], tuple[Samples, set[int]]]
+"""By key: the times, and the lines that they come from."""
+
+
+def _rows(
+    runs: Sequence[Run],
+    read: Callable[[Trace], Found],
+    names: Callable[[tuple[str, ...]], dict[str, Any]],
+) -> list[dict[str, Any]]:
+    found = [read(run.trace) for run in runs]
+    rows = []
+    for key in dict.fromkeys(k for one in found for k in one):
+        named = names(key)
+        if "lines" in named:
+            named["lines"] = [sorted(one[key][1]) if key in one else None for one in found]
+        rows.append(named | _row(key, found, runs))
+    rows.sort(key=lambda row: -max(r["in_all_us"] or 0.0 for r in row["runs"]))
+    return rows
+
+
+def _row(key: tuple[str, ...], found: Sequence[Found], runs: Sequence[Run]) -> dict[str, Any]:
+    base = found[0].get(key)
+    changes = []
+    for one, run in zip(found[1:], runs[1:], strict=True):
+        if base is None or key not in one:
+            continue
+        times = between(base[0], one[key][0])
+        cost = times["difference_us"]
+        count = _count(one[key][0])
+        changes.append(
+            {
+                "trace": run.label, "baseline": runs[0].label, **times,
+                "per_step_us": None if cost is None or not run.steps else rounded(cost * count / run.steps),
+                "in_all_us": None if cost is None else rounded(cost * count),
+            }
+        )  # fmt: skip
+    missing = any(key not in one for one in found)
+    told = {c["time"] for c in changes if c["difference_us"] != 0}
+    order = ("slower", "faster", "within_noise")
+    return {
+        "verdict": "only_in_some" if missing else next((v for v in order if v in told), "same"),
+        "runs": [_run(one.get(key), run) for one, run in zip(found, runs, strict=True)],
+        "changes": changes,
+    }
+
+
+def _run(one: tuple[Samples, set[int]] | None, run: Run) -> dict[str, Any]:
+    if one is None:
+        return {"trace": run.label, "present": False, "count": 0, "time_us": None, "in_all_us": None}
+    samples = one[0]
+    in_all = float(samples.steady.sum() + samples.warm_up.sum())
+    return {
+        "trace": run.label, "present": True, "count": _count(samples), **of_run(samples),
+        "in_all_us": rounded(in_all),
+        "per_step_us": rounded(in_all / run.steps) if run.steps else None,
+    }  # fmt: skip
+
+
+def _count(samples: Samples) -> int:
+    return len(samples.steady) + len(samples.warm_up)
+
+
+def _ops(trace: Trace) -> Found:
+    op = texts(table(trace, "sites"), "op")
+    names = {name: at for at, name in enumerate(dict.fromkeys(map(plain_op, op.values)))}
+    place = np.array([names[plain_op(v)] for v in op.values] + [-1], np.int64)
+    code = place[np.append(op.codes, -1)[_site(trace)]]
+    return {
+        (name,): (samples, set())
+        for name, samples in zip(names, by_code(trace, code, len(names)), strict=True)
+        if _count(samples)
+    }
+
+
+def plain_op(name: str) -> str:
+    """`__inference_step_72` -> `step (function)`: the number is TensorFlow's own and differs from run to run."""
+    found = _FUNCTION.match(name)
+    if not found:
+        return name
+    part = "" if found[1] == "inference" else f" {found[1]}"
+    return f"{found[2]} (function{part})"
+
+
+def _sites(trace: Trace) -> Found:
+    sites = table(trace, "sites")
+    op, file, line = texts(sites, "op"), texts(sites, "python_file"), numbers(sites, "python_line")
+    code_text = texts(sites, "python_code")
+    keys: dict[tuple[str, ...], int] = {}
+    lines: list[set[int]] = []
+    place = np.full(sites.num_rows + 1, -1, np.int64)
+    for row in range(sites.num_rows):
+        name = file.of(row)
+        if name is None:
+            continue
+        at = int(line.values[row]) if line.valid[row] else None
+        told = code_text.of(row)
+        where = told.strip() if told and told.strip() else f"line {at}"
+        key = (plain_op(op.of(row) or "(not known)"), name.rsplit("/", 1)[-1], where)
+        number = keys.setdefault(key, len(keys))
+        if number == len(lines):
+            lines.append(set())
+        if at is not None:
+            lines[number].add(at)
+        place[row] = number
+    samples = by_code(trace, place[_site(trace)], len(keys))
+    return {key: (one, at) for key, one, at in zip(keys, samples, lines, strict=True) if _count(one)}
+
+
+def _kernels(trace: Trace) -> Found:
+    events = table(trace, "events")
+    layer, name = texts(events, "layer"), texts(events, "name")
+    dur, steady = numbers(events, "dur_ns"), steady_events(trace)
+    on_stream = numbers(events, "stream").valid
+    kept = {
+        "kernel": layer.where(np.array([v == "kernel" for v in layer.values], bool)),
+        "device": layer.where(np.array([v == "device" for v in layer.values], bool)) & on_stream,
+    }
+    called = _has_call(trace)
+    found: Found = {}
+    for of, mask in kept.items():
+        short = [v.rsplit(":", 1)[-1] if of == "kernel" else v for v in name.values]
+        names = {v: at for at, v in enumerate(dict.fromkeys(short))}
+        place = np.array([names[v] for v in short] + [-1], np.int64)
+        rows = np.flatnonzero(mask & dur.valid & (name.codes >= 0))
+        for key, at in zip(names, split(place[name.codes[rows]], len(names)), strict=True):
+            mine = rows[at]
+            if not len(mine):
+                continue
+            # what belongs to no call (a profile without tftrace) is not known to be warm-up
+            warm = called[mine] & ~steady[mine]
+            times = dur.values[mine] / 1000
+            found[of, key] = (Samples(times[~warm], times[warm], "event"), set())
+    return found
+
+
+def _has_call(trace: Trace) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    events, members = table(trace, "events"), table(trace, "event_calls")
+    at = positions(events, "event_id", numbers(members, "event_id"))
+    mask = np.zeros(events.num_rows, np.bool_)
+    mask[at[at >= 0]] = True
+    return mask
+
+
+def _site(trace: Trace) -> Ints:
+    return positions(table(trace, "sites"), "site_id", numbers(table(trace, "calls"), "site_id"))

@@ -1,0 +1,72 @@
+"""What a comparison knows of one run as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tftrace.analysis.columns import numbers, table
+from tftrace.analysis.comparison.environment import devices, machine
+from tftrace.model.trace import Trace
+
+
+@dataclass(frozen=True)
+class Run:
+    """`label` is unique among the runs compared; `steps` is None where the trace has none."""
+
+    label: str
+    trace: Trace
+    steps: int | None
+
+    def document(self) -> dict[str, Any]:
+        manifest = self.trace.manifest
+        return {
+            "trace": self.label,
+            "path": None if self.trace.path is None else str(self.trace.path),
+            "synthetic": self.trace.synthetic,
+            "steps": self.steps,
+            "versions": dict(manifest.get("versions") or {}),
+            "env": dict(manifest.get("env") or {}),
+            "devices": devices(self.trace),
+            "machine": machine(self.trace),
+            "tracing_us": _tracing_us(self.trace),
+        }
+
+
+def runs(traces: Sequence[Trace]) -> list[Run]:
+    """The runs under names that tell them apart: that of the directory, with so many above it as that takes."""
+    return [Run(label, t, _steps(t)) for label, t in zip(labels(traces), traces, strict=True)]
+
+
+def labels(traces: Sequence[Trace]) -> list[str]:
+    parts = [t.path.absolute().parts if t.path else (t.name,) for t in traces]
+    found = [""] * len(traces)
+    for depth in range(1, max(map(len, parts), default=0) + 1):
+        tails = ["/".join(p[-depth:]) for p in parts]
+        counts = Counter(tails)
+        found = [f or (tail if counts[tail] == 1 else "") for f, tail in zip(found, tails, strict=True)]
+    # one trace given twice
+    seen: Counter[str] = Counter()
+    named = []
+    for label, trace in zip(found, traces, strict=True):
+        seen[label or trace.name] += 0 if label else 1
+        named.append(label or f"{trace.name} ({seen[trace.name]})")
+    return named
+
+
+def _steps(trace: Trace) -> int | None:
+    step = numbers(table(trace, "calls"), "step")
+    return len(np.unique(step.values[step.valid])) or None
+
+
+def _tracing_us(trace: Trace) -> float | None:
+    """Python time spent on making graph nodes; None where none was made."""
+    sites = table(trace, "sites")
+    if "trace_us" not in sites.column_names or not sites.num_rows:
+        return None
+    spent = np.asarray(sites["trace_us"].to_numpy(), np.float64)
+    return round(float(np.nansum(spent)), 3) if np.isfinite(spent).any() else None

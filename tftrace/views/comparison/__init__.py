@@ -1,0 +1,1 @@
+"""Runs compared, as one offline HTML page."""

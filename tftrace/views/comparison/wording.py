@@ -1,0 +1,47 @@
+"""How a comparison is put into words, in the terminal and on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+VERDICTS: Final = {
+    "algorithm_changed": "other algorithm",
+    "only_in_some": "only in some runs",
+    "slower": "slower",
+    "faster": "faster",
+    "within_noise": "within noise",
+    "same": "same",
+}
+EXPLAINED: Final = (
+    "Intervals come from the repetitions within each run: what differs from one run to the next beside that (clock of the "
+    "processor, other load) is not in them."
+)
+
+
+def change(of: Mapping[str, Any] | None) -> str | None:
+    """`+38.3 % (+12.6 to +76.8)`; without an interval `+38.3 %`, and None where the times are not compared."""
+    if of is None or of["difference_us"] is None:
+        return None
+    if of["ratio"] is None:
+        low, high = of["difference_low_us"], of["difference_high_us"]
+        ends = "" if low is None else f" ({low:+.1f} to {high:+.1f})"
+        return f"{of['difference_us']:+.1f} us{ends}"
+    ends = (
+        "" if of["ratio_low"] is None else f" ({_percent(of['ratio_low'])} to {_percent(of['ratio_high'])})"
+    )
+    return f"{_percent(of['ratio'])} %{ends}"
+
+
+def judged(of: Mapping[str, Any] | None) -> str | None:
+    """slower, faster, within noise, or why that cannot be told."""
+    if of is None:
+        return None
+    if of["time"] is None:
+        return str(of["note"] or "not judged")
+    return "same" if of["difference_us"] == 0 else VERDICTS[of["time"]]
+
+
+def _percent(ratio: float) -> str:
+    value = 100 * (ratio - 1)
+    return f"{value:+.0f}" if abs(value) >= 100 else f"{value:+.1f}"

@@ -1,0 +1,166 @@
+"""Draws the document of `tftrace compare`: what differs between the runs, each problem, ops, and what only some have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged
+from tftrace.views.terminal.tables import rows_table
+from tftrace.views.terminal.wording import (
+    NONE,
+    SYNTHETIC,
+    SYNTHETIC_STYLE,
+    count,
+    geometry,
+    micros,
+    place,
+    plain,
+)
+
+_STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
+_NAME: Final = 20
+_LISTED: Final = 12
+
+
+def draw(console: Console, document: Mapping[str, Any], limit: int) -> None:
+    _runs(console, document)
+    problems = sorted(document["problems"], key=lambda row: list(VERDICTS).index(row["verdict"]))
+    for row in problems[:limit]:
+        _problem(console, row)
+    _more(console, len(problems), limit, "problem")
+    if not problems:
+        console.print("No library reported an algorithm in these runs: they are compared by ops.\n")
+    for key, what in (("ops", "op"), ("sites", "line"), ("kernels", "kernel")):
+        _table(console, document, key, what, limit)
+    console.print(Text(f"intervals at {100 * document['level']:.0f} %. {EXPLAINED}", style="dim"))
+
+
+def draw_gates(console: Console, outcomes: Sequence[Mapping[str, Any]]) -> None:
+    """How each gate fared, with every failure."""
+    for one in outcomes:
+        unjudged = f", {count(one['unjudged'])} not judged" if one["unjudged"] else ""
+        state = "FAILED" if one["failed"] else "passed" if one["judged"] else "passed: nothing to judge"
+        style = "bold red" if one["failed"] else "green"
+        console.print(Text(f"gate {one['gate']}: {state}{unjudged}", style=style))
+        for line in one["failures"]:
+            console.print(Text(f"  {plain(line)}"))
+
+
+def _runs(console: Console, document: Mapping[str, Any]) -> None:
+    if document["synthetic"]:
+        console.print(SYNTHETIC, style=SYNTHETIC_STYLE)
+    base, *others = document["traces"]
+    console.print(Text(f"baseline {plain(base)}, against it {', '.join(map(plain, others))}", style="bold"))
+    for one in document["environment"]:
+        values = " | ".join(NONE if v is None else plain(v) for v in one["values"])
+        name = "" if one["name"] in (one["kind"], f"{one['kind']}s") else f" {plain(one['name'])}"
+        console.print(f"  {one['kind']}{name}: {values}")
+    if not document["environment"]:
+        console.print("  nothing visible differs: versions, devices, machine, settings", style="dim")
+    summary = document["summary"]
+    told = [f"{n} {VERDICTS[v]}" for v, n in summary["verdicts"].items() if n]
+    if told:
+        console.print(f"{count(len(document['problems']), 'problem')}: {', '.join(told)}")
+    if summary["unexplained"]:
+        line = f"{count(summary['unexplained'], 'pick')} changed for no visible reason"
+        console.print(Text(line, style="yellow"))
+    for trace, us in summary["in_all_us"].items():
+        console.print(f"outside the noise: {_signed(us)} over all library calls of {plain(trace)}")
+    console.print()
+
+
+def _problem(console: Console, row: Mapping[str, Any]) -> None:
+    problem = row["problem"]
+    title = Text(plain(problem["op"]), style="bold")
+    for key in ("input", "filter", "shapes", "layout", "dtype"):
+        if problem.get(key):
+            title.append(f" {geometry(problem[key])}", style="dim")
+    title.append(f"  {VERDICTS[row['verdict']]}", style=_STYLE.get(row["verdict"], "dim"))
+    if row["evidence"] != "measured":
+        title.append("  matched by order alone: inferred", style="yellow")
+    console.print(title)
+    if row["cause"]:
+        console.print(Text(f"  {plain(row['cause'])}", style="yellow"))
+    changes = {c["trace"]: c for c in row["changes"]}
+    table = [
+        {
+            "run": run["trace"],
+            "algorithm": run["pick"] if run["present"] else "(not in this run)",
+            "time_us": run["time_us"],
+            "change": change(changes.get(run["trace"])),
+            "": judged(changes.get(run["trace"])) or run.get("note"),
+            "calls": run["calls"],
+            "step_us": changes.get(run["trace"], {}).get("per_step_us"),
+            "all_us": changes.get(run["trace"], {}).get("in_all_us"),
+        }
+        for run in row["runs"]
+    ]
+    console.print(rows_table(console, table))
+    for one in row["changes"]:
+        if one["also_tried"]:
+            console.print(Text(f"  {plain(one['trace'])} tried {plain(one['also_tried'])}", style="dim"))
+    for run in row["runs"]:
+        for other in run.get("also") or []:
+            line = (
+                f"  {plain(run['trace'])} also used {plain(other['pick'])}, {count(other['calls'], 'call')}"
+            )
+            console.print(Text(line, style="dim"))
+    console.print()
+
+
+def _table(console: Console, document: Mapping[str, Any], key: str, what: str, limit: int) -> None:
+    rows = document[key]
+    common = [row for row in rows if row["verdict"] != "only_in_some"]
+    if common and key != "kernels":
+        shown = [_line(row, what) for row in common[:limit]]
+        console.print(rows_table(console, shown))
+        _more(console, len(common), limit, what)
+        console.print()
+    for trace in document["traces"]:
+        only = [r for r in rows if _present(r) == [trace]]
+        if only and len(only) < len(rows):
+            names = [f"{_name(r, what)} ({_run(r, trace)['count']:,})" for r in only[:_LISTED]]
+            more = f" and {len(only) - _LISTED} more" if len(only) > _LISTED else ""
+            console.print(Text(f"{what}s only in {plain(trace)}: {', '.join(names)}{more}"))
+
+
+def _line(row: Mapping[str, Any], what: str) -> dict[str, Any]:
+    changes = [change(c) or NONE for c in row["changes"]]
+    counts = [f"{r['count']:,}" for r in row["runs"]]
+    times = {f"{plain(r['trace'], _NAME)} _us": r["time_us"] for r in row["runs"]}
+    return {
+        what: _name(row, what),
+        "count": counts[0] if len(set(counts)) == 1 else " | ".join(counts),
+        **times,
+        "change": " | ".join(changes),
+        "": " | ".join(judged(c) or NONE for c in row["changes"]),
+    }
+
+
+def _name(row: Mapping[str, Any], what: str) -> str:
+    if what != "line":
+        return plain(row[what], 60)
+    lines = [n for listed in row["lines"] if listed for n in listed]
+    return f"{plain(row['op'])} {place({'file': row['file'], 'line': lines[0] if lines else '?'})}"
+
+
+def _present(row: Mapping[str, Any]) -> list[str]:
+    return [run["trace"] for run in row["runs"] if run["present"]]
+
+
+def _run(row: Mapping[str, Any], trace: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = next(run for run in row["runs"] if run["trace"] == trace)
+    return found
+
+
+def _signed(us: float) -> str:
+    return f"{'+' if us >= 0 else ''}{micros(us)}"
+
+
+def _more(console: Console, rows: int, limit: int, what: str) -> None:
+    if rows > limit:
+        console.print(Text(f"and {count(rows - limit, what)} more; --limit shows them\n", style="dim"))
