@@ -1,7 +1,7 @@
 """tftrace: op-dispatch tracer and cuDNN call profiler for TensorFlow.
 
-`load(path)` opens a recorded trace, `record()` records within a running process, `compare()` sets runs side by side. Names are handed out lazily:
-importing the package imports nothing else.
+`load(path)` opens a recorded trace, `record()` records within a running process, `compare()` sets runs side by
+side. Names are handed out lazily: importing the package imports nothing else.
 """
 
 from __future__ import annotations

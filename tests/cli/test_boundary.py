@@ -53,9 +53,9 @@ def test_the_package_hands_out_its_names_and_no_others() -> None:
 
     assert package.Trace is Trace
     assert package.TftraceError is TftraceError
-    assert {"Trace", "TftraceError", "load", "record"} <= set(dir(package))
-    with pytest.raises(AttributeError, match="no attribute 'compare'"):
-        _ = package.compare
+    assert {"Trace", "TftraceError", "compare", "load", "record"} <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'contrast'"):
+        _ = package.contrast
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from typing import Any, Final
 
 import pandas as pd
 
@@ -17,6 +18,9 @@ from tftrace.analysis.comparison.run import runs as named
 from tftrace.analysis.comparison.solved import solved
 from tftrace.errors import UsageError
 from tftrace.model.trace import Trace
+
+_ENOUGH: Final = 3
+"""Unchanged problems from which on their median says something about the runs."""
 
 
 @dataclass(frozen=True)
@@ -96,19 +100,27 @@ def _cost(row: Mapping[str, Any]) -> float:
 
 
 def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """How many problems have each verdict; changed picks without a visible reason; differences nobody can judge; and
-    what the differences outside the noise come to, over all calls of each run."""
+    """How many problems have each verdict; changed picks without a visible reason; differences nobody can judge; what
+    the differences outside the noise come to, over all calls of each run; and by how much problems whose algorithm did
+    not change differ at the median: where that is far from 1, the machine was in another state or had other load."""
     verdicts = Counter(row["verdict"] for row in rows)
     changes = [c for row in rows for c in row["changes"]]
     told = [c for c in changes if c["time"] in ("slower", "faster") and c["in_all_us"] is not None]
     spent: dict[str, float] = {}
     for c in told:
         spent[c["trace"]] = spent.get(c["trace"], 0.0) + c["in_all_us"]
+    alike: dict[str, list[float]] = {}
+    for c in changes:
+        if c["pick_changed"] is False and c["ratio_low"] is not None:
+            alike.setdefault(c["trace"], []).append(c["ratio"])
     return {
         "verdicts": {v: verdicts[v] for v in problems.VERDICTS},
         "unexplained": sum(bool(c["pick_changed"]) and not c["causes"] for c in changes),
         "unjudged": sum(c["time"] is None for c in changes),
         "in_all_us": {trace: round(us, 3) for trace, us in spent.items()},
+        "unchanged_ratio": {
+            trace: round(median(ratios), 4) for trace, ratios in alike.items() if len(ratios) >= _ENOUGH
+        },
     }
 
 

@@ -33,6 +33,8 @@ _TEXT: Final = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 
+_NAME: Final = re.compile(r"\s*[a-z-]*", re.IGNORECASE | re.ASCII)
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -74,7 +76,7 @@ class Outcome:
 def parse(text: str) -> Gate:
     """The gate that `text` writes. Raises UsageError where it is none, and says which there are."""
     found = _TEXT.fullmatch(text)
-    name = found["name"].lower() if found else text.partition(">")[0].strip().lower()
+    name = (found["name"] if found else _NAME.match(text)[0]).strip().lower()  # type: ignore[index]
     if name not in _JUDGES:
         close = get_close_matches(name, _JUDGES, 1)
         hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_JUDGES)}"

@@ -141,16 +141,16 @@ def causes(base: Solved, other: Solved, differences: Sequence[Difference]) -> li
 
 def _tried_by_other(base: Solved, other: Solved) -> str | None:
     """How the baseline's pick fared in the other run, where it was a candidate there: what a close race looks like."""
-    mine = base.picks[0]
-    rows = [r for r in other.rows if Pick.of(r).differs(mine) is False and not r["chosen"]]
-    times = [number(r["time_us"]) for r in (*rows[:1], *(r for r in other.rows if r["chosen"]))]
-    if not rows:
+    mine, won = base.picks[0], next(r for r in other.rows if r["chosen"])
+    row = next((r for r in other.rows if not r["chosen"] and Pick.of(r).differs(mine) is False), None)
+    if row is None:
         return None
-    if rows[0]["status"] != "ok":
-        return f"{mine.label}: {rows[0]['status']} there"
-    if len(times) > 1 and times[0] is not None and times[1]:
-        return f"{mine.label}: {100 * (times[0] / times[1] - 1):+.1f} % against the winner there"
-    return None
+    if row["status"] != "ok":
+        return f"{mine.label}: {row['status']} there"
+    times = [number(r["time_us"]) for r in (row, won)]
+    if row.get("time_of") != won.get("time_of") or not times[0] or not times[1]:
+        return None
+    return f"{mine.label}: {100 * (times[0] / times[1] - 1):+.1f} % against the winner there"
 
 
 def _per_step(time_us: float | None, one: Solved, run: Run) -> float | None:

@@ -1,4 +1,4 @@
-"""Draws the document of `tftrace compare`: what differs between the runs, each problem, ops, and what only some have."""
+"""Draws the document of `tftrace compare`: what differs between the runs, problems, ops, and what only some have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged
+from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged, short_change
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import (
     NONE,
@@ -24,6 +24,8 @@ from tftrace.views.terminal.wording import (
 _STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
 _NAME: Final = 20
 _LISTED: Final = 12
+_SHIFT: Final = 0.1
+"""A shift of all unchanged problems that is worth a line."""
 
 
 def draw(console: Console, document: Mapping[str, Any], limit: int) -> None:
@@ -70,6 +72,12 @@ def _runs(console: Console, document: Mapping[str, Any]) -> None:
         console.print(Text(line, style="yellow"))
     for trace, us in summary["in_all_us"].items():
         console.print(f"outside the noise: {_signed(us)} over all library calls of {plain(trace)}")
+    for trace, ratio in summary["unchanged_ratio"].items():
+        if abs(ratio - 1) > _SHIFT:
+            line = f"unchanged algorithms ran {100 * (ratio - 1):+.0f} % in {plain(trace)} at the median: "
+            console.print(
+                Text(line + "the machine's state or other load is in all of these times", style="yellow")
+            )
     console.print()
 
 
@@ -83,8 +91,10 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
     if row["evidence"] != "measured":
         title.append("  matched by order alone: inferred", style="yellow")
     console.print(title)
-    if row["cause"]:
-        console.print(Text(f"  {plain(row['cause'])}", style="yellow"))
+    for cause in dict.fromkeys(c["cause"] for c in row["changes"] if c["cause"]):
+        whose = [plain(c["trace"]) for c in row["changes"] if c["cause"] == cause]
+        name = f"{', '.join(whose)}: " if len(row["changes"]) > 1 else ""
+        console.print(Text(f"  {name}{plain(cause)}", style="yellow"))
     changes = {c["trace"]: c for c in row["changes"]}
     table = [
         {
@@ -94,8 +104,8 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
             "change": change(changes.get(run["trace"])),
             "": judged(changes.get(run["trace"])) or run.get("note"),
             "calls": run["calls"],
-            "step_us": changes.get(run["trace"], {}).get("per_step_us"),
-            "all_us": changes.get(run["trace"], {}).get("in_all_us"),
+            "per_step_us": changes.get(run["trace"], {}).get("per_step_us"),
+            "in_all_us": changes.get(run["trace"], {}).get("in_all_us"),
         }
         for run in row["runs"]
     ]
@@ -117,7 +127,11 @@ def _table(console: Console, document: Mapping[str, Any], key: str, what: str, l
     common = [row for row in rows if row["verdict"] != "only_in_some"]
     if common and key != "kernels":
         shown = [_line(row, what) for row in common[:limit]]
-        console.print(rows_table(console, shown))
+        titles = {f"{at}_us": plain(trace, _NAME) for at, trace in enumerate(document["traces"])}
+        titles |= {
+            f"change {at}": f"{plain(trace, _NAME)} against it" for at, trace in enumerate(document["traces"])
+        }
+        console.print(rows_table(console, shown, titles=titles))
         _more(console, len(common), limit, what)
         console.print()
     for trace in document["traces"]:
@@ -129,15 +143,21 @@ def _table(console: Console, document: Mapping[str, Any], key: str, what: str, l
 
 
 def _line(row: Mapping[str, Any], what: str) -> dict[str, Any]:
-    changes = [change(c) or NONE for c in row["changes"]]
     counts = [f"{r['count']:,}" for r in row["runs"]]
-    times = {f"{plain(r['trace'], _NAME)} _us": r["time_us"] for r in row["runs"]}
+    times = {f"{at}_us": r["time_us"] for at, r in enumerate(row["runs"])}
+    found = {c["trace"]: c for c in row["changes"]}
+    if len(row["runs"]) == 2:
+        one = found.get(row["runs"][1]["trace"])
+        changes = {"change": change(one), "": judged(one)}
+    else:  # side by side there is no room for intervals
+        changes = {
+            f"change {at}": short_change(found.get(r["trace"])) for at, r in enumerate(row["runs"][1:], 1)
+        }
     return {
         what: _name(row, what),
         "count": counts[0] if len(set(counts)) == 1 else " | ".join(counts),
         **times,
-        "change": " | ".join(changes),
-        "": " | ".join(judged(c) or NONE for c in row["changes"]),
+        **changes,
     }
 
 
