@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/commands.md", "docs/overhead.md")
+PAGES = ("README.md", "docs/commands.md", "docs/overhead.md", "docs/kernel-names.md")
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured): (?P<command>[^\n]+?) -->\n)"
     r"(?P<body>.*?)(?P<foot><!-- end -->)",

@@ -6,18 +6,35 @@ from pathlib import Path
 
 import click
 
-from tftrace.cli.trace_argument import json_option, opened, print_json, trace_argument
+from tftrace.cli.trace_argument import json_option, opened, print_json, print_json_lines, trace_argument
+from tftrace.errors import UsageError
 
 
 @click.command("algorithms")
 @trace_argument
 @json_option
-def command(trace: Path | None, as_json: bool) -> None:
+@click.option(
+    "--classify",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Instead of a trace: a file with one call of cuDNN a line, the names of its kernels separated by ' || '. "
+    "Prints a JSON object for each line: the algorithm, how sure it is, and the rule.",
+)
+def command(trace: Path | None, as_json: bool, classify: Path | None) -> None:
     """Show which algorithm solved each problem in TRACE (default: the newest under traces/).
 
     A problem is one shape of an op as the library saw it; its candidates are what was tried or could have
     been.
     """
+    if classify is not None:
+        if trace is not None:
+            raise UsageError(
+                f"{classify}: --classify reads kernel names instead of a trace; leave {trace} out"
+            )
+        from tftrace.analysis import kernel_calls
+
+        print_json_lines(kernel_calls.verdicts(classify))
+        return
     from tftrace.analysis import algorithms
 
     document = algorithms.document(opened(trace))

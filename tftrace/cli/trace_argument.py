@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +48,14 @@ def print_json(document: dict[str, Any]) -> None:
 
     body = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY)
     click.echo(body.decode())
+
+
+def print_json_lines(documents: Iterable[dict[str, Any]]) -> None:
+    """One document a line on stdout."""
+    import orjson
+
+    for document in documents:
+        click.echo(orjson.dumps(document).decode())
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
 from tftrace.correlate.nesting import nest, union_length
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.ingest.xplane import XSpace
 from tftrace.ingest.xplane_device import is_device
 
@@ -25,6 +26,7 @@ class SpaceFacts:
     calls: int
     threads: dict[int, str] = field(default_factory=dict)  # tid -> name of its line
     devices: list[dict[str, object]] = field(default_factory=list)
+    work: OpWork | None = None
 
 
 def add_space(
@@ -58,6 +60,7 @@ def add_space(
             for p in space.planes
             if is_device(p.name)
         ],
+        work=runs.work,
     )
 
 

@@ -28,6 +28,7 @@ from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import nest, running_max
+from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.correlate.tuning import mark_trials
 from tftrace.ingest.xplane import XSpace
 
@@ -53,6 +54,7 @@ class OpRuns:
     node: Int  # .. and of which node of the graph these were made
     by_scope: np.ndarray
     launch_run: Int
+    work: OpWork  # all work of the devices, by execution
 
 
 def add_op_runs(
@@ -107,15 +109,19 @@ def add_op_runs(
         tid=host.tid[head], probe=words.code("tf_profiler"), attrs=build.attrs.code(_ATTRS),
         **(common | {"device": device[head]}),
     )  # fmt: skip
-    runs = OpRuns(
-        ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], hlo[head] == label[head],
-        made_of[head], scope[head] != NONE, launch_run,
-    )  # fmt: skip
-    _link(build, host, runs)
     run_of = np.full(n + 1, NONE, np.int64)  # the last element stands for no launch
     run_of[rows] = run
     launch = np.where(work.launch >= 0, work.launch - first, n)
-    mark_trials(build, work, run_of[launch], np.append(host.start, 0)[launch])
+    of_op = OpWork(
+        work, np.where(_flags(named, work.label), work.label, work.hlo), run_of[launch],
+        np.append(host.start, 0)[launch],
+    )  # fmt: skip
+    mark_trials(build, work, of_op.run, of_op.launched)
+    runs = OpRuns(
+        ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], hlo[head] == label[head],
+        made_of[head], scope[head] != NONE, launch_run, of_op,
+    )  # fmt: skip
+    _link(build, host, runs)
     return runs
 
 
