@@ -28,6 +28,7 @@ from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
+from tftrace.correlate.trial_spans import mark_launched_in_trials
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.cudnn_calls import read_cudnn, version_text
 
@@ -76,6 +77,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.cudnn_version = found.version or _told_version(raw)
     cudnn = add_cudnn(raw, found, clock, build, common, stacks)
     profile = read_windows(raw, clock, build, common, calls, cudnn.calls)
+    mark_launched_in_trials(build, profile, cudnn)
     primitives = joined(add_primitives(raw, clock, build, common, stacks), cudnn.calls)
     _own_work(raw, clock, build, host)
 

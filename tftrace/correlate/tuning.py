@@ -30,7 +30,7 @@ def mark_trials(build: TraceBuilder, work: DeviceWork, run: Int, launched_at: In
     """
     trial = work.trial == 1
     known = np.flatnonzero(run != NONE)
-    check, copy = _named(build, work, "redzone")[known], _named(build, work, "memcpyd2h")[known]
+    check, copy = named(build, work, "redzone")[known], named(build, work, "memcpyd2h")[known]
     if check.any():
         of, at = run[known], launched_at[known]
         count = int(of.max()) + 1
@@ -46,7 +46,11 @@ def mark_trials(build: TraceBuilder, work: DeviceWork, run: Int, launched_at: In
         np.minimum.at(own, run[scoped], work.scope[scoped])
         inner = (work.scope[known] == NONE) | (work.scope[known] > own[of])
         trial[known] |= ((at <= last[of]) | outcome) & inner
-    rows = np.flatnonzero(trial)
+    say_so(build, work, np.flatnonzero(trial))
+
+
+def say_so(build: TraceBuilder, work: DeviceWork, rows: Int) -> None:
+    """Adds `"tuning":true` to the attributes of these rows of the work; doing so twice is the same."""
     used, which = np.unique(work.attrs[rows], return_inverse=True)
     told = [build.attrs.values[c] if c != NONE else "{}" for c in used.tolist()]
     codes = build.attrs.codes('{"tuning":true' + ("," if t != "{}" else "") + t[1:] for t in told)
@@ -54,7 +58,7 @@ def mark_trials(build: TraceBuilder, work: DeviceWork, run: Int, launched_at: In
         build.describe(work.ids[rows], codes[which])
 
 
-def _named(build: TraceBuilder, work: DeviceWork, part: str) -> np.ndarray:
+def named(build: TraceBuilder, work: DeviceWork, part: str) -> np.ndarray:
     """Mask of the work whose name holds `part`, whatever its case."""
     used, which = np.unique(work.name, return_inverse=True)
     fits = np.array([part in build.words.values[c].lower() for c in used.tolist()], bool)

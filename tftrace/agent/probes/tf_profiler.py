@@ -6,6 +6,7 @@ a process: when the script starts its own, this one steps aside, and comes back 
 """
 
 import contextlib
+import ctypes
 import os
 import shutil
 import threading
@@ -87,6 +88,7 @@ class TfProfilerProbe(Probe):
                 "opened_because": why,
                 "work": self._work(),
                 "private": _private(),
+                "heap": _heap(),
                 "guard": max(GUARD_LEAST * max(budget, 8e6), min(_available() / 8, GUARD_MOST)),
                 "budget": budget,
             }
@@ -146,7 +148,7 @@ class TfProfilerProbe(Probe):
         try:
             window = self.window
             if window is not None:
-                grown = _private() - window["private"]
+                grown = self._grown(window)
                 if self._work() - window["work"] >= window["budget"]:
                     self.close("its share of --profile-mb was spent")
                 elif grown > window["guard"]:
@@ -168,6 +170,21 @@ class TfProfilerProbe(Probe):
                 self.open("a later look")
         finally:
             self.lock.release()
+
+    def _grown(self, window: Dict[str, Any]) -> int:
+        """Bytes by which the process grew since the window opened, as far as they may be the profiler's: it allocates
+        on the heap, and a GPU's driver maps gigabytes beside it. To ask the heap takes longer, so it is asked last."""
+        private = _private()
+        grown = int(private - window["private"])
+        if grown <= window["guard"]:
+            return grown
+        heap = _heap()
+        if heap is None or window["heap"] is None:
+            return grown
+        if heap - window["heap"] <= window["guard"]:
+            window["private"] = private
+            return 0
+        return int(min(grown, heap - window["heap"]))
 
     def _step(self, step: int) -> None:
         assert self.steps is not None
@@ -279,6 +296,26 @@ def _private() -> int:
             return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return 0
+
+
+class _MallInfo(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
+        )
+    ]  # fmt: skip
+
+
+def _heap() -> Optional[int]:
+    """Bytes that the C library's allocator holds, of all threads; None before glibc 2.33."""
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except (OSError, AttributeError):
+        return None
+    mallinfo2.restype = _MallInfo
+    info = mallinfo2()
+    return int(info.arena + info.hblkhd)
 
 
 def _available() -> float:
