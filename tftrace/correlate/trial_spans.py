@@ -1,8 +1,8 @@
 """Device work that an autotuner launched, by the calls into cuDNN between which it was launched.
 
-The native stack of a call into cuDNN says whether an autotuner made it. Between the first such call and the last, on one
-thread and with no execution for real between them, everything launched was for trials: the fills of the checked memory
-as well, which bear no annotation. Checks of a trial's result follow its call, so the last trial's are told by their name.
+The native stack of a call into cuDNN says whether an autotuner made it. Between the first such call and the last, on
+one thread and with no execution for real between them, everything launched was for trials: the fills of the checked
+memory as well, which bear no annotation. Checks of a result follow its call: the last trial's are told by their name.
 
     on one thread                              tuning
     transpose
