@@ -97,6 +97,13 @@ def test_what_differs_between_the_runs_is_shown(
     assert json.loads(tftrace(capsys, "compare", RECORDED, other, "--json").out)["synthetic"] is True
 
 
+def test_a_page_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = tftrace(capsys, "compare", RECORDED, RECORDED, "-o", tmp_path / "no" / "page.html")
+    assert (done.code, len(done.err.splitlines())) == (2, 1)
+
+
 @pytest.mark.tf
 def test_a_limit_on_the_instruction_set_changes_the_picks_and_is_named(
     recorded: Callable[..., Trace], conv_trace: Trace, capsys: pytest.CaptureFixture[str]

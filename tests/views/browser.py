@@ -28,6 +28,28 @@ document.addEventListener('securitypolicyviolation', (e) =>
   window.violations.push(`${e.violatedDirective} ${e.blockedURI} ${e.sample}`));
 """
 
+# The lowest contrast (WCAG 2) of any text on the page against the nearest background behind it, and where.
+CONTRAST = """() => {
+  const parse = (s) => (s.match(/[\\d.]+/g) || []).map(Number);
+  const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, f, i) => {
+    const v = c[i] / 255; return sum + f * (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); }, 0);
+  let worst = [99, ''];
+  for (const node of document.querySelectorAll('body *')) {
+    if (!node.checkVisibility() || node.closest('script, style') || node.matches(':disabled')) continue;
+    const own = [...node.childNodes].some((c) => c.nodeType === 3 && c.textContent.trim());
+    if (!own) continue;
+    const style = getComputedStyle(node);
+    const ink = parse(node.namespaceURI.includes('svg') ? style.fill : style.color);
+    let behind = node, paper = [255, 255, 255];
+    for (; behind; behind = behind.parentElement) {
+      const c = parse(getComputedStyle(behind).backgroundColor);
+      if (c.length === 3 || c[3] === 1) { paper = c; break; }
+    }
+    const [a, b] = [light(ink), light(paper)].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < worst[0]) worst = [ratio, node.textContent.slice(0, 60), ink.join(), paper.join()];
+  }
+  return worst; }"""
+
 
 def chromium_path() -> str:
     """Path of Chromium; skips the test where there is none."""

@@ -12,6 +12,8 @@ from tftrace.errors import GateError
 
 @click.command("compare")
 @click.argument("traces", nargs=-1, type=click.Path(path_type=Path), metavar="TRACE TRACE..")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write an HTML page, too.")
+@click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--fail-on", "gates", multiple=True, metavar="GATE",
     help="End with exit code 1 if this gate fails; may be given several times.",
@@ -20,7 +22,9 @@ from tftrace.errors import GateError
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows shown as text."
 )
 @json_option
-def command(traces: tuple[Path, ...], gates: tuple[str, ...], limit: int, as_json: bool) -> None:
+def command(
+    traces: tuple[Path, ...], output: Path | None, open_page: bool, gates: tuple[str, ...], limit: int, as_json: bool
+) -> None:  # fmt: skip
     """Compare runs with the first TRACE, the baseline: which algorithm each problem got and in which time, what ops
     and kernels cost, what only some of the runs have.
 
@@ -35,6 +39,12 @@ def command(traces: tuple[Path, ...], gates: tuple[str, ...], limit: int, as_jso
     document = dict(compare([opened(path) for path in traces]).document)
     outcomes = judging.judge(document, wanted)
     document["gates"] = [one.document() for one in outcomes]
+    if output is not None:
+        from tftrace.views.comparison.page import write_comparison
+
+        write_comparison(document, output)
+        if open_page:
+            click.launch(output.resolve().as_uri())
     if as_json:
         print_json(document)
     else:
@@ -43,6 +53,8 @@ def command(traces: tuple[Path, ...], gates: tuple[str, ...], limit: int, as_jso
 
         view.draw(console(), document, limit)
         view.draw_gates(console(), document["gates"])
+        if output is not None:
+            click.echo(str(output))
     failed = judging.verdict(outcomes)
     if failed is not None:
         raise GateError(failed)

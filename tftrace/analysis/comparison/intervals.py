@@ -38,6 +38,7 @@ _T: Final = (
     63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947, 2.921,
     2.898, 2.878, 2.861, 2.845,
 )  # fmt: skip
+_HIGHEST: Final = 600.0
 _EXACT: Final = 30  # above this many on each side, the normal approximation is good to a rank
 
 Floats = npt.NDArray[np.float64]
@@ -94,7 +95,7 @@ def median(times: npt.ArrayLike) -> Interval:
         return Interval(middle, None, None, None, "few repetitions, and a time of zero: no interval")
     logs = np.log(values)
     half = _T[n - 2] * float(logs.std(ddof=1)) / math.sqrt(n)
-    return Interval(middle, middle * math.exp(-half), middle * math.exp(half), "t on logarithms", None)
+    return Interval(middle, middle * _exp(-half), middle * _exp(half), "t on logarithms", None)
 
 
 def change(before: npt.ArrayLike, after: npt.ArrayLike) -> Change:
@@ -144,11 +145,16 @@ def _welch(a: Floats, b: Floats) -> Change:
         freedom = max(int(sum(parts) ** 2 / spread), freedom)  # rounded down: the wider interval
     middle = float(logs_b.mean() - logs_a.mean())
     half = _T[min(freedom, len(_T)) - 1] * error
-    base = math.exp(float(logs_a.mean()))
-    low, high = math.exp(middle - half), math.exp(middle + half)
-    ratio = Interval(math.exp(middle), low, high, BY_LOGARITHMS, None)
-    shift = Interval(base * math.expm1(middle), base * (low - 1), base * (high - 1), BY_LOGARITHMS, None)
+    base = _exp(float(logs_a.mean()))
+    low, high = _exp(middle - half), _exp(middle + half)
+    ratio = Interval(_exp(middle), low, high, BY_LOGARITHMS, None)
+    shift = Interval(base * (_exp(middle) - 1), base * (low - 1), base * (high - 1), BY_LOGARITHMS, None)
     return Change(shift, ratio)
+
+
+def _exp(power: float) -> float:
+    """e to the power, finite: two repetitions that lie far apart have an interval without any bound worth naming."""
+    return math.exp(min(power, _HIGHEST))
 
 
 def _thinned(values: Floats) -> Floats:

@@ -15,7 +15,7 @@ import numpy as np
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
 from tftrace.analysis.comparison.run import Run
 from tftrace.analysis.comparison.samples import Samples, by_code, split
-from tftrace.analysis.comparison.times import between, of_run, rounded
+from tftrace.analysis.comparison.times import between, cost, of_run, rounded
 from tftrace.analysis.layers import steady_events
 from tftrace.model.trace import Trace
 
@@ -65,13 +65,10 @@ def _row(key: tuple[str, ...], found: Sequence[Found], runs: Sequence[Run]) -> d
         if base is None or key not in one:
             continue
         times = between(base[0], one[key][0])
-        cost = times["difference_us"]
-        count = _count(one[key][0])
         changes.append(
             {
                 "trace": run.label, "baseline": runs[0].label, **times,
-                "per_step_us": None if cost is None or not run.steps else rounded(cost * count / run.steps),
-                "in_all_us": None if cost is None else rounded(cost * count),
+                **cost(times, _count(one[key][0]), run.steps),
             }
         )  # fmt: skip
     missing = any(key not in one for one in found)

@@ -9,7 +9,7 @@ from tftrace.analysis.comparison.environment import Difference, Kind, may_change
 from tftrace.analysis.comparison.matching import Matched
 from tftrace.analysis.comparison.run import Run
 from tftrace.analysis.comparison.solved import Pick, Solved, number, whole
-from tftrace.analysis.comparison.times import between, of_run, rounded
+from tftrace.analysis.comparison.times import between, cost, of_run, rounded
 
 VERDICTS: Final = ("algorithm_changed", "only_in_some", "slower", "faster", "within_noise", "same")
 """Of a problem in all runs: the first that holds for one of them. `same` is also where nothing tells a difference."""
@@ -100,8 +100,7 @@ def _change(
         **times,
         "note": "; ".join(notes) or None,
         "also_tried": _tried_by_other(base, other) if changed else None,
-        "per_step_us": _per_step(times["difference_us"], other, run),
-        "in_all_us": _in_all(times["difference_us"], other),
+        **cost(times, other.calls, run.steps),
     }
 
 

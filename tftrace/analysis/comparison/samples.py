@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 CALL: Final = "library call"
 HOST: Final = "call on the host"
 DEVICE: Final = "device"
+PYTHON: Final = "call from Python"
+NODE: Final = "node of a graph"
 
 _LAUNCH_ONLY: Final = frozenset({"cuDNN", "cuBLAS", "MIOpen"})
 """Libraries whose calls return before the work is done."""
@@ -136,12 +138,22 @@ def _warm_up(trace: Trace, rows: Ints, problem: Ints, start: Ints) -> Bools:
 
 
 def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
-    """The times of the executions (rows of calls) by their `code`, -1 being none of them."""
+    """The times of the executions (rows of calls) by their `code`, -1 being none of them.
+
+    A call from Python takes the way through the runtime, too; that of a node in a graph is its kernel alone.
+    """
     calls = table(trace, "calls")
     total, warm = numbers(calls, "total_ns"), numbers(calls, "warm_up").values == 1
     times = total.values / 1000
+    sites = table(trace, "sites")
+    site = positions(sites, "site_id", numbers(calls, "site_id"))
+    node = np.append(texts(sites, "node").codes >= 0, False)[site]
     kept = np.flatnonzero((code >= 0) & total.valid)
     return [
-        Samples(times[mine][~warm[mine]], times[mine][warm[mine]], "execution")
+        Samples(times[mine][~warm[mine]], times[mine][warm[mine]], _kind(node[mine]))
         for mine in (kept[at] for at in split(code[kept], count))
     ]
+
+
+def _kind(node: Bools) -> str:
+    return NODE if node.all() else PYTHON if not node.any() else f"{PYTHON} or {NODE}"

@@ -63,5 +63,15 @@ def between(before: Samples, after: Samples) -> dict[str, Any]:
     }
 
 
+def cost(change: dict[str, Any], calls: int | None, steps: int | None) -> dict[str, float | None]:
+    """What a change of one call comes to over all calls of the run, and of a step; null where it is not known, and
+    for first calls, of which there are no more."""
+    difference = change["difference_us"]
+    if difference is None or calls is None or change["note"] == FIRST_CALL:
+        return {"per_step_us": None, "in_all_us": None}
+    total = difference * calls
+    return {"per_step_us": rounded(total / steps) if steps else None, "in_all_us": rounded(total)}
+
+
 def rounded(value: float | None, digits: int = 3) -> float | None:
     return None if value is None else round(value, digits)

@@ -12,11 +12,20 @@ VERDICTS: Final = {
     "faster": "faster",
     "within_noise": "within noise",
     "same": "same",
+    "not_judged": "not judged",
 }
+"""In the order in which rows are shown. What nobody can judge is `same` in the document, and is told apart here."""
 EXPLAINED: Final = (
     "Intervals come from the repetitions within each run: what differs from one run to the next beside that (the "
     "processor's clock, other load) is not in them."
 )
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """The key in `VERDICTS` of a row of the document."""
+    if row["verdict"] == "same" and row["changes"] and all(c["time"] is None for c in row["changes"]):
+        return "not_judged"
+    return str(row["verdict"])
 
 
 def change(of: Mapping[str, Any] | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged, short_change
+from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged, short_change, verdict
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import (
     NONE,
@@ -30,7 +30,7 @@ _SHIFT: Final = 0.1
 
 def draw(console: Console, document: Mapping[str, Any], limit: int) -> None:
     _runs(console, document)
-    problems = sorted(document["problems"], key=lambda row: list(VERDICTS).index(row["verdict"]))
+    problems = sorted(document["problems"], key=lambda row: list(VERDICTS).index(verdict(row)))
     for row in problems[:limit]:
         _problem(console, row)
     _more(console, len(problems), limit, "problem")
@@ -87,7 +87,7 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
     for key in ("input", "filter", "shapes", "layout", "dtype"):
         if problem.get(key):
             title.append(f" {geometry(problem[key])}", style="dim")
-    title.append(f"  {VERDICTS[row['verdict']]}", style=_STYLE.get(row["verdict"], "dim"))
+    title.append(f"  {VERDICTS[verdict(row)]}", style=_STYLE.get(row["verdict"], "dim"))
     if row["evidence"] != "measured":
         title.append("  matched by order alone: inferred", style="yellow")
     console.print(title)
@@ -136,7 +136,7 @@ def _table(console: Console, document: Mapping[str, Any], key: str, what: str, l
         console.print()
     for trace in document["traces"]:
         only = [r for r in rows if _present(r) == [trace]]
-        if only and len(only) < len(rows):
+        if only:
             names = [f"{_name(r, what)} ({_run(r, trace)['count']:,})" for r in only[:_LISTED]]
             more = f" and {len(only) - _LISTED} more" if len(only) > _LISTED else ""
             console.print(Text(f"{what}s only in {plain(trace)}: {', '.join(names)}{more}"))
