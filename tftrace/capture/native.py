@@ -41,31 +41,25 @@ def library(in_front_of_cudnn: bool = False) -> tuple[Path | None, str | None]:
     target = cache_directory() / f"tftrace-{digest.hexdigest()[:16]}.so"
     if target.exists():
         return target, None
+    reason = compiled(target, [*flags, *map(str, (s for s in sources if s.suffix == ".c"))])
+    return (target, None) if reason is None else (None, reason)
+
+
+def compiled(target: Path, arguments: list[str]) -> str | None:
+    """Puts what the C compiler makes of `arguments` at `target`, all of it or nothing; else says why it could not."""
     command = compiler()
     if command is None:
-        return None, "no C compiler (cc, gcc or clang) to build it with"
+        return "no C compiler (cc, gcc or clang) to build it with"
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as folder:
             built = Path(folder) / target.name
             run = subprocess.run(
-                [
-                    command,
-                    *flags,
-                    *map(str, (s for s in sources if s.suffix == ".c")),
-                    "-o",
-                    str(built),
-                    *LIBRARIES,
-                ],
-                capture_output=True,
-                text=True,
+                [command, *arguments, "-o", str(built), *LIBRARIES], capture_output=True, text=True
             )
             if run.returncode != 0:
-                return (
-                    None,
-                    f"{command} failed: {run.stderr.strip().splitlines()[0] if run.stderr.strip() else ''}",
-                )
+                return f"{command} failed: {run.stderr.strip().splitlines()[0] if run.stderr.strip() else ''}"
             os.replace(built, target)
     except OSError as error:
-        return None, f"it could not be written to {target.parent}: {error.strerror}"
-    return target, None
+        return f"it could not be written to {target.parent}: {error.strerror}"
+    return None
