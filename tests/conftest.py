@@ -73,6 +73,12 @@ def real_cudnn() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
+def cudnn_packages() -> Path:
+    """The directory with NVIDIA's packages that `real_cudnn` runs on: cuDNN, cuBLAS, nvrtc."""
+    return _with_downloads("real cuDNN", lambda allowed: nvidia.packages(allowed).parent)
+
+
+@pytest.fixture(scope="session")
 def older_tensorflow() -> older.Older:
     """An interpreter with TensorFlow 2.15.1, and the environment in which it finds a stand-in GPU with cuDNN 8."""
     return _with_downloads("older TensorFlow", older.prepare)

@@ -3,13 +3,14 @@
 Run as a script in a process of its own, because the library ends the process where it misses a companion. It imports
 the standard library alone, so that any Python can run it. One JSON object a line, on both sides:
 
-    stdin     {"cudnn", "companions": [[name, ..], ..], "driver"}    once
+    stdin     {"cudnn", "cublaslt": [name, ..], "driver"}            once
               {"device", "modes", "direction", "x", "w", "y", ..}    a question, see `_graph`
-    stdout    {"version"} or {"cannot", "missing"}                   once
+    stdout    {"version", "cublaslt"} or {"cannot", "missing"}       once
               {"modes": {mode: [config, ..] | {"error"}}} or {"error"}, one for each question, in their order
 
-A config is {"engine", "knobs": [[type, value], ..], "workspace", "numerical", "behavior", "plan"}: numbers as cuDNN has
-them; `plan` is 0, or the status with which cuDNN refused to make a plan of it.
+`cublaslt` says whether cuBLASLt can be started: without a GPU it cannot, and cuDNN then leaves out the engines that
+need it. A config is {"engine", "knobs": [[type, value], ..], "workspace", "numerical", "behavior", "plan"}: numbers as
+cuDNN has them; `plan` is 0, or the status with which cuDNN refused to make a plan of it.
 """
 
 from __future__ import annotations
@@ -160,11 +161,10 @@ class CannotLoadError(Exception):
         self.missing = missing
 
 
-def load(setup: dict[str, Any]) -> Any:
-    """cuDNN, with what it needs beside it in the process. Raises CannotLoadError."""
+def load(setup: dict[str, Any]) -> tuple[Any, bool]:
+    """(cuDNN, whether cuBLASLt starts), with what cuDNN needs beside it in the process. Raises CannotLoadError."""
     _needed("libcuda.so.1", [setup["driver"] or "libcuda.so.1"])
-    for names in setup["companions"]:
-        _needed(os.path.basename(names[0]), names)
+    blas = _needed(os.path.basename(setup["cublaslt"][0]), setup["cublaslt"])
     try:
         library = ctypes.CDLL(setup["cudnn"], ctypes.RTLD_GLOBAL)
     except OSError as error:
@@ -174,18 +174,17 @@ def load(setup: dict[str, Any]) -> Any:
             raise CannotLoadError(f"{setup['cudnn']} has no {function}", None)
     library.cudnnGetVersion.restype = ctypes.c_size_t
     library.cudnnGetErrorString.restype = ctypes.c_char_p
-    return library
+    handle = ctypes.c_void_p()
+    return library, hasattr(blas, "cublasLtCreate") and blas.cublasLtCreate(ctypes.byref(handle)) == 0
 
 
-def _needed(name: str, places: list[str]) -> None:
+def _needed(name: str, places: list[str]) -> Any:
     reason = ""
     for place in places:
         try:
-            ctypes.CDLL(place, ctypes.RTLD_GLOBAL)
+            return ctypes.CDLL(place, ctypes.RTLD_GLOBAL)
         except OSError as error:
             reason = reason or str(error)
-        else:
-            return
     raise CannotLoadError(reason, name)
 
 
@@ -333,11 +332,11 @@ def main() -> int:
 
     setup, *questions = [json.loads(line) for line in sys.stdin]
     try:
-        library = load(setup)
+        library, starts = load(setup)
     except CannotLoadError as error:
         tell({"cannot": str(error), "missing": error.missing})
         return 1
-    tell({"version": library.cudnnGetVersion()})
+    tell({"version": library.cudnnGetVersion(), "cublaslt": starts})
     for question in questions:
         try:
             tell(answer(library, question))

@@ -29,10 +29,12 @@ _BELOW: Final = ("", "lib", "lib64", "nvidia/cudnn/lib")
 
 @dataclass(frozen=True)
 class Install:
-    """`version` is None where neither a wheel nor a header tells it; the library itself always does."""
+    """`version` is None where neither a wheel nor a header tells it; the library itself always does. `instead` is a
+    cuBLASLt to be used in place of the one beside it."""
 
     library: Path
     version: str | None
+    instead: Path | None = None
 
     @property
     def nvidia(self) -> Path:
@@ -40,15 +42,13 @@ class Install:
         return self.library.parents[2]
 
     @property
-    def companions(self) -> list[list[str]]:
-        """What has to be loaded first, each with the places to try; cuDNN ends the process where it misses it.
-
-        An install without cuBLAS beside it takes that of this environment.
-        """
-        found = [
-            p for root in (self.nvidia, *_nvidia_here()) for p in sorted(root.glob("*/lib/libcublasLt.so.*"))
-        ]
-        return [[*map(str, found), "libcublasLt.so.12", "libcublasLt.so.13"]]
+    def cublaslt(self) -> list[str]:
+        """The places to try for cuBLASLt, without which cuDNN ends its process: beside it, else in this environment or
+        with another version that is kept."""
+        roots = (self.nvidia, *_nvidia_here(), *(folder / "nvidia" for folder in _kept_folders()))
+        found = [path for root in roots for path in sorted(root.glob("*/lib/libcublasLt.so.*"))]
+        given = [] if self.instead is None else [self.instead]
+        return [*map(str, (*given, *found)), "libcublasLt.so.12", "libcublasLt.so.13"]
 
 
 def versions_directory() -> Path:
@@ -96,9 +96,13 @@ def _here() -> Iterator[Install]:
 
 
 def _kept() -> Iterator[Install]:
-    if versions_directory().is_dir():
-        for folder in sorted(versions_directory().iterdir(), reverse=True):
-            yield from _at(folder / "nvidia/cudnn/lib" / LIBRARY)
+    for folder in _kept_folders():
+        yield from _at(folder / "nvidia/cudnn/lib" / LIBRARY)
+
+
+def _kept_folders() -> list[Path]:
+    kept = versions_directory()
+    return sorted(kept.iterdir(), reverse=True) if kept.is_dir() else []
 
 
 def _in(place: Path) -> Iterator[Install]:

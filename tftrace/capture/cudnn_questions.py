@@ -15,13 +15,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 from tftrace.capture import cudnn_child
-from tftrace.capture.cudnn_driver import SONAME, empty_driver
 from tftrace.capture.cudnn_install import EXTRA, Install
+from tftrace.capture.cudnn_stand_ins import DRIVER, empty_driver, started_cublaslt
 from tftrace.capture.gpu_properties import Gpu
 from tftrace.errors import UsageError
 from tftrace.model.conv2d_spec import Conv2dSpec
@@ -36,6 +36,11 @@ ALIGNMENT: Final = 32
 _COMPUTE: Final = {"float64": "float64", "int8": "int32", "int32": "int32"}
 
 Progress = Callable[[str, float], None]
+
+
+def compute_dtype(dtype: str) -> str:
+    """The type in which TensorFlow has cuDNN add up."""
+    return _COMPUTE.get(dtype, "float32")
 
 
 class CannotAskError(UsageError):
@@ -59,10 +64,7 @@ class Question:
         sides: Literal["SAME"] | tuple[tuple[int, int], tuple[int, int]]
         sides = ((min(top, bottom),) * 2, (min(left, right),) * 2)
         size = (n, h + abs(top - bottom), w + abs(left - right), c)
-        return Conv2dSpec(
-            size, self.spec.filter, self.spec.strides, sides, self.spec.dtype, self.spec.dilations,
-            self.spec.layout, self.spec.direction, self.spec.fused,
-        )  # fmt: skip
+        return replace(self.spec, input=size, padding=sides)
 
     def document(self) -> dict[str, Any]:
         """As the child wants it."""
@@ -72,7 +74,7 @@ class Question:
             "device": self.gpu.properties, "modes": list(self.modes), "direction": spec.direction,
             "x": [n, c, h, w], "w": [k, per_group, kh, kw], "y": [n, k, oh, ow],
             "channels_last": spec.layout == "NHWC", "dtype": spec.dtype,
-            "compute": _COMPUTE.get(spec.dtype, "float32"), "before": [pair[0] for pair in spec.paddings],
+            "compute": compute_dtype(spec.dtype), "before": [pair[0] for pair in spec.paddings],
             "after": [pair[1] for pair in spec.paddings], "strides": list(spec.strides),
             "dilations": list(spec.dilations), "alignment": self.alignment, "fused": list(spec.fused),
         }  # fmt: skip
@@ -81,13 +83,46 @@ class Question:
 @dataclass(frozen=True)
 class Reply:
     """`line` is the child's answer, None where there is none because of `failure`; `version` is cuDNN's number, None
-    where it could not be loaded."""
+    where it could not be loaded. `cublaslt` says whether the engines that need cuBLASLt could be listed: it starts with
+    a GPU only."""
 
     question: Question
     install: Install
     version: int | None
     line: str | None
     failure: str | None
+    cublaslt: bool = False
+
+
+def varied(
+    specs: Iterable[Conv2dSpec], directions: Sequence[str], layouts: Sequence[str], dtypes: Sequence[str]
+) -> list[Conv2dSpec]:
+    """Each convolution in every direction, layout and type, or as it is where none is named; each once.
+
+    What is turned into a backward convolution is fused with nothing.
+    """
+    found: dict[Conv2dSpec, None] = {}
+    for spec in specs:
+        for direction in directions or (spec.direction,):
+            for layout in layouts or (spec.layout,):
+                for dtype in dtypes or (spec.dtype,):
+                    fused = spec.fused if direction == "forward" else ()
+                    changed: dict[str, Any] = {
+                        "direction": direction,
+                        "layout": layout.upper(),
+                        "fused": fused,
+                    }
+                    found.setdefault(replace(spec, dtype=dtype, **changed))
+    return list(found)
+
+
+def questions(
+    specs: Iterable[Conv2dSpec], gpus: Iterable[Gpu], alignments: Iterable[int] = ()
+) -> list[Question]:
+    """Each convolution on each GPU with each alignment (default: TensorFlow's)."""
+    bytes_of = list(dict.fromkeys(alignments)) or [ALIGNMENT]
+    on = list(gpus)
+    return [Question(spec, gpu, alignment) for spec in specs for gpu in on for alignment in bytes_of]
 
 
 def ask(install: Install, questions: Sequence[Question], progress: Progress | None = None) -> list[Reply]:
@@ -101,7 +136,7 @@ def ask(install: Install, questions: Sequence[Question], progress: Progress | No
         with _Child(install, driver, questions[len(replies) :]) as child:
             first = child.line()
             told = json.loads(first) if first is not None else {}
-            if told.get("missing") == SONAME and driver is None:
+            if told.get("missing") == DRIVER and driver is None:
                 driver = _empty_driver()
                 continue
             version = _version(install, told, child)
@@ -110,7 +145,11 @@ def ask(install: Install, questions: Sequence[Question], progress: Progress | No
                     progress(f"asking cuDNN {version}", len(replies) / len(questions))
                 line = child.line()
                 failure = child.ended() if line is None else None
-                replies.append(Reply(questions[len(replies)], install, version, line, failure))
+                replies.append(
+                    Reply(
+                        questions[len(replies)], install, version, line, failure, told.get("cublaslt") is True
+                    )
+                )
                 if line is None:
                     break
     return replies
@@ -136,11 +175,25 @@ def ask_all(
     return replies
 
 
+def assuming_cublaslt(install: Install) -> Install:
+    """The same with a cuBLASLt that says that it started, as it would with a GPU: the engines that need it are listed.
+
+    Raises CannotAskError where there is none to put behind it, or nothing to build that with.
+    """
+    real = next((Path(place) for place in install.cublaslt if "/" in place), None)
+    if real is None:
+        raise CannotAskError(f"{install.library}: there is no cuBLASLt beside it; get it with: {EXTRA}")
+    path, reason = started_cublaslt(real)
+    if path is None:
+        raise CannotAskError(f"nothing can stand in for a started {real.name}: {reason}")
+    return replace(install, instead=path)
+
+
 def _empty_driver() -> Path:
     path, reason = empty_driver()
     if path is None:
         raise CannotAskError(
-            f"there is no NVIDIA driver here, and an empty {SONAME} cannot take its place: {reason}"
+            f"there is no NVIDIA driver here, and an empty {DRIVER} cannot take its place: {reason}"
         )
     return path
 
@@ -155,7 +208,7 @@ def _version(install: Install, told: dict[str, Any], child: _Child) -> int:
             )
         return version
     missing = told.get("missing")
-    if missing is not None and missing != SONAME:
+    if missing is not None and missing != DRIVER:
         raise CannotAskError(f"{missing} is not there ({told.get('cannot')}); get it with: {EXTRA}")
     reason = told.get("cannot") or child.ended()
     raise CannotAskError(f"{install.library}: cuDNN cannot be loaded: {reason}")
@@ -166,7 +219,7 @@ class _Child:
 
     def __init__(self, install: Install, driver: Path | None, questions: Sequence[Question]) -> None:
         setup = {
-            "cudnn": str(install.library), "companions": install.companions,
+            "cudnn": str(install.library), "cublaslt": install.cublaslt,
             "driver": None if driver is None else str(driver),
         }  # fmt: skip
         lines = [setup, *(question.document() for question in questions)]
@@ -231,7 +284,7 @@ def _environment(install: Install) -> dict[str, str]:
     """This process's, with cuDNN's own parts found before any other version's, and without its logs."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CUDNN_LOG")}
     folders = [str(install.library.parent)]
-    folders += [os.path.dirname(place) for names in install.companions for place in names if "/" in place]
+    folders += [os.path.dirname(place) for place in install.cublaslt if "/" in place]
     inherited = environment.get("LD_LIBRARY_PATH")
     environment["LD_LIBRARY_PATH"] = ":".join([*dict.fromkeys(folders), *([inherited] if inherited else [])])
     return environment

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, cast, get_args
 
 from tftrace.errors import UsageError
+from tftrace.model.problem import fused_names
 
 Direction = Literal["forward", "backprop_input", "backprop_filter"]
 Layout = Literal["NHWC", "NCHW"]
@@ -354,17 +355,13 @@ def _told_padding(op: str, problem: Mapping[str, Any], last: bool) -> Any:
 
 
 def _told_fused(op: str, told: Any) -> tuple[str, ...]:
-    """Bias and activation by the ledger's words: TensorFlow's, oneDNN's, cuDNN's (whose graph adds a side input)."""
+    """Bias and activation; the side input that TensorFlow's cuDNN graphs add with weight 0 is left out."""
     if not isinstance(told, (list, tuple)):
         raise SpecError(f"{op}: what it is fused with is not known")
-    words = [str(name).lower().removeprefix("eltwise_").removesuffix("_fwd") for name in told]
-    if words[:2] in (["add", "add"], ["add", "bias"]):
-        words = ["bias", *words[2:]]
-    elif words[:1] == ["add"]:
-        words[0] = "bias"
-    names = tuple(words)
+    names = fused_names(list(told))
+    names = names[1:] if names[:2] == ["add", "bias"] else names
     if names and (names[0] != "bias" or len(names) > 2 or any(n not in ACTIVATIONS for n in names[1:])):
         raise SpecError(
             f"{op}: it is fused with {', '.join(map(str, told))}; a spec knows bias and one activation"
         )
-    return names
+    return tuple(names)
