@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrace.capture.gpu_properties import FOLDER, NUMBERS, TRIPLES, gpu, names
@@ -78,6 +78,7 @@ KEYS = st.sampled_from(["deviceName", *NUMBERS, *TRIPLES])
 LEAVES = st.none() | st.integers() | st.text(max_size=5)
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=5), max_leaves=8

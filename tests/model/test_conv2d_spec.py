@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tftrace.errors import TftraceError
@@ -53,11 +53,13 @@ def specs(draw: st.DrawFn) -> Conv2dSpec:
         raise
 
 
+@settings(deadline=None)
 @given(specs())
 def test_what_is_written_is_read_again(spec: Conv2dSpec) -> None:
     assert parse(str(spec)) == spec
 
 
+@settings(deadline=None)
 @given(specs())
 def test_a_problem_of_the_ledger_is_the_same_convolution(spec: Conv2dSpec) -> None:
     problem = json.loads(json.dumps(spec.problem()))
@@ -66,6 +68,7 @@ def test_a_problem_of_the_ledger_is_the_same_convolution(spec: Conv2dSpec) -> No
     assert from_problem(problem | {"padding": spec.paddings}) == again
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789,:=SAMEVLIDfloat -\x00", max_size=60))
 def test_any_text_is_a_convolution_or_refused_in_one_line(text: str) -> None:
     try:
