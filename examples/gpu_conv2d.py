@@ -1,4 +1,4 @@
-"""A convolution with its gradients on a GPU: cold, as TensorFlow tries cuDNN's engines and keeps the fastest, then warm.
+"""A convolution with its gradients on a GPU: cold, as TensorFlow tries cuDNN's engines and keeps the best, then warm.
 
 tftrace run -o traces/gpu_conv2d examples/gpu_conv2d.py
 tftrace why conv2d traces/gpu_conv2d

