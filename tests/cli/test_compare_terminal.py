@@ -82,7 +82,10 @@ def test_a_limit_is_said() -> None:
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_line_is_wider_than_the_terminal_and_hostile_text_is_spelled_out(width: int) -> None:
     text = "evil\x1b[31m\u202e" + "x" * 80
-    runs = run(text, row(text, problem=conv(op=text))), run("b", row("y", problem=conv(op=text)), env={text: text})
+    runs = (
+        run(text, row(text, problem=conv(op=text))),
+        run("b", row("y", problem=conv(op=text)), env={text: text}),
+    )
     out = drawn(*runs, width=width)
     assert max(map(len, out.splitlines())) <= width
     assert "\x1b" not in out

@@ -22,6 +22,7 @@ from tftrace.model.trace import Trace
 from tftrace.views.page import legible
 from tftrace.views.timeline import EXTENSION, write_timeline
 from tftrace.views.timeline.details import short_function
+from tftrace.views.timeline.events import Strings, read_events
 from tftrace.views.timeline.lanes import nesting_depth
 from tftrace.views.timeline.pyramid import duration_class, merge, useful_levels, widths
 
@@ -204,3 +205,16 @@ def test_a_broken_table_is_refused_in_one_line(trace: Trace, says: str, tmp_path
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(TftraceError, match=r"no/p\.html"):
         write_timeline(traces.eager_convs(1), tmp_path / "no" / "p.html")
+
+
+def test_a_record_without_an_end_lasts_only_where_it_may_have_been_running() -> None:
+    def exact(probe: str) -> list[int]:
+        build = traces.Builder()
+        build.event("library", "cudnnBackendExecute", 0, None, probe=probe)
+        build.event("library", "later", 5_000, 1_000, probe=probe)
+        read = read_events(build.trace(), Strings(), lambda ids: ids * 0)
+        assert read is not None
+        return sorted(read.dur.tolist())
+
+    assert exact("cudnn") == [1_000, 6_000]  # the process ended inside
+    assert exact("import:cudnn_log") == [0, 1_000]  # its log tells no end

@@ -1,6 +1,6 @@
 """What TensorFlow logged of its GPU work: events of the layer stream_executor, and rows of the table algorithms.
 
-A message is a moment, not a span: its event has no duration. One that the probe recorded carries the number of the
+A message is a moment, not a span: its event lasts 0 ns. One that the probe recorded carries the number of the
 dispatch record that was running on its thread, which links it by id; one on another thread stays unlinked.
 """
 
@@ -59,7 +59,7 @@ def add_tf_log(
     ids = build.events(
         len(known), layer=words.codes(layer_of(e.kind) for _, e in known),
         name=words.codes(name_of(e) for _, e in known),
-        start_ns=clock.from_raw(np.array([line.t for line, _ in known], np.int64)),
+        start_ns=clock.from_raw(np.array([line.t for line, _ in known], np.int64)), dur_ns=0,
         tid=np.array([line.tid for line, _ in known], np.int64), probe=words.code("stream_executor"),
         attrs=build.attrs.codes(compact(attributes(e) | {"vlog": line.level}) for line, e in known), **common,
     )  # fmt: skip

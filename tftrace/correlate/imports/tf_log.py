@@ -32,7 +32,7 @@ def add(log: TfLog, build: TraceBuilder, base_ns: int) -> Facts:
         start = base_ns + np.arange(n) * STEP_NS
     build.events(
         n, layer=words.codes(layer_of(e.kind) for e in log.entries), name=words.codes(name_of(e) for e in log.entries),
-        start_ns=start, tid=np.array([NONE if e.tid is None else e.tid for e in log.entries], np.int64),
+        start_ns=start, dur_ns=0, tid=np.array([NONE if e.tid is None else e.tid for e in log.entries], np.int64),
         probe=words.code("import:tf_log"), attrs=build.attrs.codes(compact(attributes(e)) for e in log.entries),
     )  # fmt: skip
     add_tunings(tunings(log.entries), build)

@@ -93,7 +93,11 @@ def read_events(trace: Trace, strings: Strings, kind_of: Callable[[Ints], Ints])
         events, event_id, epoch = events.take(pa.array(order)), event_id[order], epoch[order]
     if len(np.unique(event_id)) != n:
         raise InputError(f"{trace.name}: some event_id occurs twice in events; rebuild the tables from raw/")
-    unfinished = np.asarray(events["dur_ns"].is_null().combine_chunks().to_numpy(zero_copy_only=False))
+    probes, probe_values = texts(events["probe"])
+    others = np.array([v.startswith("import:") for v in probe_values] + [False], bool)[probes]
+    # what others recorded without an end is a moment; in records of our own it was running when the process ended
+    untold = np.asarray(events["dur_ns"].is_null().combine_chunks().to_numpy(zero_copy_only=False))
+    unfinished = untold & ~others
     dur = ints(events["dur_ns"], null=0)
     if (dur < 0).any():
         raise InputError(
