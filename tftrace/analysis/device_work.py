@@ -22,7 +22,7 @@ def device_work(trace: Trace, members: Members, group_of: Ints, groups: int) -> 
     here = np.flatnonzero(members.layer == LAYERS.index("device"))
     event, group = members.event[here], group_of[members.call[here]]
     name = texts(events, "name")
-    trial = _trials(events)
+    trial = trials(events)
     code, count = combined(group, trial[event].astype(np.int64), name.codes[event])
     spent = np.bincount(code, weights=numbers(events, "dur_ns").values[event], minlength=count)
     number = np.bincount(code, minlength=count)
@@ -42,7 +42,7 @@ def device_work(trace: Trace, members: Members, group_of: Ints, groups: int) -> 
     return listed
 
 
-def _trials(events: pa.Table) -> Bools:
+def trials(events: pa.Table) -> Bools:
     """Mask of the events whose attributes say that they were an autotuner's trial."""
     if "attrs" not in events.column_names:
         return np.zeros(events.num_rows, np.bool_)

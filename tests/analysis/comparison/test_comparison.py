@@ -319,3 +319,33 @@ def test_text_that_is_hostile_is_data() -> None:
     text = "</script><b>\x1b[31m"
     made = document(run(text, row(text)), run("b", row(text + "2"), env={text: text}))
     assert json.loads(json.dumps(made))["problems"][0]["runs"][0]["chosen"] == text
+
+
+def test_another_math_type_of_the_same_algorithm_is_another_pick() -> None:
+    problem, _ = only(
+        run("a", row(implementation="DEFAULT_MATH")), run("b", row(implementation="TENSOR_OP_MATH"))
+    )
+    assert problem["verdict"] == "algorithm_changed"
+
+
+def test_another_kernel_of_the_same_cudnn_algorithm_is_no_other_pick() -> None:
+    problem, change = only(
+        run("a", row(implementation="scudnn_128x128", source="kernel_names")),
+        run("b", row(implementation="scudnn_128x32", source="kernel_names")),
+    )
+    assert (change["pick_changed"], change["kernel_changed"]) == (False, True)
+    assert problem["verdict"] == "same"
+
+
+def test_cost_a_step_counts_the_steps_in_which_the_op_ran() -> None:
+    def stepped(name: str, scale: float) -> Trace:
+        builder = Builder()
+        builder.rows["algorithms"] = [row(times=times(scale))]
+        conv_at, other = conv_site(builder), builder.site("IteratorGetNext")
+        for step in range(4):
+            builder.call(conv_at if step < 2 else other, step * 100, 50, [], step=step)
+        made = builder.trace()
+        return Trace(made.manifest, made.tables, run(name).path)
+
+    _, change = only(stepped("a", 1), stepped("b", 2))
+    assert change["per_step_us"] == pytest.approx(change["in_all_us"] / 2, abs=0.01)

@@ -6,7 +6,7 @@ shifts that a Mann-Whitney test would not reject. It needs no seed and assumes n
 
 Ranks alone cannot reach the level with few repetitions (3 and 8, or 4 and 5, are too few). There, Welch's t on the
 logarithms of the times is used, which takes them to be log-normal; with two repetitions its intervals are very wide, as
-they should be. With one repetition there is no interval.
+they should be; where one would span a factor of a million there is none. With one repetition there is no interval.
 
 The level is 99 %, because a run has tens of problems: at 95 %, one in twenty would be called slower by chance.
 
@@ -30,6 +30,7 @@ MOST: Final = 500
 BY_RANKS: Final = "Hodges-Lehmann, Mann-Whitney"
 BY_LOGARITHMS: Final = "Welch's t on logarithms"
 ONE_REPETITION: Final = "one repetition: no interval"
+FAR_APART: Final = "few repetitions, far apart: no interval"
 NO_TIMES: Final = "no times"
 
 _Z: Final = 2.5758293035489004  # standard normal, 99.5 %
@@ -38,7 +39,8 @@ _T: Final = (
     63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012, 2.977, 2.947, 2.921,
     2.898, 2.878, 2.861, 2.845,
 )  # fmt: skip
-_HIGHEST: Final = 600.0
+_WIDEST: Final = math.log(1000)
+"""Half of an interval of logarithms that still says something."""
 _EXACT: Final = 30  # above this many on each side, the normal approximation is good to a rank
 
 Floats = npt.NDArray[np.float64]
@@ -95,7 +97,9 @@ def median(times: npt.ArrayLike) -> Interval:
         return Interval(middle, None, None, None, "few repetitions, and a time of zero: no interval")
     logs = np.log(values)
     half = _T[n - 2] * float(logs.std(ddof=1)) / math.sqrt(n)
-    return Interval(middle, middle * _exp(-half), middle * _exp(half), "t on logarithms", None)
+    if half > _WIDEST:
+        return Interval(middle, None, None, None, FAR_APART)
+    return Interval(middle, middle * math.exp(-half), middle * math.exp(half), "t on logarithms", None)
 
 
 def change(before: npt.ArrayLike, after: npt.ArrayLike) -> Change:
@@ -145,16 +149,14 @@ def _welch(a: Floats, b: Floats) -> Change:
         freedom = max(int(sum(parts) ** 2 / spread), freedom)  # rounded down: the wider interval
     middle = float(logs_b.mean() - logs_a.mean())
     half = _T[min(freedom, len(_T)) - 1] * error
-    base = _exp(float(logs_a.mean()))
-    low, high = _exp(middle - half), _exp(middle + half)
-    ratio = Interval(_exp(middle), low, high, BY_LOGARITHMS, None)
-    shift = Interval(base * (_exp(middle) - 1), base * (low - 1), base * (high - 1), BY_LOGARITHMS, None)
+    base, factor = math.exp(float(logs_a.mean())), math.exp(middle)
+    if half > _WIDEST:
+        ends = (None, None, None, FAR_APART)
+        return Change(Interval(base * (factor - 1), *ends), Interval(factor, *ends))
+    low, high = math.exp(middle - half), math.exp(middle + half)
+    ratio = Interval(factor, low, high, BY_LOGARITHMS, None)
+    shift = Interval(base * (factor - 1), base * (low - 1), base * (high - 1), BY_LOGARITHMS, None)
     return Change(shift, ratio)
-
-
-def _exp(power: float) -> float:
-    """e to the power, finite: two repetitions that lie far apart have an interval without any bound worth naming."""
-    return math.exp(min(power, _HIGHEST))
 
 
 def _thinned(values: Floats) -> Floats:

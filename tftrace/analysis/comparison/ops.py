@@ -17,6 +17,7 @@ from tftrace.analysis.comparison.run import Run
 from tftrace.analysis.comparison.samples import Samples, by_code, split
 from tftrace.analysis.comparison.times import between, cost, of_run, rounded
 from tftrace.analysis.layers import steady_events
+from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
 _FUNCTION: Final = re.compile(r"^__(inference|forward|backward)_(.+?)(?:_\d+)+$")
@@ -68,7 +69,7 @@ def _row(key: tuple[str, ...], found: Sequence[Found], runs: Sequence[Run]) -> d
         changes.append(
             {
                 "trace": run.label, "baseline": runs[0].label, **times,
-                **cost(times, _count(one[key][0]), run.steps),
+                **cost(times, _count(one[key][0]), _steps(run, key)),
             }
         )  # fmt: skip
     missing = any(key not in one for one in found)
@@ -76,12 +77,12 @@ def _row(key: tuple[str, ...], found: Sequence[Found], runs: Sequence[Run]) -> d
     order = ("slower", "faster", "within_noise")
     return {
         "verdict": "only_in_some" if missing else next((v for v in order if v in told), "same"),
-        "runs": [_run(one.get(key), run) for one, run in zip(found, runs, strict=True)],
+        "runs": [_run(one.get(key), run, _steps(run, key)) for one, run in zip(found, runs, strict=True)],
         "changes": changes,
     }
 
 
-def _run(one: tuple[Samples, set[int]] | None, run: Run) -> dict[str, Any]:
+def _run(one: tuple[Samples, set[int]] | None, run: Run, steps: int | None) -> dict[str, Any]:
     if one is None:
         return {"trace": run.label, "present": False, "count": 0, "time_us": None, "in_all_us": None}
     samples = one[0]
@@ -89,8 +90,13 @@ def _run(one: tuple[Samples, set[int]] | None, run: Run) -> dict[str, Any]:
     return {
         "trace": run.label, "present": True, "count": _count(samples), **of_run(samples),
         "in_all_us": rounded(in_all),
-        "per_step_us": rounded(in_all / run.steps) if run.steps else None,
+        "per_step_us": rounded(in_all / steps) if steps else None,
     }  # fmt: skip
+
+
+def _steps(run: Run, key: tuple[str, ...]) -> int | None:
+    """The steps that this op ran in; a kernel's are not known."""
+    return None if key[0] in LAYERS else run.steps_with(key[0])
 
 
 def _count(samples: Samples) -> int:

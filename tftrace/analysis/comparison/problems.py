@@ -54,9 +54,11 @@ def _run(one: Solved | None, run: Run) -> dict[str, Any]:
         "present": True,
         "chosen": None if main is None else main.algorithm or main.label,
         "implementation": main.implementation if main else None,
+        "kernel": main.kernel if main else None,
         "pick": main.label if main else None,
         "also": [{"pick": p.label, "calls": p.calls} for p in one.picks[1:]],
         "problem": one.problem,
+        "evidence": next((r["evidence"] for r in one.rows if r["chosen"]), None),
         "library": one.library,
         "version": one.version,
         "device": one.device,
@@ -73,8 +75,10 @@ def _run(one: Solved | None, run: Run) -> dict[str, Any]:
 
 
 def _candidate(row: dict[str, Any]) -> dict[str, Any]:
+    pick = Pick.of(row)
     return {
-        "pick": Pick.of(row).label,
+        "pick": pick.label,
+        "kernel": pick.kernel,
         "time_us": rounded(number(row["time_us"])),
         "time_of": row.get("time_of"),
         "workspace_bytes": whole(row["workspace_bytes"]),
@@ -95,12 +99,13 @@ def _change(
         "trace": run.label,
         "baseline": base_run.label,
         "pick_changed": changed,
+        "kernel_changed": _kernel_changed(base, other) if changed is False else None,
         "cause": ("; ".join(d.words() for d in why) or UNEXPLAINED) if changed else None,
         "causes": [d.document() for d in why],
         **times,
         "note": "; ".join(notes) or None,
         "also_tried": _tried_by_other(base, other) if changed else None,
-        **cost(times, other.calls, run.steps),
+        **cost(times, other.calls, run.steps_with(other.problem["op"])),
     }
 
 
@@ -116,6 +121,12 @@ def pick_changed(base: Solved, other: Solved) -> bool | None:
         for mine, theirs in ((base.picks, other.picks), (other.picks, base.picks))
         for a in mine
     )
+
+
+def _kernel_changed(base: Solved, other: Solved) -> bool | None:
+    """Whether the same algorithm ran as something else; None where either does not tell."""
+    mine, others = ({p.kernel for p in one.picks} for one in (base, other))
+    return None if None in mine | others else mine != others
 
 
 def causes(base: Solved, other: Solved, differences: Sequence[Difference]) -> list[Difference]:
@@ -153,9 +164,8 @@ def _tried_by_other(base: Solved, other: Solved) -> str | None:
 
 
 def _per_step(time_us: float | None, one: Solved, run: Run) -> float | None:
-    if time_us is None or one.calls is None or not run.steps:
-        return None
-    return rounded(time_us * one.calls / run.steps)
+    steps = run.steps_with(one.problem["op"])
+    return None if time_us is None or one.calls is None or not steps else rounded(time_us * one.calls / steps)
 
 
 def _in_all(time_us: float | None, one: Solved) -> float | None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tftrace.analysis.columns import numbers, table
+from tftrace.analysis.columns import numbers, positions, table, texts
 from tftrace.analysis.comparison.environment import devices, machine
 from tftrace.model.trace import Trace
 
@@ -21,6 +21,11 @@ class Run:
     label: str
     trace: Trace
     steps: int | None
+    _steps_of: Mapping[str, int] = field(default_factory=dict)
+
+    def steps_with(self, op: str) -> int | None:
+        """In how many steps this op type ran: some run in fewer than all, such as those of an input pipeline."""
+        return self._steps_of.get(op) or self._steps_of.get(f"_Fused{op}") or self.steps
 
     def document(self) -> dict[str, Any]:
         manifest = self.trace.manifest
@@ -39,7 +44,7 @@ class Run:
 
 def runs(traces: Sequence[Trace]) -> list[Run]:
     """The runs under names that tell them apart: that of the directory, with so many above it as that takes."""
-    return [Run(label, t, _steps(t)) for label, t in zip(labels(traces), traces, strict=True)]
+    return [_run(label, trace) for label, trace in zip(labels(traces), traces, strict=True)]
 
 
 def labels(traces: Sequence[Trace]) -> list[str]:
@@ -58,9 +63,14 @@ def labels(traces: Sequence[Trace]) -> list[str]:
     return named
 
 
-def _steps(trace: Trace) -> int | None:
-    step = numbers(table(trace, "calls"), "step")
-    return len(np.unique(step.values[step.valid])) or None
+def _run(label: str, trace: Trace) -> Run:
+    calls, sites = table(trace, "calls"), table(trace, "sites")
+    step, op = numbers(calls, "step"), texts(sites, "op")
+    code = np.append(op.codes, -1)[positions(sites, "site_id", numbers(calls, "site_id"))]
+    pairs = np.unique(np.stack([code[step.valid], step.values[step.valid]]), axis=1)
+    counts = np.bincount(pairs[0][pairs[0] >= 0], minlength=len(op.values)).tolist()
+    steps_of = {name: n for name, n in zip(op.values, counts, strict=True) if n}
+    return Run(label, trace, len(np.unique(step.values[step.valid])) or None, steps_of)
 
 
 def _tracing_us(trace: Trace) -> float | None:

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
+from tftrace.analysis.device_work import trials
 from tftrace.analysis.libraries import Library, read
 from tftrace.model.problem import identity
 from tftrace.model.trace import Trace
@@ -140,10 +141,11 @@ def _warm_up(trace: Trace, rows: Ints, problem: Ints, start: Ints) -> Bools:
 def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
     """The times of the executions (rows of calls) by their `code`, -1 being none of them.
 
-    A call from Python takes the way through the runtime, too; that of a node in a graph is its kernel alone.
+    What an autotuner tried something in is warm-up. A call from Python takes the way through the runtime, too; that of
+    a node in a graph is its kernel alone.
     """
     calls = table(trace, "calls")
-    total, warm = numbers(calls, "total_ns"), numbers(calls, "warm_up").values == 1
+    total, warm = numbers(calls, "total_ns"), (numbers(calls, "warm_up").values == 1) | _tuned(trace)
     times = total.values / 1000
     sites = table(trace, "sites")
     site = positions(sites, "site_id", numbers(calls, "site_id"))
@@ -153,6 +155,17 @@ def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
         Samples(times[mine][~warm[mine]], times[mine][warm[mine]], _kind(node[mine]))
         for mine in (kept[at] for at in split(code[kept], count))
     ]
+
+
+def _tuned(trace: Trace) -> Bools:
+    """Which calls an autotuner's trials ran in."""
+    calls, events, members = (table(trace, n) for n in ("calls", "events", "event_calls"))
+    trial = np.append(trials(events), False)
+    call = positions(calls, "call_id", numbers(members, "call_id"))
+    event = positions(events, "event_id", numbers(members, "event_id"))
+    found = np.zeros(calls.num_rows, np.bool_)
+    found[call[(call >= 0) & trial[event]]] = True
+    return found
 
 
 def _kind(node: Bools) -> str:

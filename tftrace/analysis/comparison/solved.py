@@ -15,6 +15,8 @@ from tftrace.analysis.comparison.samples import NOTHING, Samples, by_problem
 from tftrace.model.problem import canonical, identity
 from tftrace.model.trace import Trace
 
+_BY_KERNELS: Final = "kernel_names"
+
 ONE_TIME: Final = "the trace holds one time, not the repetitions: no interval"
 TRIAL: Final = "time of a trial"
 MEAN: Final = "the sum of all calls is known, not each: no interval"
@@ -22,23 +24,26 @@ MEAN: Final = "the sum of all calls is known, not each: no interval"
 
 @dataclass(frozen=True)
 class Pick:
-    """One algorithm that ran. Two are the same where nothing that both tell differs."""
+    """One algorithm that ran. Two are the same where nothing that both tell differs.
+
+    `kernel` is what an algorithm ran as, where kernel names told the algorithm: cuDNN chooses it by GPU and size, and
+    it is no pick of its own.
+    """
 
     algorithm: str | None
     implementation: str | None
     engine: str | None
     calls: int | None
+    kernel: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Pick:
         """The pick that this row of the ledger would be."""
-        engine = row["engine"]
-        return cls(
-            row["algorithm"],
-            row["implementation"],
-            None if engine is None else str(engine),
-            whole(row["calls"]),
-        )
+        engine, implementation, kernel = row["engine"], row["implementation"], None
+        if row["algorithm"] is not None and _BY_KERNELS in str(row["source"]):
+            implementation, kernel = None, implementation
+        engine = None if engine is None else str(engine)
+        return cls(row["algorithm"], implementation, engine, whole(row["calls"]), kernel)
 
     @property
     def label(self) -> str:

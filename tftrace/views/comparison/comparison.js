@@ -12,8 +12,7 @@ function describeRuns() {
   }
   const said = [], S = M.summary;
   if (!M.environment.length) said.push('Nothing visible differs between the runs: versions, devices, machine, settings.');
-  const verdicts = Object.entries(S.verdicts).filter(([, n]) => n).map(([v, n]) => `${count(n)} ${M.verdicts[v]}`);
-  if (verdicts.length) said.push(`${count(M.problems.length)} problems: ${verdicts.join(', ')}.`);
+  if (M.counts.length) said.push(`${counted(M.problems.length, 'problem')}: ${M.counts.join(', ')}.`);
   if (S.unexplained) said.push(`${count(S.unexplained)} picks changed for no visible reason.`);
   if (S.unjudged) said.push(`${count(S.unjudged)} differences cannot be judged, because a run has one repetition only or times of another kind.`);
   for (const [at, us] of S.in_all_us) said.push(`Outside the noise: ${signedTime(us)} over all library calls of ${M.traces[at]}.`);

@@ -7,7 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged, verdict
+from tftrace.views.comparison.wording import (
+    EXPLAINED,
+    VERDICTS,
+    change,
+    judged,
+    node_name,
+    verdict,
+    verdict_counts,
+)
 from tftrace.views.page import json_element, legible, one_scope, page, plotly, resource, write_page
 
 EXTENSION: Final = ".html"
@@ -16,6 +24,7 @@ _HERE: Final = "tftrace.views.comparison"
 _SCRIPTS: Final = ("shown.js", "charts.js", "tables.js", "comparison.js")
 _SIZES: Final = ("input", "filter", "output", "shapes", "kind")
 _SHORT: Final = 60
+_KERNEL: Final = 200
 
 _SKELETON: Final = """\
 <header id="bar"><h1>tftrace comparison <span dir="auto">{heading}</span></h1>{synthetic}
@@ -73,6 +82,7 @@ def _meta(document: Mapping[str, Any], traces: Sequence[str]) -> dict[str, Any]:
             {"name": _text(_named(d)), "values": [_text(v) for v in d["values"]]} for d in document["environment"]
         ],
         "runs": [{"steps": r["steps"], "tracing": r["tracing_us"]} for r in document["runs"]],
+        "counts": verdict_counts(document["problems"]),
         "summary": document["summary"] | {
             key: [[numbers[t], v] for t, v in document["summary"][key].items()]
             for key in ("in_all_us", "unchanged_ratio")
@@ -82,7 +92,9 @@ def _meta(document: Mapping[str, Any], traces: Sequence[str]) -> dict[str, Any]:
         "tables": {
             "ops": [_row(row, row["op"], "", numbers) for row in document["ops"]],
             "lines": [_row(row, row["op"], _where(row), numbers) for row in document["sites"]],
-            "kernels": [_row(row, row["kernel"], row["layer"], numbers) for row in document["kernels"]],
+            "kernels": [
+                _row(row, legible(row["kernel"], _KERNEL), row["layer"], numbers) for row in document["kernels"]
+            ],
         },
     }  # fmt: skip
 
@@ -91,7 +103,7 @@ def _problem(row: Mapping[str, Any], number: int, numbers: Mapping[str, int]) ->
     problem = row["problem"]
     sizes = "  ".join(str(problem[k]).replace(", ", ",") for k in _SIZES if problem.get(k))
     if not sizes:
-        sizes = ", ".join(map(str, problem.get("nodes") or []))
+        sizes = node_name(problem) or ""
     present = [r for r in row["runs"] if r["present"]]
     return {
         "n": number,
@@ -116,6 +128,8 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "present": True,
         "pick": _text(run["pick"]),
+        "evidence": _text(run["evidence"]),
+        "kernel": _text(run["kernel"]),
         "also": [[_text(p["pick"]), p["calls"]] for p in run["also"]],
         "time": run["time_us"], "low": run["low_us"], "high": run["high_us"], "of": _text(run["time_of"]),
         "repetitions": run["repetitions"], "note": _text(run["note"]), "calls": run["calls"],
@@ -124,7 +138,7 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
         "version": _text(run["version"]),
         "candidates": [
             {
-                "pick": _text(c["pick"]), "time": c["time_us"], "of": _text(c["time_of"]),
+                "pick": _text(c["pick"]), "kernel": _text(c["kernel"]), "time": c["time_us"], "of": _text(c["time_of"]),
                 "workspace": c["workspace_bytes"], "status": _text(c["status"]), "chosen": c["chosen"],
                 "evidence": _text(c["evidence"]),
             }
@@ -143,6 +157,7 @@ def _change(of: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]
         "inAll": of["in_all_us"],
         "cause": _text(of.get("cause")),
         "tried": _text(of.get("also_tried")),
+        "kernel": bool(of.get("kernel_changed")),
         "note": _text(of["note"]),
         "method": of["method"],
     }

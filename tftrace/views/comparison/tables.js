@@ -23,6 +23,7 @@ function timeCell(run) {
   const cell = element('td', undefined, 'number');
   if (!run.present) { cell.textContent = 'not in this run'; cell.className = 'absent'; return cell; }
   if (run.pick !== undefined) cell.append(element('div', run.pick ?? 'algorithm not known', 'pick'));
+  if (run.evidence && run.evidence !== 'measured') cell.append(element('span', run.evidence, `evidence ${run.evidence}`));
   cell.append(element('div', formatTime(run.time)));
   const ends = interval(run);
   if (ends) cell.append(element('div', ends, 'note'));
@@ -39,6 +40,7 @@ function changeCell(row, at) {
     const step = change.perStep === null ? '' : `${signedTime(change.perStep)} a step, `;
     cell.append(element('div', `${step}${signedTime(change.inAll)} in all`, 'note'));
   }
+  if (change.kernel) cell.append(element('div', `same algorithm, another kernel: ${row.runs[at].kernel}`, 'note'));
   if (change.cause) cell.append(element('div', change.cause, 'cause'));
   return cell;
 }
@@ -83,7 +85,7 @@ function details(row) {
     const table = element('table'), inner = header(table, ['', 'candidate', 'time', 'workspace', 'status', 'evidence']);
     for (const c of run.candidates) {
       const one = element('tr', undefined, c.chosen ? 'chosen' : '');
-      one.append(element('td', c.chosen ? '●' : ''), element('td', c.pick, 'pick'), element('td', c.time > 0 ? formatTime(c.time) : '–', 'number'),
+      one.append(element('td', c.chosen ? '●' : ''), candidateCell(c), element('td', c.time > 0 ? formatTime(c.time) : '–', 'number'),
         element('td', formatBytes(c.workspace), 'number'), element('td', c.status), element('td', c.evidence));
       inner.append(one);
     }
@@ -92,6 +94,12 @@ function details(row) {
   });
   line.append(cell);
   return line;
+}
+
+function candidateCell(c) {
+  const cell = element('td', c.pick, 'pick');
+  if (c.kernel) cell.append(element('div', c.kernel, 'note'));
+  return cell;
 }
 
 function toggle(number, show = !opened.has(number)) {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 VERDICTS: Final = {
@@ -26,6 +27,18 @@ def verdict(row: Mapping[str, Any]) -> str:
     if row["verdict"] == "same" and row["changes"] and all(c["time"] is None for c in row["changes"]):
         return "not_judged"
     return str(row["verdict"])
+
+
+def verdict_counts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """`6 other algorithm`, .. in the order of `VERDICTS`."""
+    counts = Counter(map(verdict, rows))
+    return [f"{counts[key]:,} {words}" for key, words in VERDICTS.items() if counts[key]]
+
+
+def node_name(problem: Mapping[str, Any]) -> str | None:
+    """The graph's node that a problem without sizes is known by, without its op type."""
+    nodes = problem.get("nodes") or []
+    return str(nodes[0]).rpartition(":")[0] or str(nodes[0]) if nodes else None
 
 
 def change(of: Mapping[str, Any] | None) -> str | None:

@@ -8,7 +8,16 @@ from typing import Any, Final
 from rich.console import Console
 from rich.text import Text
 
-from tftrace.views.comparison.wording import EXPLAINED, VERDICTS, change, judged, short_change, verdict
+from tftrace.views.comparison.wording import (
+    EXPLAINED,
+    VERDICTS,
+    change,
+    judged,
+    node_name,
+    short_change,
+    verdict,
+    verdict_counts,
+)  # fmt: skip
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import (
     NONE,
@@ -23,6 +32,7 @@ from tftrace.views.terminal.wording import (
 
 _STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
 _NAME: Final = 20
+_SHORT: Final = 15
 _LISTED: Final = 12
 _SHIFT: Final = 0.1
 """A shift of all unchanged problems that is worth a line."""
@@ -64,7 +74,7 @@ def _runs(console: Console, document: Mapping[str, Any]) -> None:
     if not document["environment"]:
         console.print("  nothing visible differs: versions, devices, machine, settings", style="dim")
     summary = document["summary"]
-    told = [f"{n} {VERDICTS[v]}" for v, n in summary["verdicts"].items() if n]
+    told = verdict_counts(document["problems"])
     if told:
         console.print(f"{count(len(document['problems']), 'problem')}: {', '.join(told)}")
     if summary["unexplained"]:
@@ -87,6 +97,8 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
     for key in ("input", "filter", "shapes", "layout", "dtype"):
         if problem.get(key):
             title.append(f" {geometry(problem[key])}", style="dim")
+    if row["evidence"] != "measured" and node_name(problem):
+        title.append(f" {plain(node_name(problem), 80)}", style="dim")
     title.append(f"  {VERDICTS[verdict(row)]}", style=_STYLE.get(row["verdict"], "dim"))
     if row["evidence"] != "measured":
         title.append("  matched by order alone: inferred", style="yellow")
@@ -95,6 +107,9 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
         whose = [plain(c["trace"]) for c in row["changes"] if c["cause"] == cause]
         name = f"{', '.join(whose)}: " if len(row["changes"]) > 1 else ""
         console.print(Text(f"  {name}{plain(cause)}", style="yellow"))
+    grades = dict.fromkeys(str(r["evidence"]) for r in row["runs"] if r.get("evidence"))
+    if set(grades) - {"measured"}:
+        console.print(Text(f"  algorithms: {', '.join(grades)}", style="dim"))
     changes = {c["trace"]: c for c in row["changes"]}
     table = [
         {
@@ -113,6 +128,9 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
     for one in row["changes"]:
         if one["also_tried"]:
             console.print(Text(f"  {plain(one['trace'])} tried {plain(one['also_tried'])}", style="dim"))
+        if one["kernel_changed"]:
+            line = f"  {plain(one['trace'])}: the same algorithm ran as another kernel, {_kernels(row, one)}"
+            console.print(Text(line, style="dim"))
     for run in row["runs"]:
         for other in run.get("also") or []:
             line = (
@@ -122,15 +140,18 @@ def _problem(console: Console, row: Mapping[str, Any]) -> None:
     console.print()
 
 
+def _kernels(row: Mapping[str, Any], change: Mapping[str, Any]) -> str:
+    """`volta_scudnn_128x128 -> volta_scudnn_128x32`."""
+    return " -> ".join(plain(_run(row, change[which])["kernel"], 60) for which in ("baseline", "trace"))
+
+
 def _table(console: Console, document: Mapping[str, Any], key: str, what: str, limit: int) -> None:
     rows = document[key]
     common = [row for row in rows if row["verdict"] != "only_in_some"]
     if common and key != "kernels":
         shown = [_line(row, what) for row in common[:limit]]
         titles = {f"{at}_us": plain(trace, _NAME) for at, trace in enumerate(document["traces"])}
-        titles |= {
-            f"change {at}": f"{plain(trace, _NAME)} against it" for at, trace in enumerate(document["traces"])
-        }
+        titles |= {f"change {at}": f"{plain(t, _SHORT)}: change" for at, t in enumerate(document["traces"])}
         console.print(rows_table(console, shown, titles=titles))
         _more(console, len(common), limit, what)
         console.print()
