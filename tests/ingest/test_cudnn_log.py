@@ -171,7 +171,14 @@ def test_a_log_cut_anywhere_keeps_what_is_there(cut: int) -> None:
         log.arguments(code)
 
 
-@settings(max_examples=300)
+@pytest.mark.parametrize("seen", [1, 3])
+def test_a_damaged_head_is_a_record_without_one_however_often_the_one_before_was_seen(seen: int) -> None:
+    log = parse_log(STATUS * seen + STATUS.replace(b"(v9", b"(v\x009") + STATUS)
+    assert log.function.tolist() == [0] * seen + [-1, 0]
+    assert log.complete.tolist() == [True] * seen + [False, True]
+
+
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -180,6 +180,10 @@ class _Scan:
             opening = openings.get(part[:clock])
             closing = closings.get(part[clock + 6 + _STAMP :])
             if opening is None or closing is None:
+                if not _HEAD.match(part):
+                    # the known record before it is not all of that one: this text, no head, belongs to it
+                    at, level = at - 1, levels.pop()
+                    del opened[-1], closed[-1], stamps[-1]
                 part, at = self._joined(parts, at)
                 level = self._careful(part, level, at == count)
                 continue
