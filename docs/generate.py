@@ -3,11 +3,13 @@
     python docs/generate.py             rewrites the blocks that never vary, and docs/commands.md
     python docs/generate.py --check     changes nothing, and fails where a block is out of date
     python docs/generate.py --measured  also runs what varies: recordings and benchmarks (half an hour)
+    python docs/generate.py --cudnn     also runs what needs cuDNN 9.28 in this environment
 
 A block is a fenced block between two comments:
 
     <!-- output: COMMAND -->      always the same: commands on the traces of this repository, and help texts
     <!-- measured: COMMAND -->    different each time: times, sizes
+    <!-- cudnn: COMMAND -->       always the same with one version of cuDNN, which a test asks
     <!-- end -->
 """
 
@@ -24,9 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/commands.md", "docs/overhead.md", "docs/kernel-names.md")
+PAGES = ("README.md", "docs/commands.md", "docs/overhead.md", "docs/predict.md", "docs/kernel-names.md")
 BLOCK = re.compile(
-    r"(?P<head><!-- (?P<kind>output|measured): (?P<command>[^\n]+?) -->\n)"
+    r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"
     r"(?P<body>.*?)(?P<foot><!-- end -->)",
     re.S,
 )
@@ -97,11 +99,11 @@ def commands_page() -> str:
     return "\n".join(parts)
 
 
-def filled(page: str, text: str, measured: bool) -> str:
-    """`text` with its blocks as they should be; those of kind `measured` stay unless asked for."""
+def filled(page: str, text: str, kinds: frozenset[str]) -> str:
+    """`text` with its blocks as they should be; those of other kinds stay."""
 
     def one(found: re.Match[str]) -> str:
-        if found["kind"] == "measured" and not measured:
+        if found["kind"] not in kinds:
             return found[0]
         print(f"{page}: {found['command']}", file=sys.stderr, flush=True)
         return found["head"] + fenced(output_of(found["command"])) + found["foot"]
@@ -113,13 +115,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--measured", action="store_true")
+    parser.add_argument("--cudnn", action="store_true")
     options = parser.parse_args()
+    asked = {"output": True, "measured": options.measured, "cudnn": options.cudnn}
+    kinds = frozenset(kind for kind, wanted in asked.items() if wanted)
     stale = []
     for page in PAGES:
         path = ROOT / page
         before = path.read_text() if path.exists() else ""
         text = commands_page() if page == "docs/commands.md" else before
-        after = filled(page, text, options.measured)
+        after = filled(page, text, kinds)
         if after == before:
             continue
         stale.append(page)

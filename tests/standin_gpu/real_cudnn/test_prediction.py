@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from docs import generate
 from tests.capture.running import environment, run
+from tests.cli.running import ROOT
 from tests.standin_gpu.build import SCRIPTS
 from tests.standin_gpu.real_cudnn.build import PROPERTIES, VERSION
 from tftrace.analysis import algorithms, prediction
@@ -102,6 +104,19 @@ def test_the_numbers_of_the_child_are_those_of_the_header(cudnn_packages: Path) 
         assert {name: told[f"CUDNN_{prefix}{name}"] for name in table} == table
     descriptors = cudnn_child.DESCRIPTOR
     assert {name: told[f"CUDNN_BACKEND_{name}_DESCRIPTOR"] for name in descriptors} == descriptors
+
+
+PAGE = "docs/predict.md"
+BLOCKS = [b for b in generate.blocks(PAGE, (ROOT / PAGE).read_text()) if b.kind == "cudnn"]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda b: b.command)
+def test_the_page_shows_what_the_command_prints(
+    block: generate.Block, cudnn_packages: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(cudnn_packages))
+    printed = generate.fenced(generate.output_of(block.command))
+    assert block.body == printed, "run 'python docs/generate.py --cudnn'"
 
 
 @pytest.fixture(scope="module")
