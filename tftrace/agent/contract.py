@@ -45,6 +45,9 @@ ENV_RAW = "TFTRACE_RAW"
 ENV_OPTIONS = "TFTRACE_OPTIONS"
 """JSON object, see `capture.launch`: probes, profile_mb, steps, native, source, redact."""
 
+REPLAY_MARKER = "tftrace_replay"
+"""Begins the lines that a replay writes between those of oneDNN: `marker,begin|steady|end,key`."""
+
 PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor")
 
 

@@ -214,4 +214,5 @@ def _candidate(row: dict[str, Any]) -> dict[str, Any]:
         "confidence": row["confidence"],
     }
     found |= {name: None if row[name] is None else round(float(row[name]), 3) for name in _TIMES}
-    return found | {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
+    found |= {name: None if row[name] is None else int(row[name]) for name in _COUNTS}
+    return found | (json_object(row.get("details")) or {})  # what a tuning tells beyond the columns

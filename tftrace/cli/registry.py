@@ -14,6 +14,7 @@ COMMANDS: Final[dict[str, str]] = {
     "view": "tftrace.cli.view",
     "algorithms": "tftrace.cli.algorithms",
     "compare": "tftrace.cli.compare",
+    "tune": "tftrace.cli.tune",
     "predict": "tftrace.cli.predict",
     "import": "tftrace.cli.import_files",
     "list": "tftrace.cli.list",

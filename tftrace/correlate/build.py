@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tftrace.agent import contract
+from tftrace.correlate import replays
 from tftrace.correlate.algorithm_rows import settle
 from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.imported import rebuild
@@ -35,6 +36,8 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
     run = _run_facts(directory)
     if run.get("imported"):
         return rebuild(directory, run, tell)
+    if run.get("replayed"):
+        return replays.build(directory, run)
     found = processes(raw)
     builder = TraceBuilder()
     parts: list[tuple[RawProcess, ProcessFacts]] = []

@@ -1,0 +1,364 @@
+"""Replays 2-D convolutions in this process, for `tftrace tune`: one process has one set of environment settings.
+
+Run as a script, by any interpreter with TensorFlow 2.12 or later: `replay.py FD`. Commands come as JSON lines on the
+socket FD and are answered there in JSON lines; stdout and stderr stay TensorFlow's and oneDNN's own.
+
+    start       {memory_bytes}                  -> {versions, gpus, synthetic, ..}; limits this process's memory
+    prepare     {key, problem, variant}         -> {first_us, max_abs_difference, max_relative_difference, finite}:
+                                                   builds the function, calls it, compares with the reference
+    time        {key, seconds, release}         -> {us: [..]}: one call unmeasured, then calls until the time is over
+    drop        {}                              -> {}: forgets all functions and tensors
+    record      {env, verbose, marker, runs, seconds}  -> {runs, signal, late}: in a fork, oneDNN's lines to a file
+
+An answer that holds `error` says what went wrong, and `unsupported` whether the op refused the settings.
+
+A problem has sizes of NHWC tensors whatever its layout: input [N, H, W, C], filter [KH, KW, C / groups, K], output
+[N, OH, OW, K], strides and dilations [h, w], padding [[top, bottom], [left, right]], groups, dtype, direction, fused
+("bias", an activation), padding_name (SAME, VALID or null), and tensors: the folder with the arrays it is called with,
+NHWC, as .npy files. A variant has layout, dtype, jit_compile and unfused.
+"""
+
+import os
+import sys
+
+if __name__ == "__main__":  # the modules beside this one would hide others of their names
+    sys.path[:] = [p for p in sys.path if p != os.path.dirname(os.path.abspath(__file__))]
+
+import contextlib
+import ctypes
+import json
+import math
+import resource
+import signal
+import socket
+import time
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import numpy as np
+
+TENSORS = {
+    "forward": ("input", "filter", "bias"),
+    "backprop_input": ("filter", "output"),
+    "backprop_filter": ("input", "output"),
+}
+LAID_OUT = ("input", "output")
+MOST_CALLS = 2000
+_DRIVER = "libcuda.so.1"
+_STANDIN = "tftrace_standin_gpu"
+
+tf: Any = None
+Problem = Dict[str, Any]
+
+
+class Replay:
+    """One problem under one variant: a function, and the tensors it is called with."""
+
+    def __init__(self, problem: Problem, variant: Dict[str, Any]) -> None:
+        self.problem, self.variant = problem, variant
+        self.last = variant["layout"] == "NHWC"
+        self.function = tf.function(
+            self._body, jit_compile=True if variant["jit_compile"] else None, autograph=False
+        )
+        self.tensors: Optional[List[Any]] = None
+
+    def call(self) -> Any:
+        if self.tensors is None:
+            names = TENSORS[self.problem["direction"]]
+            files = [os.path.join(self.problem["tensors"], name + ".npy") for name in names]
+            values = [np.load(file, allow_pickle=False) for file in files]
+            if not self.last:
+                values = [v.transpose(0, 3, 1, 2) if n in LAID_OUT else v for n, v in zip(names, values)]
+            self.tensors = [tf.cast(tf.constant(value), self.variant["dtype"]) for value in values]
+            wait()
+        return self.function(*self.tensors)
+
+    def release(self) -> None:
+        self.tensors = None
+
+    def options(self) -> None:
+        """Grappler's remapper is what fuses bias and activation into the convolution."""
+        tf.config.optimizer.set_experimental_options({"remapping": not self.variant["unfused"]})
+
+    def result(self) -> Any:
+        """In float64 and NHWC."""
+        y = tf.cast(self.call(), tf.float64).numpy()
+        if self.problem["direction"] == "backprop_filter":
+            return y.reshape(self.problem["filter"])
+        return y if self.last else y.transpose(0, 2, 3, 1)
+
+    def _ordered(self, pair: Any, outside: Any) -> List[Any]:
+        height, width = pair
+        return [outside, height, width, outside] if self.last else [outside, outside, height, width]
+
+    def _padding(self) -> Tuple[str, List[int]]:
+        if self.problem["padding_name"] in ("SAME", "VALID"):
+            return self.problem["padding_name"], []
+        pairs = self._ordered(self.problem["padding"], [0, 0])
+        return "EXPLICIT", [side for pair in pairs for side in pair]
+
+    def _body(self, *tensors: Any) -> Any:
+        problem = self.problem
+        padding, explicit = self._padding()
+        n, h, w, c = problem["input"]
+        attributes = {
+            "strides": self._ordered(problem["strides"], 1), "dilations": self._ordered(problem["dilations"], 1),
+            "padding": padding, "explicit_paddings": explicit, "data_format": self.variant["layout"],
+        }  # fmt: skip
+        filter_sizes = problem["filter"]
+        depthwise = problem["groups"] > 1 and problem["groups"] == c
+        if depthwise:  # the op that TensorFlow has for it; its filter is [KH, KW, C, K / C]
+            filter_sizes = [*filter_sizes[:2], c, problem["output"][3] // c]
+        names = {
+            "forward": "DepthwiseConv2dNative" if depthwise else "Conv2D",
+            "backprop_input": "DepthwiseConv2dNativeBackpropInput" if depthwise else "Conv2DBackpropInput",
+            "backprop_filter": "DepthwiseConv2dNativeBackpropFilter" if depthwise else "Conv2DBackpropFilter",
+        }
+        op = getattr(tf.raw_ops, names[problem["direction"]])
+        if problem["direction"] == "backprop_filter":
+            return op(input=tensors[0], filter_sizes=filter_sizes, out_backprop=tensors[1], **attributes)
+        if problem["direction"] == "backprop_input":
+            sizes = [n, h, w, c] if self.last else [n, c, h, w]
+            weights = tf.reshape(tensors[0], filter_sizes)
+            return op(input_sizes=sizes, filter=weights, out_backprop=tensors[1], **attributes)
+        y = op(input=tensors[0], filter=tf.reshape(tensors[1], filter_sizes), **attributes)
+        for name in problem["fused"]:
+            if name == "bias":
+                y = tf.nn.bias_add(y, tensors[2], data_format=self.variant["layout"])
+            else:
+                y = getattr(tf.nn, name)(y)
+        return y
+
+
+def wait() -> None:
+    """Until the devices have done what they were told; a CPU has when a call returns."""
+    if tf.config.list_physical_devices("GPU"):
+        tf.test.experimental.sync_devices()
+
+
+_replays: Dict[str, Replay] = {}
+
+
+def start(command: Dict[str, Any]) -> Dict[str, Any]:
+    global tf
+    begun = time.monotonic()
+    import tensorflow
+
+    tf = tensorflow
+    gpus = tf.config.list_physical_devices("GPU")
+    # with a GPU the driver maps more addresses than any machine has memory
+    if command.get("memory_bytes") and not gpus:
+        _limit_memory(int(command["memory_bytes"]))
+    return {
+        "import_s": time.monotonic() - begun, "python": sys.version.split()[0], "executable": sys.executable,
+        "versions": {"tensorflow": str(tf.__version__), "python": sys.version.split()[0]},
+        "gpus": [tf.config.experimental.get_device_details(d).get("device_name") for d in gpus],
+        "synthetic": _on_standin(), "pid": os.getpid(), "host": socket.gethostname(),
+    }  # fmt: skip
+
+
+def _on_standin() -> bool:
+    """Whether the driver is a stand-in, whose times are made up and whose devices compute nothing."""
+    try:
+        return hasattr(ctypes.CDLL(_DRIVER, mode=os.RTLD_NOLOAD | os.RTLD_LAZY), _STANDIN)
+    except OSError:
+        return False
+
+
+def prepare(command: Dict[str, Any]) -> Dict[str, Any]:
+    replay = Replay(command["problem"], command["variant"])
+    replay.options()
+    begun = time.perf_counter_ns()
+    replay.call()
+    wait()
+    first = (time.perf_counter_ns() - begun) / 1e3
+    answer = {"first_us": first, **difference(replay)}
+    _replays[command["key"]] = replay
+    return answer
+
+
+def difference(replay: Replay) -> Dict[str, Any]:
+    """To the reference: the largest of all elements, and the same as a share of the reference's largest element."""
+    file = os.path.join(replay.problem["tensors"], "reference.npy")
+    wanted = np.load(file, mmap_mode="r", allow_pickle=False)
+    got = replay.result()[: len(wanted)]
+    largest, scale = float(np.max(np.abs(got - wanted))), float(np.max(np.abs(wanted)))
+    if not math.isfinite(largest):
+        return {"max_abs_difference": None, "max_relative_difference": None, "finite": False}
+    return {
+        "max_abs_difference": largest, "max_relative_difference": largest / scale if scale else None, "finite": True,
+    }  # fmt: skip
+
+
+def timed(command: Dict[str, Any]) -> Dict[str, Any]:
+    """Wall time of calls, in us. On a GPU the calls follow each other and are waited for together: their mean."""
+    replay = _replays[command["key"]]
+    replay.options()
+    replay.call()
+    wait()
+    calls: List[float] = []
+    end = time.perf_counter() + command["seconds"]
+    if tf.config.list_physical_devices("GPU"):
+        begun = time.perf_counter_ns()
+        done = 0
+        while done == 0 or (done < MOST_CALLS and time.perf_counter() < end):
+            replay.call()
+            done += 1
+        wait()
+        calls = [(time.perf_counter_ns() - begun) / 1e3 / done]
+    else:
+        while not calls or (len(calls) < MOST_CALLS and time.perf_counter() < end):
+            begun = time.perf_counter_ns()
+            replay.call()
+            calls.append((time.perf_counter_ns() - begun) / 1e3)
+    if command.get("release"):
+        replay.release()
+    return {"us": calls}
+
+
+def drop(command: Dict[str, Any]) -> Dict[str, Any]:
+    _replays.clear()
+    return {}
+
+
+# -- one recorded pass, in a fork of the process before TensorFlow has run anything
+
+
+def record(command: Dict[str, Any]) -> Dict[str, Any]:
+    """Calls each of the runs twice with ONEDNN_VERBOSE set, which cannot be taken back in a process.
+
+    TensorFlow and oneDNN read the settings at their first op, so a fork before that has them of its own.
+    """
+    answers, answering = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            die_with_parent()
+            os.close(answers)
+            _recorded(command, answering)
+        finally:
+            os._exit(0)
+    os.close(answering)
+    os.set_blocking(answers, False)
+    deadline = time.monotonic() + command["seconds"]
+    said = b""
+    status: Optional[int] = None
+    while status is None:
+        ended, code = os.waitpid(child, os.WNOHANG)
+        if ended:
+            status = code
+        elif time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            status = os.waitpid(child, 0)[1]
+        else:
+            time.sleep(0.005)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                chunk = os.read(answers, 65536)
+                if not chunk:
+                    break
+                said += chunk
+    os.close(answers)
+    runs: Dict[str, Any] = {}
+    for line in said.decode().splitlines():
+        answer = json.loads(line)
+        runs[answer.pop("key")] = answer
+    killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    return {"runs": runs, "signal": killed, "late": time.monotonic() > deadline}
+
+
+def _recorded(command: Dict[str, Any], answering: int) -> None:
+    os.environ.update(command["env"])
+    out = os.open(command["verbose"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(out, 1)
+
+    def mark(what: str, key: str) -> None:
+        os.write(1, ("%s,%s,%s\n" % (command["marker"], what, key)).encode())
+
+    for run in command["runs"]:
+        mark("begin", run["key"])
+        answer: Dict[str, Any] = {"key": run["key"], "begun": True}
+        os.write(answering, (json.dumps(answer) + "\n").encode())
+        try:
+            replay = Replay(run["problem"], run["variant"])
+            replay.options()
+            replay.call()
+            mark("steady", run["key"])
+            replay.call()
+            wait()
+            answer["done"] = True
+        except Exception as error:
+            answer.update(_explained(error))
+        mark("end", run["key"])
+        os.write(answering, (json.dumps(answer) + "\n").encode())
+
+
+# -- the process
+
+
+def _limit_memory(more: int) -> None:
+    """At most `more` bytes beyond what is mapped now; and of all processes the kernel is to end this one first."""
+    with open("/proc/self/statm") as file:
+        mapped = int(file.read().split()[0]) * resource.getpagesize()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = mapped + more
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as out:
+        out.write("1000")
+
+
+def _explained(error: Exception) -> Dict[str, Any]:
+    """Type and telling line of the error, and whether it says that these settings cannot be had.
+
+    TensorFlow puts the Python stack of the graph in front of what the op said, and the node's name behind it.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(_AROUND)]
+    kind = type(error).__name__
+    text = (said or lines or [""])[-1].partition(" [Op:")[0]
+    return {"error": "%s: %s" % (kind, text[:300]), "unsupported": kind in _REFUSED}
+
+
+_AROUND = ("File ", "[[", "Detected at", "Graph execution error", "Node:", "<stack", "Stack trace")
+_REFUSED = (
+    "UnimplementedError",
+    "InvalidArgumentError",
+    "NotImplementedError",
+    "NotFoundError",
+    "ValueError",
+)
+
+COMMANDS: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+    "start": start, "prepare": prepare, "time": timed, "drop": drop, "record": record,
+}  # fmt: skip
+
+
+def commands(connection: socket.socket) -> Iterator[Dict[str, Any]]:
+    with connection.makefile("r", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def die_with_parent() -> None:
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def main() -> None:
+    die_with_parent()
+    connection = socket.socket(fileno=int(sys.argv[1]))
+    for command in commands(connection):
+        try:
+            answer = COMMANDS[command["do"]](command)
+        except MemoryError:
+            answer = {"error": "MemoryError: there is no memory for it", "unsupported": False}
+        except ImportError as error:
+            answer = {"error": "ImportError: %s" % error, "unsupported": False}
+        except Exception as error:
+            answer = _explained(error)
+        connection.sendall((json.dumps(answer) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Draws the document of `tftrace tune`: each problem with its candidates by rank, then what to pin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from tftrace.views.terminal.tables import rows_table
+from tftrace.views.terminal.wording import NONE, SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
+
+
+def draw(console: Console, document: dict[str, Any]) -> None:
+    if document.get("synthetic"):
+        console.print(SYNTHETIC, style=SYNTHETIC_STYLE)
+    for problem in document["problems"]:
+        console.print(_title(problem))
+        console.print(rows_table(console, [_row(problem, c) for c in problem["candidates"]]))
+        for line in _remarks(problem):
+            console.print(Text(f"  {plain(line, 400)}", style="dim"))
+        console.print()
+    for row in document["not_replayed"]:
+        what = f"{row['problem'].get('op')} {row['problem'].get('direction')}"
+        console.print(
+            Text(f"not replayed: {plain(what)}: ", style="yellow").append(plain(row["reason"]), style="")
+        )
+    _pin(console, document["pin"])
+
+
+def _title(problem: dict[str, Any]) -> Text:
+    title = Text(plain(problem["spec"]), style="bold")
+    title.append(f"  {plain(problem['problem']['op'])}")
+    if problem["traced_calls"] is not None:
+        title.append(f"  {count(problem['traced_calls'], 'call')} in the trace")
+    return title
+
+
+def _row(problem: dict[str, Any], c: dict[str, Any]) -> dict[str, Any]:
+    default = next((o["time_us"] for o in problem["candidates"] if o.get("default")), None)
+    ratio = f"{c['time_us'] / default:.2f}x" if c["time_us"] and default else None
+    exact = c.get("max_relative_difference")
+    return {
+        " ": "*" if c["chosen"] else " ",
+        "rank": c["rank"],
+        "candidate": c["algorithm"],
+        "time_us": c["time_us"],
+        "interval": _interval(c),
+        "of default": ratio,
+        "difference": None if exact is None else f"{exact:.1e}" + ("" if c["exact_enough"] else " too large"),
+        "implementation": c["implementation"] or _instead(c),
+        "status": _status(c),
+    }
+
+
+def _interval(c: dict[str, Any]) -> str | None:
+    if c.get("low_us") is None:
+        return None
+    return f"{micros(c['low_us'])} .. {micros(c['high_us'])}"
+
+
+def _instead(c: dict[str, Any]) -> str | None:
+    """What was printed where that names no implementation of a convolution."""
+    calls = [f"{p['count']} {plain(p['call'])}" for p in c.get("primitives", [])]
+    return ", ".join(calls) or None
+
+
+def _status(c: dict[str, Any]) -> str | None:
+    if c["status"] == "ok":
+        return None
+    if c.get("same_as"):
+        return f"same as {plain(c['same_as'])}"
+    return plain(f"{c['status'].replace('_', ' ')}: {c.get('reason') or NONE}", 160)
+
+
+def _remarks(problem: dict[str, Any]) -> list[str]:
+    winner = next((c for c in problem["candidates"] if c["chosen"]), None)
+    if winner is None:
+        return ["no candidate was timed and is exact enough"]
+    settings = winner["settings"]
+    told = [f"{name}={value}" for name, value in settings["env"].items()] + settings["code"]
+    lines = [f"* {winner['algorithm']}: {'; '.join(told) or 'as it is'}"]
+    if problem["tied"]:
+        lines.append(f"within the noise as fast: {', '.join(problem['tied'])}")
+    return lines
+
+
+def _pin(console: Console, pin: dict[str, Any]) -> None:
+    console.print(Text("environment: ", style="bold").append(plain(pin["why"]), style=""))
+    for name, value in pin["env"].items():
+        console.print(Text(f"  export {plain(name)}={plain(value)}", style="green"))
+    for row in pin["disagree"]:
+        console.print(Text(f"  {plain(row['spec'])} alone would be faster with {plain(row['candidate'])}"))
+    for row in pin["in_code"]:
+        console.print(
+            Text(
+                f"  {plain(row['spec'])} is faster with a change of the program: {plain('; '.join(row['code']))}"
+            )
+        )
