@@ -3,12 +3,14 @@
 Run as a script, by any interpreter with TensorFlow 2.12 or later: `replay.py FD`. Commands come as JSON lines on the
 socket FD and are answered there in JSON lines; stdout and stderr stay TensorFlow's and oneDNN's own.
 
-    start       {memory_bytes}                  -> {versions, gpus, synthetic, ..}; limits this process's memory
-    prepare     {key, problem, variant}         -> {first_us, max_abs_difference, max_relative_difference, finite}:
-                                                   builds the function, calls it, compares with the reference
-    time        {key, seconds, release}         -> {us: [..]}: one call unmeasured, then calls until the time is over
-    drop        {}                              -> {}: forgets all functions and tensors
-    record      {env, verbose, marker, runs, seconds}  -> {runs, signal, late}: in a fork, oneDNN's lines to a file
+    start     {memory_bytes}           -> {versions, gpus, onednn, synthetic, ..}: imports TensorFlow, limits the memory
+    spawn     {env, stdout, stderr, memory_bytes}  -> {pid}: a fork with that environment, on a socket that comes along
+    ended     {pid}                    -> {code}: how such a fork has ended
+    prepare   {key, problem, variant}  -> {first_us, max_abs_difference, max_relative_difference, finite}: builds the
+                                          function, calls it, compares with the reference
+    time      {key, seconds, release}  -> {us: [..]}: one call unmeasured, then calls until the time is over
+    drop      {}                       -> {}: forgets all functions and tensors
+    recorded  {key, problem, variant, marker}  -> {}: two calls, with marks on stdout around what is printed there
 
 An answer that holds `error` says what went wrong, and `unsupported` whether the op refused the settings.
 
@@ -26,6 +28,7 @@ if __name__ == "__main__":  # the modules beside this one would hide others of t
 
 import contextlib
 import ctypes
+import faulthandler
 import json
 import math
 import resource
@@ -152,8 +155,15 @@ def start(command: Dict[str, Any]) -> Dict[str, Any]:
         "import_s": time.monotonic() - begun, "python": sys.version.split()[0], "executable": sys.executable,
         "versions": {"tensorflow": str(tf.__version__), "python": sys.version.split()[0]},
         "gpus": [tf.config.experimental.get_device_details(d).get("device_name") for d in gpus],
-        "synthetic": _on_standin(), "pid": os.getpid(), "host": socket.gethostname(),
+        "synthetic": _on_standin(), "onednn": _uses_onednn(), "pid": os.getpid(), "host": socket.gethostname(),
     }  # fmt: skip
+
+
+def _uses_onednn() -> bool:
+    """Whether TensorFlow runs its ops by oneDNN, which depends on the processor where the environment does not say."""
+    from tensorflow.python.framework import test_util
+
+    return bool(test_util.IsMklEnabled())
 
 
 def _on_standin() -> bool:
@@ -220,76 +230,23 @@ def drop(command: Dict[str, Any]) -> Dict[str, Any]:
     return {}
 
 
-# -- one recorded pass, in a fork of the process before TensorFlow has run anything
+def recorded(command: Dict[str, Any]) -> Dict[str, Any]:
+    """Two calls, with marks on stdout around what a library prints there: the second one makes no primitives."""
 
+    def mark(what: str) -> None:
+        os.write(1, ("%s,%s,%s\n" % (command["marker"], what, command["key"])).encode())
 
-def record(command: Dict[str, Any]) -> Dict[str, Any]:
-    """Calls each of the runs twice with ONEDNN_VERBOSE set, which cannot be taken back in a process.
-
-    TensorFlow and oneDNN read the settings at their first op, so a fork before that has them of its own.
-    """
-    answers, answering = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            die_with_parent()
-            os.close(answers)
-            _recorded(command, answering)
-        finally:
-            os._exit(0)
-    os.close(answering)
-    os.set_blocking(answers, False)
-    deadline = time.monotonic() + command["seconds"]
-    said = b""
-    status: Optional[int] = None
-    while status is None:
-        ended, code = os.waitpid(child, os.WNOHANG)
-        if ended:
-            status = code
-        elif time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            status = os.waitpid(child, 0)[1]
-        else:
-            time.sleep(0.005)
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                chunk = os.read(answers, 65536)
-                if not chunk:
-                    break
-                said += chunk
-    os.close(answers)
-    runs: Dict[str, Any] = {}
-    for line in said.decode().splitlines():
-        answer = json.loads(line)
-        runs[answer.pop("key")] = answer
-    killed = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-    return {"runs": runs, "signal": killed, "late": time.monotonic() > deadline}
-
-
-def _recorded(command: Dict[str, Any], answering: int) -> None:
-    os.environ.update(command["env"])
-    out = os.open(command["verbose"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(out, 1)
-
-    def mark(what: str, key: str) -> None:
-        os.write(1, ("%s,%s,%s\n" % (command["marker"], what, key)).encode())
-
-    for run in command["runs"]:
-        mark("begin", run["key"])
-        answer: Dict[str, Any] = {"key": run["key"], "begun": True}
-        os.write(answering, (json.dumps(answer) + "\n").encode())
-        try:
-            replay = Replay(run["problem"], run["variant"])
-            replay.options()
-            replay.call()
-            mark("steady", run["key"])
-            replay.call()
-            wait()
-            answer["done"] = True
-        except Exception as error:
-            answer.update(_explained(error))
-        mark("end", run["key"])
-        os.write(answering, (json.dumps(answer) + "\n").encode())
+    replay = Replay(command["problem"], command["variant"])
+    replay.options()
+    mark("begin")
+    try:
+        replay.call()
+        mark("steady")
+        replay.call()
+        wait()
+    finally:
+        mark("end")
+    return {}
 
 
 # -- the process
@@ -329,15 +286,58 @@ _REFUSED = (
     "ValueError",
 )
 
-COMMANDS: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
-    "start": start, "prepare": prepare, "time": timed, "drop": drop, "record": record,
-}  # fmt: skip
-
 
 def commands(connection: socket.socket) -> Iterator[Dict[str, Any]]:
-    with connection.makefile("r", encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)
+    """Commands as they come, one a line; a socket that comes with one stands in it as `socket`."""
+    text = b""
+    while True:
+        while b"\n" not in text:
+            more, sockets, _, _ = socket.recv_fds(connection, 1 << 16, 1)
+            if not more:
+                return
+            text += more
+            _sockets.extend(sockets)
+        line, _, text = text.partition(b"\n")
+        yield json.loads(line)
+
+
+_sockets: List[int] = []
+
+
+def spawn(command: Dict[str, Any]) -> Dict[str, Any]:
+    """Forks a process with these settings, which listens on the socket that came with the command.
+
+    This process has imported TensorFlow and run nothing: all that TensorFlow and oneDNN read of the environment after
+    that, they read at their first op, in the fork.
+    """
+    connection = socket.socket(fileno=_sockets.pop())
+    child = os.fork()
+    if child:
+        connection.close()
+        return {"pid": child}
+    try:
+        os.setsid()
+        die_with_parent()
+        os.environ.update(command["env"])
+        for file, number in ((command["stdout"], 1), (command["stderr"], 2)):
+            os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
+        if command["memory_bytes"]:
+            _limit_memory(command["memory_bytes"])
+        serve(connection)
+    finally:
+        os._exit(0)
+
+
+def ended(command: Dict[str, Any]) -> Dict[str, Any]:
+    """How a process that was spawned here has ended, in the form of subprocess: -signal, or its exit code."""
+    _, status = os.waitpid(command["pid"], 0)
+    return {"code": -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)}
+
+
+COMMANDS: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
+    "start": start, "spawn": spawn, "ended": ended, "prepare": prepare, "time": timed, "drop": drop,
+    "recorded": recorded,
+}  # fmt: skip
 
 
 def die_with_parent() -> None:
@@ -345,9 +345,7 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def main() -> None:
-    die_with_parent()
-    connection = socket.socket(fileno=int(sys.argv[1]))
+def serve(connection: socket.socket) -> None:
     for command in commands(connection):
         try:
             answer = COMMANDS[command["do"]](command)
@@ -358,6 +356,15 @@ def main() -> None:
         except Exception as error:
             answer = _explained(error)
         connection.sendall((json.dumps(answer) + "\n").encode())
+
+
+def main() -> None:
+    die_with_parent()
+    faulthandler.enable()
+    faulthandler.register(
+        signal.SIGUSR1
+    )  # tftrace asks where it is before it ends a process that does not answer
+    serve(socket.socket(fileno=int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tftrace.analysis import algorithms
+from tftrace.analysis.libraries import json_object
 from tftrace.analysis.pins import pin
 from tftrace.analysis.racing import close_to
 from tftrace.correlate.replays import TIME_OF
@@ -30,7 +31,11 @@ def document(trace: Trace) -> dict[str, Any]:
         "tuned": tuned, "interval": INTERVAL, "time_of": TIME_OF, "not_replayed": tuned.get("left_out") or [],
         "versions": dict(trace.manifest.get("versions") or {}), "device": _device(trace),
     }  # fmt: skip
-    found["pin"] = pin(found)
+    samples = {}
+    for row in algorithms.rows(trace):
+        told = json_object(row.get("details")) or {}
+        samples[str(told.get("spec")), str(row["algorithm"])] = row["samples_us"] or []
+    found["pin"] = pin(found["problems"], samples)
     return found
 
 

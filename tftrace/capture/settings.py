@@ -46,13 +46,15 @@ _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
 @dataclass(frozen=True)
 class Machine:
-    """What replays run on. `flags`: the processor's, as Linux names them; `memory_bytes`: what may be used of it."""
+    """What replays run on. `flags`: the processor's, as Linux names them; `memory_bytes`: what may be used of it;
+    `onednn`: whether TensorFlow uses it here by itself."""
 
     processor: str
     flags: frozenset[str]
     cpus: int
     memory_bytes: int
     gpus: tuple[str, ...] = ()
+    onednn: bool = True
 
     @property
     def device(self) -> str:
@@ -127,19 +129,18 @@ def settings(machine: Machine) -> list[Setting]:
             Setting(CUDNN, "cudnn deterministic", {"TF_CUDNN_DETERMINISTIC": "1"}),
             Setting(CUDNN, "cudnn tf32=off", {"NVIDIA_TF32_OVERRIDE": "0"}),
         ]
-    on = {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    on = {} if machine.onednn else {"TF_ENABLE_ONEDNN_OPTS": "1"}
     found = [Setting(ONEDNN, "onednn", on)]
     for name in limits(machine):
         found.append(Setting(ONEDNN, f"onednn isa={name}", {**on, "ONEDNN_MAX_CPU_ISA": name}, limit=True))
-    found.append(
-        Setting(ONEDNN, "onednn math=bf16", {**on, "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}, limit=True)
-    )
+    math = {**on, "ONEDNN_DEFAULT_FPMATH_MODE": "BF16"}
+    found.append(Setting(ONEDNN, "onednn math=bf16", math, limit=True))
     for threads in sorted({max(machine.cpus // 2, 1), 1}, reverse=True):
         if threads < machine.cpus:
             env = {**on, "TF_NUM_INTRAOP_THREADS": str(threads)}
             found.append(Setting(ONEDNN, f"onednn threads={threads}", env))
-    found.append(Setting(EIGEN, "eigen", {"TF_ENABLE_ONEDNN_OPTS": "0"}))
-    return found
+    eigen = Setting(EIGEN, "eigen", {"TF_ENABLE_ONEDNN_OPTS": "0"} if machine.onednn else {})
+    return [*found, eigen] if machine.onednn else [eigen, *found]
 
 
 def candidates(spec: Conv2dSpec, machine: Machine) -> list[Candidate]:
@@ -150,11 +151,11 @@ def candidates(spec: Conv2dSpec, machine: Machine) -> list[Candidate]:
     """
     found: list[Candidate] = []
     plain = {"layout": spec.layout, "dtype": spec.dtype, "jit_compile": False, "unfused": False}
-    for number, setting in enumerate(settings(machine)):
+    for setting in settings(machine):
         if spec.dtype != "float32" and setting.name in ("onednn math=bf16", "cudnn tf32=off"):
             continue
         found.append(Candidate(setting.name, setting.engine, setting, plain))
-        if number == 0:
+        if setting.name in ("onednn", "cudnn"):
             found += _in_code(spec, setting, plain)
         elif setting.engine == EIGEN:
             found.append(_other_layout(spec, setting, plain))
@@ -162,32 +163,28 @@ def candidates(spec: Conv2dSpec, machine: Machine) -> list[Candidate]:
 
 
 def _in_code(spec: Conv2dSpec, setting: Setting, plain: dict[str, Any]) -> list[Candidate]:
-    found = [_other_layout(spec, setting, plain)]
+    """What the program can ask for, under the setting that has the library's defaults."""
+    ways: list[tuple[str, str, dict[str, Any], str]] = []
     if spec.dtype == "float32":
         lower = "bfloat16" if setting.engine == ONEDNN else "float16"
         cast = f"run it in {lower}: tf.cast(.., tf.{lower}), or keras.mixed_precision"
-        found.append(
-            Candidate(
-                f"{setting.name} dtype={lower}", setting.engine, setting, {**plain, "dtype": lower}, (cast,)
-            )
-        )
+        ways.append((f"{setting.name} dtype={lower}", setting.engine, {"dtype": lower}, cast))
     if spec.fused:
         off = 'tf.config.optimizer.set_experimental_options({"remapping": False})'
-        found.append(
-            Candidate(f"{setting.name} unfused", setting.engine, setting, {**plain, "unfused": True}, (off,))
-        )
-    found.append(
-        Candidate("xla", XLA, setting, {**plain, "jit_compile": True}, ("tf.function(jit_compile=True)",))
-    )
-    return found
+        ways.append((f"{setting.name} unfused", setting.engine, {"unfused": True}, off))
+    ways.append(("xla", XLA, {"jit_compile": True}, "tf.function(jit_compile=True)"))
+    made = [
+        Candidate(name, engine, setting, {**plain, **asked}, (code,)) for name, engine, asked, code in ways
+    ]
+    return [_other_layout(spec, setting, plain), *made]
 
 
 def _other_layout(spec: Conv2dSpec, setting: Setting, plain: dict[str, Any]) -> Candidate:
     other = "NCHW" if spec.layout == "NHWC" else "NHWC"
+    code = f'data_format="{other}", the tensors in that order'
     return Candidate(
-        f"{setting.name} layout={other}", setting.engine, setting, {**plain, "layout": other},
-        (f'data_format="{other}", the tensors in that order',),
-    )  # fmt: skip
+        f"{setting.name} layout={other}", setting.engine, setting, {**plain, "layout": other}, (code,)
+    )
 
 
 def why_not(spec: Conv2dSpec, machine: Machine) -> str | None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,9 @@ from tftrace.errors import CaptureError
 
 SCRIPT: Final = Path(contract.__file__).parent / "replay.py"
 _TAIL: Final = 4096
+_WRITING_S: Final = 0.2
+_SPAWN_S: Final = 20.0
+_NOISE: Final = ("I0000", "W0000", "WARNING")
 Answer = dict[str, Any]
 
 
@@ -29,39 +32,66 @@ class Ended:
     """Why a process gave no answer: it died, or it was ended because it took too long."""
 
     reason: str
-
-
-def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment, without what candidates differ in, and with `env`."""
-    kept = {name: value for name, value in os.environ.items() if name not in CHANGED}
-    # every child sees the whole GPU and takes of its memory what it needs
-    return {"TF_FORCE_GPU_ALLOW_GROWTH": "true", **kept, **env}
+    late: bool = False
 
 
 class Worker:
-    """One process under one environment. Its stdout and stderr go to files below `folder`.
+    """One process under one environment: a started one (`start`), or the fork of one (`spawn`).
 
-    It is in a session of its own: Ctrl-C reaches tftrace alone, which then ends it. Raises CaptureError where it cannot
-    be started.
+    Its stdout and stderr are files of `folder`. It is in a session of its own: Ctrl-C reaches tftrace alone, which then
+    ends it.
     """
 
-    def __init__(self, python: str, env: Mapping[str, str], folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self.folder = folder
+    def __init__(
+        self, pid: int, connection: socket.socket, folder: Path, wait: Callable[[], int | None]
+    ) -> None:
+        self.pid, self.folder = pid, folder
         self.prepared: set[str] = set()
+        self.facts: Answer = {}
+        self._socket, self._wait = connection, wait
         self._said = b""
         self._end: Ended | None = None
-        self._socket, theirs = socket.socketpair()
+
+    @classmethod
+    def start(cls, python: str, env: Mapping[str, str], folder: Path) -> Worker:
+        """A process of its own, by the interpreter `python`. Raises CaptureError where that cannot be started."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        kept = {name: value for name, value in os.environ.items() if name not in CHANGED}
         with theirs, open(folder / "stdout.txt", "ab") as out, open(folder / "stderr.txt", "ab") as errors:
             try:
-                self._process = subprocess.Popen(
+                process = subprocess.Popen(
                     [python, str(SCRIPT), str(theirs.fileno())],
-                    stdin=subprocess.DEVNULL, stdout=out, stderr=errors, env=environment(env),
+                    stdin=subprocess.DEVNULL, stdout=out, stderr=errors,
+                    # each process sees the whole GPU and takes of its memory what it needs
+                    env={"TF_FORCE_GPU_ALLOW_GROWTH": "true", **kept, **env},
                     pass_fds=[theirs.fileno()], start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
-                self._socket.close()
+                ours.close()
                 raise CaptureError(f"{python}: could not be started: {error.strerror}") from error
+        return cls(process.pid, ours, folder, process.wait)
+
+    def spawn(self, env: Mapping[str, str], folder: Path, memory_bytes: int) -> Worker | Ended:
+        """A fork of this process, which has started and run nothing, under another environment."""
+        folder.mkdir(parents=True, exist_ok=True)
+        ours, theirs = socket.socketpair()
+        command = {
+            "do": "spawn", "env": dict(env), "memory_bytes": memory_bytes,
+            "stdout": str((folder / "stdout.txt").resolve()), "stderr": str((folder / "stderr.txt").resolve()),
+        }  # fmt: skip
+        with theirs, contextlib.suppress(OSError):
+            socket.send_fds(self._socket, [(json.dumps(command) + "\n").encode()], [theirs.fileno()])
+        answer = self.ask(None, _SPAWN_S)
+        if isinstance(answer, Ended) or "error" in answer:
+            ours.close()
+            return answer if isinstance(answer, Ended) else Ended(str(answer["error"]))
+        pid = int(answer["pid"])
+        return Worker(pid, ours, folder, lambda: self._ended(pid))
+
+    def _ended(self, pid: int) -> int | None:
+        answer = self.ask({"do": "ended", "pid": pid}, _SPAWN_S)
+        return None if isinstance(answer, Ended) else answer.get("code")
 
     @property
     def alive(self) -> bool:
@@ -92,49 +122,61 @@ class Worker:
         answer: Answer = json.loads(line)
         return answer
 
-    def ask(self, command: Mapping[str, Any], seconds: float) -> Answer | Ended:
-        """Sends the command and waits for its answer; ends the process where none comes in time."""
-        return next(
-            (answer for _, answer in spread({self: ""}, [{**command, "of": ""}], seconds)),
-            self._end or Ended("it has ended"),
-        )
+    def ask(self, command: Mapping[str, Any] | None, seconds: float) -> Answer | Ended:
+        """Sends the command, unless it is sent already, and waits for its answer; ends the process where none comes."""
+        commands = [{} if command is None else {**command, "of": ""}]
+        for _, answer in spread({self: commands[0].get("of")}, commands, seconds):
+            return answer
+        return self._end or Ended("it has ended")
+
+    def say_where(self) -> None:
+        """Has a process that hangs write its Python stack to its stderr.txt."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGUSR1)
+        time.sleep(_WRITING_S)
 
     def end(self, reason: str) -> Ended:
         """Ends the process and what it has started, at once."""
         if self._end is None:
             self._end = Ended(reason)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._socket.close()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._wait()
+            self._socket.close()
         return self._end
 
     def _died(self) -> Ended:
-        code = self._process.wait()
-        how = (
-            f"it was killed by {signal.Signals(-code).name}"
-            if code < 0
-            else f"it ended with exit code {code}"
-        )
-        return self.end(f"{how}{self._last_words()}")
+        # killed, whether or not it has ended: one that closed its socket and goes on is of no use
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGTERM)
+        code = self._wait()
+        self._socket.close()
+        if code is None:
+            how = "it ended"
+        else:
+            how = (
+                f"it was killed by {signal.Signals(-code).name}"
+                if code < 0
+                else f"it ended with exit code {code}"
+            )
+        self._end = Ended(f"{how}{self._last_words()}")
+        return self._end
 
     def _last_words(self) -> str:
         with open(self.folder / "stderr.txt", "rb") as file:
             file.seek(max(file.seek(0, os.SEEK_END) - _TAIL, 0))
-            lines = file.read().decode("utf-8", "replace").splitlines()
-        telling = [
-            line.strip() for line in lines if line.strip() and not line.startswith(("I0000", "WARNING"))
-        ]
+            lines = [line.strip() for line in file.read().decode("utf-8", "replace").splitlines()]
+        telling = [line for line in lines if line and not line.startswith(_NOISE)]
         return f": {telling[-1][:200]}" if telling else ""
 
 
 def spread(
-    workers: Mapping[Worker, str], commands: Sequence[Mapping[str, Any]], seconds: float
+    workers: Mapping[Worker, str | None], commands: Sequence[Mapping[str, Any]], seconds: float
 ) -> Iterator[tuple[int, Answer | Ended]]:
     """Has the commands carried out by whichever worker is free: (number of the command, answer).
 
     Each worker has the name of a group, and takes the commands whose `of` is that name. A worker that does not answer
-    within `seconds` is ended. Commands for which no worker lives are not answered.
+    within `seconds` is ended. Commands for which no worker lives are not answered. One without `do` is only waited for.
     """
     waiting = list(range(len(commands)))
     running: dict[Worker, tuple[int, float]] = {}
@@ -144,10 +186,11 @@ def spread(
                 for worker, group in workers.items():
                     if worker in running or not worker.alive:
                         continue
-                    number = next((n for n in waiting if commands[n]["of"] == group), None)
+                    number = next((n for n in waiting if commands[n].get("of") == group), None)
                     if number is not None:
                         waiting.remove(number)
-                        worker.send(commands[number])
+                        if "do" in commands[number]:
+                            worker.send(commands[number])
                         running[worker] = (number, time.monotonic() + seconds)
                         selector.register(worker, selectors.EVENT_READ)
                 if not running:
@@ -157,12 +200,15 @@ def spread(
                 for worker, (number, deadline) in list(running.items()):
                     answer = worker.receive() if worker in ready else None
                     if answer is None and time.monotonic() >= deadline:
-                        answer = Ended(f"no answer within {seconds:.0f} s")
+                        worker.say_where()
+                        answer = Ended(f"no answer within {max(seconds, 1):.0f} s", late=True)
                     if answer is None:
                         continue
                     selector.unregister(worker)
                     del running[worker]
-                    yield number, worker.end(answer.reason) if isinstance(answer, Ended) else answer
+                    if isinstance(answer, Ended):
+                        worker.end(answer.reason)
+                    yield number, answer
         finally:
             for worker in running:  # nobody will read their answers
                 worker.end("it was given up")

@@ -205,14 +205,19 @@ def _rows(replays: Replays, number: int, problem: Replayed) -> list[dict[str, An
             "version": attempt.version, "algorithm": attempt.name, "engine": attempt.engine,
             "knobs": compact({**attempt.env, **_told(attempt, problem)}),
             "implementation": attempt.printed.implementation if attempt.printed else None,
-            "time_of": TIME_OF if attempt.rounds else None, "trials": attempt.trials or None,
-            "status": _status(attempt), "chosen": attempt is winner, "source": SOURCE, "evidence": "measured",
+            "time_of": TIME_OF if attempt.rounds else None,
+            "status": _status(attempt), "chosen": attempt is winner, "source": SOURCE, "evidence": _evidence(attempt),
             "picked_by": SOURCE if attempt is winner else None, "device_model": replays.start["description"],
             "reason": _reason(attempt, replays), "details": compact(_details(replays, problem, attempt)),
             **timing(attempt.rounds),
         }
         for attempt in problem.attempts.values()
     ]  # fmt: skip
+
+
+def _evidence(attempt: Attempt) -> str | None:
+    """Null where nothing of the candidate was seen."""
+    return "measured" if attempt.lines or attempt.rounds or attempt.status else None
 
 
 def _status(attempt: Attempt) -> str:
@@ -244,6 +249,7 @@ def _details(replays: Replays, problem: Replayed, attempt: Attempt) -> dict[str,
     parsed = [line for line in map(parse_line, attempt.lines) if line is not None]
     return {
         "settings": {"env": attempt.env, "code": attempt.code},
+        "timed_calls": attempt.trials,
         "default": attempt is next(iter(problem.attempts.values())),
         "same_as": attempt.same_as,
         "exact_enough": attempt.exact(replays.tolerance),

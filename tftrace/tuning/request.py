@@ -11,6 +11,7 @@ from typing import Any, Final
 from tftrace.analysis.replayable import Wanted
 from tftrace.capture.settings import Candidate, Machine, candidates, why_not
 from tftrace.errors import UsageError
+from tftrace.model.conv2d_spec import Conv2dSpec
 
 TOLERANCE: Final = 2.0**-7
 """Largest difference of a result to the reference, as a share of the reference's largest element, at which a candidate
@@ -82,3 +83,23 @@ def records(
             for c in chosen
         ]  # fmt: skip
     return found
+
+
+def start_record(request: TuneRequest, here: Machine, facts: dict[str, Any]) -> dict[str, Any]:
+    """What the tuning runs on; `facts` is what the interpreter said of itself."""
+    return {
+        "what": "start", "versions": facts["versions"], "device": here.device,
+        "description": here.gpus[0] if here.gpus else here.processor, "processor": here.processor, "cpus": here.cpus,
+        "memory_bytes": here.memory_bytes, "synthetic": facts["synthetic"], "python": facts["executable"],
+        "budget_s": request.budget_s, "tolerance": request.tolerance, "traced": request.traced,
+    }  # fmt: skip
+
+
+def as_replayed(spec: Conv2dSpec, folder: Path) -> dict[str, Any]:
+    """The problem as `tftrace/agent/replay.py` takes it, with its arrays in `folder`."""
+    return {
+        "input": spec.input, "filter": spec.filter, "output": spec.output, "strides": spec.strides,
+        "dilations": spec.dilations, "padding": spec.paddings,
+        "padding_name": spec.padding if isinstance(spec.padding, str) else None, "groups": spec.groups,
+        "dtype": spec.dtype, "direction": spec.direction, "fused": spec.fused, "tensors": str(folder),
+    }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rich.console import Console
@@ -20,11 +21,10 @@ def draw(console: Console, document: dict[str, Any]) -> None:
         for line in _remarks(problem):
             console.print(Text(f"  {plain(line, 400)}", style="dim"))
         console.print()
-    for row in document["not_replayed"]:
-        what = f"{row['problem'].get('op')} {row['problem'].get('direction')}"
-        console.print(
-            Text(f"not replayed: {plain(what)}: ", style="yellow").append(plain(row["reason"]), style="")
-        )
+    reasons = Counter(row["reason"] for row in document["not_replayed"])
+    for reason, number in reasons.items():
+        left_out = Text(f"not replayed: {count(number, 'problem')}: ", style="yellow")
+        console.print(left_out.append(plain(reason), style=""))
     _pin(console, document["pin"])
 
 
@@ -89,6 +89,8 @@ def _pin(console: Console, pin: dict[str, Any]) -> None:
     console.print(Text("environment: ", style="bold").append(plain(pin["why"]), style=""))
     for name, value in pin["env"].items():
         console.print(Text(f"  export {plain(name)}={plain(value)}", style="green"))
+    if pin["env"]:
+        console.print(f"  results differ by up to {pin['max_relative_difference']:.1e} of the largest")
     for row in pin["disagree"]:
         console.print(Text(f"  {plain(row['spec'])} alone would be faster with {plain(row['candidate'])}"))
     for row in pin["in_code"]:

@@ -1,0 +1,251 @@
+"""Tuning for real: TensorFlow's own convolutions, in processes of their own, with settings that crash or hang among
+them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tftrace.analysis import tuned
+from tftrace.analysis.replayable import Wanted
+from tftrace.api import load
+from tftrace.capture.settings import limits, machine
+from tftrace.errors import UsageError
+from tftrace.ingest.onednn_verbose import parse_line
+from tftrace.model.conv2d_spec import parse
+from tftrace.tuning import TuneRequest, offered, tune
+from tftrace.views import settings_file
+
+pytestmark = pytest.mark.tf
+
+RESNET = ("8,56,56,64:3,3,64,64", "8,28,28,128:3,3,128,128", "8,14,14,1024:1,1,1024,256")
+SMALL = "2,12,12,16:3,3,16,16"
+FAMILIES = (
+    "onednn",
+    "onednn layout=NCHW",
+    "onednn dtype=bfloat16",
+    "onednn math=bf16",
+    "xla",
+    "eigen",
+    "onednn threads=1",
+)
+
+
+def request(*specs: str, **more: Any) -> TuneRequest:
+    return TuneRequest(wanted=[Wanted(parse(text)) for text in specs], **{"budget_s": 60.0, **more})
+
+
+def documents(place: Path, *specs: str, **more: Any) -> dict[str, Any]:
+    outcome = tune(request(*specs, output=place, **more))
+    assert not outcome.stopped
+    return tuned.document(load(outcome.directory))
+
+
+def by_name(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {c["algorithm"]: c for c in problem["candidates"]}
+
+
+def no_process_is_left() -> bool:
+    listed = subprocess.run(["ps", "-eo", "ppid,args"], capture_output=True, text=True, check=True).stdout
+    return not [
+        line for line in listed.splitlines() if "replay.py" in line and str(os.getpid()) == line.split()[0]
+    ]
+
+
+needs_avx512 = pytest.mark.skipif(
+    "AVX512_CORE" not in limits(machine()), reason="needs a processor with AVX-512"
+)
+
+
+@pytest.mark.slow
+@needs_avx512
+def test_resnets_shapes_are_ranked_the_same_twice_and_by_what_onednn_prints(tmp_path: Path) -> None:
+    first, second = (documents(tmp_path / name, *RESNET, budget_s=40.0) for name in ("first", "second"))
+    apart = 0
+    for one, other in zip(first["problems"], second["problems"], strict=True):
+        assert one["spec"] == other["spec"]
+        ranked = [c for c in one["candidates"] if c["rank"] is not None]
+        assert len(ranked) >= 6
+        assert [c["time_us"] for c in ranked] == sorted(c["time_us"] for c in ranked)
+        assert len({c["implementation"] for c in ranked}) >= 4
+        assert all(c["low_us"] <= c["time_us"] <= c["high_us"] for c in ranked if c["low_us"] is not None)
+        assert sum(c["low_us"] is not None for c in ranked) >= 6
+        if not one["tied"] and not other["tied"]:
+            apart += 1
+            assert one["chosen"] == other["chosen"]
+        for c in by_name(one).values():
+            if c["implementation"] is not None:
+                assert parse_line(c["printed"]).implementation == c["implementation"]  # type: ignore[union-attr]
+        assert by_name(one)["onednn isa=AVX2"]["implementation"] == printed_by_a_plain_script(
+            one["spec"], "AVX2"
+        )
+    assert apart >= 1
+    assert no_process_is_left()
+
+
+@cache
+def printed_by_a_plain_script(spec: str, isa: str) -> str:
+    """The implementation on the line that oneDNN prints for this convolution in a script without tftrace."""
+    conv = parse(spec)
+    script = (
+        f"import tensorflow as tf; x, w = tf.ones({conv.input}), tf.ones({conv.filter});"
+        f"tf.nn.conv2d(x, w, {conv.strides[0]}, '{conv.padding}')"
+    )
+    env = {**os.environ, "ONEDNN_VERBOSE": "1", "ONEDNN_MAX_CPU_ISA": isa, "TF_ENABLE_ONEDNN_OPTS": "1"}
+    out = subprocess.run(
+        [sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True
+    ).stdout
+    lines = [line for line in map(parse_line, out.splitlines()) if line is not None and line.kind == "exec"]
+    (found,) = {line.implementation for line in lines if line.primitive == "convolution"}
+    assert found is not None
+    return found
+
+
+@needs_avx512
+def test_every_family_is_tried_and_checked_and_the_trace_is_one_like_any_other(tmp_path: Path) -> None:
+    found = documents(
+        tmp_path / "t", SMALL, f"{SMALL}:fused=bias,relu", only=(*FAMILIES, "eigen *", "onednn unfused")
+    )
+    plain, fused = (by_name(p) for p in found["problems"])
+    for name in FAMILIES:
+        if name != "onednn threads=1" or machine().cpus > 1:
+            assert plain[name]["status"] == "ok", plain[name]
+            assert plain[name]["exact_enough"] is True
+    assert (
+        plain["onednn"]["max_relative_difference"]
+        < 1e-5
+        < plain["onednn dtype=bfloat16"]["max_relative_difference"]
+    )
+    assert plain["onednn math=bf16"]["max_relative_difference"] > 1e-5
+    assert (plain["eigen layout=NCHW"]["status"], plain["eigen"]["implementation"]) == ("unsupported", None)
+    assert "NHWC" in plain["eigen layout=NCHW"]["reason"]
+    assert "eltwise_relu" in fused["onednn"]["printed"]
+    assert "eltwise_relu" not in fused["onednn unfused"]["printed"]
+    trace = load(tmp_path / "t")
+    assert (len(trace.events), len(trace.calls)) == (0, 0)
+    assert set(trace.algorithms["source"]) == {"tune"}
+    # the tables are made from raw/ alone
+    before = trace.algorithms
+    for file in [*(tmp_path / "t").glob("*.parquet"), tmp_path / "t" / "manifest.json"]:
+        file.unlink()
+    assert load(tmp_path / "t").algorithms.equals(before)
+
+
+@needs_avx512
+def test_limits_that_come_to_the_same_are_said_to_and_not_timed(tmp_path: Path) -> None:
+    (problem,) = documents(tmp_path / "t", SMALL, only=("onednn", "onednn isa=AVX512*"))["problems"]
+    found = by_name(problem)
+    same = {name: c["same_as"] for name, c in found.items() if c["same_as"]}
+    assert "onednn" in same.values()
+    for name, other in same.items():
+        assert found[name]["implementation"] == found[other]["implementation"]
+        assert (found[name]["status"], found[name]["time_us"]) == ("not_tried", None)
+        assert found[name]["reason"] == f"oneDNN runs the same as for {other}"
+
+
+def faulty(tmp_path: Path, when: str, what: str) -> str:
+    """An interpreter that runs `what`, a line of Python, in processes whose environment has the variable `when`."""
+    name, _, value = when.partition("=")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        "import os, signal, threading, time\n"
+        "def watch():\n"
+        f"    while os.environ.get({name!r}) != {value!r} or 'ONEDNN_VERBOSE' in os.environ:\n"
+        "        time.sleep(0.01)\n"
+        f"    {what}\n"
+        "def again():\n    threading.Thread(target=watch, daemon=True).start()\n"
+        "os.register_at_fork(after_in_child=again)\n"
+    )
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH={site} exec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@needs_avx512
+def test_a_setting_that_crashes_its_process_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    python = faulty(tmp_path, "ONEDNN_MAX_CPU_ISA=AVX2", "os.kill(os.getpid(), signal.SIGSEGV)")
+    only = ("onednn", "onednn isa=AVX2", "onednn isa=AVX")
+    (problem,) = documents(tmp_path / "t", SMALL, only=only, python=python)["problems"]
+    found = by_name(problem)
+    assert (found["onednn isa=AVX2"]["status"], found["onednn isa=AVX2"]["chosen"]) == ("failed", False)
+    assert "SIGSEGV" in found["onednn isa=AVX2"]["reason"]
+    assert [found[name]["status"] for name in ("onednn", "onednn isa=AVX")] == ["ok", "ok"]
+    assert problem["chosen"] in ("onednn", "onednn isa=AVX")
+
+
+@needs_avx512
+def test_a_setting_that_hangs_is_ended_within_the_budget(tmp_path: Path) -> None:
+    python = faulty(tmp_path, "ONEDNN_MAX_CPU_ISA=AVX2", "os.kill(os.getpid(), signal.SIGSTOP)")
+    only = ("onednn", "onednn isa=AVX2")
+    (problem,) = documents(tmp_path / "t", SMALL, only=only, python=python, budget_s=25.0)["problems"]
+    found = by_name(problem)
+    assert found["onednn isa=AVX2"]["status"] == "failed"
+    assert "no answer within" in found["onednn isa=AVX2"]["reason"]
+    assert found["onednn"]["status"] == "ok"
+    assert no_process_is_left()
+
+
+def test_an_interpreter_without_tensorflow_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
+    path.chmod(0o755)
+    with pytest.raises(UsageError, match="TensorFlow"):
+        tune(request(SMALL, output=tmp_path / "t", python=str(path)))
+    assert not (tmp_path / "t").exists()
+
+
+def test_a_budget_in_which_nothing_can_be_timed_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--budget"):
+        tune(request(SMALL, output=tmp_path / "t", budget_s=0.001))
+
+
+def test_a_problem_too_large_is_refused_and_the_others_are_replayed(tmp_path: Path) -> None:
+    huge = "65536,512,512,64:3,3,64,64"
+    found = documents(tmp_path / "t", huge, SMALL, only=("onednn",))
+    assert [p["spec"] for p in found["problems"]] == [str(parse(SMALL))]
+    assert "smaller batch" in found["not_replayed"][0]["reason"]
+    with pytest.raises(UsageError, match="smaller batch"):
+        tune(request(huge, output=tmp_path / "u"))
+
+
+def test_names_that_fit_nothing_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there are onednn"):
+        tune(request(SMALL, output=tmp_path / "t", only=("nonsense*",)))
+
+
+def test_what_would_be_tried_is_listed_without_trying_it() -> None:
+    found = tuned.document(offered(request(SMALL, budget_s=0.0)))
+    (problem,) = found["problems"]
+    assert {"onednn", "eigen", "xla"} <= set(by_name(problem))
+    assert {c["status"] for c in problem["candidates"]} == {"not_tried"}
+    assert problem["chosen"] is None
+
+
+def test_the_settings_file_is_what_a_shell_reads(tmp_path: Path) -> None:
+    found = documents(tmp_path / "t", SMALL, only=("onednn", "onednn isa=SSE41"))
+    slow = {"ONEDNN_MAX_CPU_ISA": "it's; touch /absent/file"}
+    found["pin"]["env"] = slow
+    found["pin"]["disagree"] = [{"spec": "a\nexport EVIL=1", "candidate": "x"}]
+    path = tmp_path / "settings.sh"
+    path.write_text(settings_file.text(found))
+    script = f". {path}; env"
+    out = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert f"ONEDNN_MAX_CPU_ISA={slow['ONEDNN_MAX_CPU_ISA']}" in out.stdout
+    assert "EVIL" not in out.stdout
+    assert out.stderr == ""
+
+
+def test_samples_of_two_tunings_can_be_compared(tmp_path: Path) -> None:
+    found = documents(tmp_path / "t", SMALL, only=("onednn",))
+    (row,) = load(tmp_path / "t").algorithms.to_dict("records")
+    assert np.median(row["samples_us"]) == pytest.approx(row["time_us"])
+    assert found["problems"][0]["candidates"][0]["timed_calls"] >= len(row["samples_us"])
