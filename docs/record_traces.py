@@ -14,14 +14,19 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-SCRIPTS = {"eager_conv2d": "examples/eager_conv2d.py"}
+RECORDED = {
+    "eager_conv2d": ["run", "examples/eager_conv2d.py"],
+    "tuned_conv2d": ["tune", "--budget", "60", "traces/examples/eager_conv2d"],
+}
+"""Name of a trace -> the command that makes it, without where to."""
 
 
 def record(name: str) -> Path:
-    """Runs the script under tftrace; returns the trace directory."""
+    """Carries the command out; returns the trace directory."""
     trace = Path("traces/examples") / name
+    first, *rest = RECORDED[name]
     command = [sys.executable, "-c", "from tftrace.cli import main; main()"]
-    command += ["run", "--force", "-o", str(trace), SCRIPTS[name]]
+    command += [first, "--force", "-o", str(trace), *rest]
     subprocess.run(command, cwd=ROOT, check=True)
     return ROOT / trace
 
@@ -49,9 +54,9 @@ def trim(trace: Path) -> None:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or SCRIPTS:
-        if name not in SCRIPTS:
-            raise SystemExit(f"no recording is called {name!r}; there are {', '.join(SCRIPTS)}")
+    for name in sys.argv[1:] or RECORDED:
+        if name not in RECORDED:
+            raise SystemExit(f"no recording is called {name!r}; there are {', '.join(RECORDED)}")
         trim(record(name))
 
 

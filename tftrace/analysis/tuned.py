@@ -14,6 +14,11 @@ from tftrace.model.trace import Trace
 INTERVAL: Final = "median of the rounds, and order statistics that hold it with at least 95 %"
 
 
+def is_tuning(trace: Trace) -> bool:
+    """Whether the trace is what a tuning left."""
+    return "tuned" in trace.manifest
+
+
 def document(trace: Trace) -> dict[str, Any]:
     """The document of `tftrace algorithms`, its candidates in the order of their rank.
 

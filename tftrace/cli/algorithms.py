@@ -24,7 +24,7 @@ def command(trace: Path | None, as_json: bool, classify: Path | None) -> None:
     """Show which algorithm solved each problem in TRACE (default: the newest under traces/).
 
     A problem is one shape of an op as the library saw it; its candidates are what was tried or could have
-    been.
+    been. A trace that 'tftrace tune' made is shown as that did, ranked.
     """
     if classify is not None:
         if trace is not None:
@@ -35,13 +35,16 @@ def command(trace: Path | None, as_json: bool, classify: Path | None) -> None:
 
         print_json_lines(kernel_calls.verdicts(classify))
         return
-    from tftrace.analysis import algorithms
+    from tftrace.analysis import algorithms, tuned
 
-    document = algorithms.document(opened(trace))
+    read = opened(trace)
+    document = tuned.document(read) if tuned.is_tuning(read) else algorithms.document(read)
     if as_json:
         print_json(document)
         return
-    from tftrace.views.terminal import algorithms as view
+    from tftrace.views.terminal import algorithms as ledger_view
     from tftrace.views.terminal import console
+    from tftrace.views.terminal import tuned as ranked_view
 
+    view = ranked_view if tuned.is_tuning(read) else ledger_view
     view.draw(console(), document)

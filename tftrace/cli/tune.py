@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
+from tftrace.cli.conv2d_option import conv2d_option
 from tftrace.cli.trace_argument import json_option, opened, print_json, progress_bar, trace_argument
 from tftrace.cli.tune_request import INTERRUPTED, listing, request_of, writable_pin
 
 
 @click.command("tune")
 @trace_argument
-@click.option(
-    "--conv2d", "specs", multiple=True, metavar="SPEC",
-    help="A convolution, N,H,W,C:KH,KW,C,K[:strides:padding:dtype], instead of a trace. Repeatable.",
-)  # fmt: skip
+@conv2d_option
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Directory of the trace of this tuning."
 )
@@ -37,7 +35,7 @@ from tftrace.cli.tune_request import INTERRUPTED, listing, request_of, writable_
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 @json_option
 def command(
-    trace: Path | None, specs: tuple[str, ...], output: Path | None, force: bool, budget_s: float, pin: Path | None,
+    trace: Path | None, conv2d: tuple[str, ...], output: Path | None, force: bool, budget_s: float, pin: Path | None,
     tolerance: float, only: tuple[str, ...], python: str | None, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Replay the convolutions of TRACE (default: the newest under traces/), or each --conv2d, under every algorithm
@@ -48,7 +46,7 @@ def command(
     is sure or the budget is spent, and compared with a reference in float64. The result is a trace, traces/tune-TIME
     without -o.
     """
-    request = request_of(trace, specs, opened, output, force, budget_s, tolerance, only, python)
+    request = request_of(trace, conv2d, opened, output, force, budget_s, tolerance, only, python)
     if budget_s == 0:
         document, stopped = listing(request), False
     else:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import NONE, SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
+
+LEGEND: Final = (
+    "* the fastest that is exact enough; ratio: to what TensorFlow does by itself; differs: at most, from a float64 "
+    "reference, as a share of its largest element"
+)
 
 
 def draw(console: Console, document: dict[str, Any]) -> None:
@@ -21,6 +26,8 @@ def draw(console: Console, document: dict[str, Any]) -> None:
         for line in _remarks(problem):
             console.print(Text(f"  {plain(line, 400)}", style="dim"))
         console.print()
+    if document["problems"]:
+        console.print(Text(plain(LEGEND, 400), style="dim"))
     reasons = Counter(row["reason"] for row in document["not_replayed"])
     for reason, number in reasons.items():
         left_out = Text(f"not replayed: {count(number, 'problem')}: ", style="yellow")
@@ -38,39 +45,35 @@ def _title(problem: dict[str, Any]) -> Text:
 
 def _row(problem: dict[str, Any], c: dict[str, Any]) -> dict[str, Any]:
     default = next((o["time_us"] for o in problem["candidates"] if o.get("default")), None)
-    ratio = f"{c['time_us'] / default:.2f}x" if c["time_us"] and default else None
     exact = c.get("max_relative_difference")
     return {
         " ": "*" if c["chosen"] else " ",
-        "rank": c["rank"],
         "candidate": c["algorithm"],
         "time_us": c["time_us"],
         "interval": _interval(c),
-        "of default": ratio,
-        "difference": None if exact is None else f"{exact:.1e}" + ("" if c["exact_enough"] else " too large"),
-        "implementation": c["implementation"] or _instead(c),
-        "status": _status(c),
+        "ratio": f"{c['time_us'] / default:.2f}" if c["time_us"] and default else None,
+        "differs": None if exact is None else f"{exact:.1e}",
+        "what ran": _what_ran(c),
     }
 
 
 def _interval(c: dict[str, Any]) -> str | None:
+    """Both ends in one unit where they have the same."""
     if c.get("low_us") is None:
         return None
-    return f"{micros(c['low_us'])} .. {micros(c['high_us'])}"
+    low, high = micros(c["low_us"]).split(" "), micros(c["high_us"]).split(" ")
+    return " ".join([*(low[:1] if low[1] == high[1] else low), "..", *high])
 
 
-def _instead(c: dict[str, Any]) -> str | None:
-    """What was printed where that names no implementation of a convolution."""
-    calls = [f"{p['count']} {plain(p['call'])}" for p in c.get("primitives", [])]
-    return ", ".join(calls) or None
-
-
-def _status(c: dict[str, Any]) -> str | None:
-    if c["status"] == "ok":
-        return None
+def _what_ran(c: dict[str, Any]) -> str | None:
+    """The implementation; or why there was nothing to time, or what is wrong with the result."""
     if c.get("same_as"):
         return f"same as {plain(c['same_as'])}"
-    return plain(f"{c['status'].replace('_', ' ')}: {c.get('reason') or NONE}", 160)
+    if c["status"] != "ok":
+        return plain(f"{c['status'].replace('_', ' ')}: {c.get('reason') or NONE}", 160)
+    calls = [f"{p['count']} {plain(p['call'])}" for p in c.get("primitives", [])]
+    ran = c["implementation"] or ", ".join(calls) or None
+    return ran if c["exact_enough"] else f"not exact enough: {ran or NONE}"
 
 
 def _remarks(problem: dict[str, Any]) -> list[str]:
