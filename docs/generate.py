@@ -26,7 +26,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/tune.md", "docs/commands.md", "docs/overhead.md", "docs/predict.md", "docs/kernel-names.md")
+PAGES = (
+    "README.md",
+    "docs/tune.md",
+    "docs/commands.md",
+    "docs/overhead.md",
+    "docs/predict.md",
+    "docs/kernel-names.md",
+)
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"
     r"(?P<body>.*?)(?P<foot><!-- end -->)",
