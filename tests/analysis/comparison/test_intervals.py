@@ -29,6 +29,9 @@ def test_ranks_that_textbooks_give() -> None:
         assert intervals._mann_whitney_rank(n, m) == critical + 1
     # order statistics around a median at 99 %
     assert [intervals._binomial_rank(n) for n in (7, 8, 12, 20)] == [0, 1, 2, 4]
+    # where the normal approximation takes over, nothing jumps
+    assert intervals._binomial_rank(1001) - intervals._binomial_rank(1000) in (0, 1)
+    assert intervals._mann_whitney_rank(31, 30) == 286  # exactly 288: the approximation is the wider
 
 
 @pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 6), (8, 8), (25, 40), (60, 60)])
