@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import pytest
 
@@ -64,14 +64,26 @@ def ground(request: pytest.FixtureRequest) -> Ground:
 
 
 @pytest.fixture(scope="session")
-def traced(recorded: Traced, ground: Ground) -> Traced:
-    """Records a script of tests/standin_gpu/scripts on the ground, once for each choice of options."""
+def recordings(recorded: Traced) -> Callable[..., Trace]:
+    """Records a script of tests/standin_gpu/scripts in an environment, once for each choice of both and of options."""
     known: dict[tuple[str, ...], Trace] = {}
 
-    def go(*script_and_options: str) -> Trace:
-        if script_and_options not in known:
-            script, *options = script_and_options
-            known[script_and_options] = recorded(os.fspath(SCRIPTS / script), *options, **ground.env)
-        return known[script_and_options]
+    def go(env: dict[str, str], script: str, *options: str, **more: str) -> Trace:
+        key = (script, *options, *(f"{k}={v}" for k, v in sorted({**env, **more}.items())))
+        if key not in known:
+            known[key] = recorded(os.fspath(SCRIPTS / script), *options, **env, **more)
+        return known[key]
 
     return go
+
+
+@pytest.fixture(scope="session")
+def traced(recordings: Callable[..., Trace], ground: Ground) -> Traced:
+    """Records a script on each ground: traced(script, *options, **environment)."""
+    return partial(recordings, ground.env)
+
+
+@pytest.fixture(scope="session")
+def on_standin(recordings: Callable[..., Trace], standin_gpu: dict[str, str]) -> Traced:
+    """The same on the stand-in alone, for what is true of its made-up numbers only."""
+    return partial(recordings, standin_gpu)
