@@ -148,3 +148,66 @@ def test_xlas_log_and_dump_and_the_front_ends_log_are_one_problem(shared_data: P
     (problem,) = algorithms.document(load(import_files(files, tmp_path / "t")))["problems"]
     assert problem["problem"]["fused"] == ["add", "bias", "relu"]
     assert sum(c["chosen"] for c in problem["candidates"]) == 1
+
+
+def placed(order: int, algorithm: str | None, **columns: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A row of a profile, which tells an op by its place."""
+    problem = {"op": "Conv2D", "direction": "forward", "order": order, "nodes": [f"conv{order}"]}
+    told = {
+        "source": "kernel_names",
+        "evidence": "inferred",
+        "device": "/device:GPU:0",
+        "implementation": "kernel",
+    }
+    return problem, {"algorithm": algorithm, **told, **columns}
+
+
+def test_problems_without_shapes_are_matched_with_those_of_a_log_by_order() -> None:
+    other = LOG | {"input": [2, 8, 8, 8], "output": [2, 8, 8, 16]}
+    log = {"source": "tf_log", "chosen": True, "trials": 1, "time_of": "TensorFlow's autotuner"}
+    first, second = settled(
+        placed(1, "FFT", chosen=True, calls=7, total_us=70.0),
+        placed(0, None, chosen=True, calls=5, total_us=50.0, reason="no rule knows its kernels"),
+        (LOG, log | {"algorithm": "eng1", "time_us": 9.0}),
+        (other, log | {"algorithm": "eng2", "time_us": 8.0}),
+    )
+    told = [
+        (
+            json.loads(r["problem"])["input"],
+            r["algorithm"],
+            r["calls"],
+            r["evidence"],
+            r["implementation"],
+            r["reason"],
+        )
+        for r in sorted((first, second), key=lambda r: str(r["algorithm"]))
+    ]
+    assert told == [
+        ([2, 16, 16, 8], "eng1", 5, "inferred", "kernel", None),
+        ([2, 8, 8, 8], "eng2", 7, "inferred", "kernel", None),
+    ]
+
+
+def test_trials_of_a_profile_are_those_of_the_log_in_their_order() -> None:
+    log = {"source": "tf_log", "trials": 1, "time_of": "TensorFlow's autotuner"}
+    rows = settled(
+        placed(0, "ALGO_1", trials=1, time_us=5.0, time_of="device"),
+        placed(
+            0, "ALGO_0", trials=1, time_us=3.0, time_of="device", chosen=True, calls=2, implementation="other"
+        ),
+        (LOG, log | {"algorithm": "eng7", "time_us": 5.5}),
+        (LOG, log | {"algorithm": "eng9", "trials": None, "status": "failed"}),
+        (LOG, log | {"algorithm": "eng8", "time_us": 3.5, "chosen": True}),
+    )
+    assert {r["algorithm"]: (r.get("time_us"), r["chosen"], r["evidence"]) for r in rows} == {
+        "eng7": (5.0, False, "inferred"), "eng8": (3.0, True, "inferred"), "eng9": (None, False, "measured"),
+    }  # fmt: skip
+
+
+def test_where_counts_differ_nothing_is_matched() -> None:
+    rows = settled(
+        placed(0, "FFT", chosen=True),
+        placed(1, "FFT", chosen=True),
+        (LOG, {"algorithm": "eng1", "source": "tf_log"}),
+    )
+    assert len({r["problem_id"] for r in rows}) == 3

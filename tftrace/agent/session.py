@@ -211,6 +211,7 @@ class Session:
             "stopped": raw() if finished else None,
             "versions": self._versions(),
             "devices": self._devices() if finished else [],
+            "settings": self._settings() if finished else {},
             "synthetic": self._on_standin(),
             "env": {k: os.environ[k] for k in ENVIRONMENT if k in os.environ},
             "probes": [p.status() for p in self.probes],
@@ -252,6 +253,23 @@ class Session:
         current = getattr(context, "_context", None)
         devices = getattr(current, "_logical_devices", None) or []
         return [{"name": d.name, "type": d.device_type} for d in devices]
+
+    def _settings(self) -> Dict[str, bool]:
+        """What the script, or its environment, set of how kernels are picked; asking initialises nothing."""
+        config = sys.modules.get("tensorflow.python.framework.config")
+        names = {
+            "op_determinism": "is_op_determinism_enabled",
+            "tensor_float_32": "tensor_float_32_execution_enabled",
+        }
+        found = {key: getattr(config, name, None) for key, name in names.items()}
+        settings = {}
+        for key, ask in found.items():
+            with contextlib.suppress(
+                Exception
+            ):  # TensorFlow's own functions; what they raise is not ours to tell
+                if ask is not None:
+                    settings[key] = bool(ask())
+        return settings
 
     def _on_standin(self) -> bool:
         # once loaded, a driver stays

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from tftrace.analysis import tuning_advice
+from tftrace.analysis import picking, tuning_advice
 from tftrace.analysis.columns import table
 from tftrace.analysis.libraries import json_object
 from tftrace.model.problem import canonical, identity
@@ -86,26 +86,16 @@ def document(trace: Trace) -> dict[str, Any]:
     for row in rows(trace):
         groups.setdefault(_key(row), []).append(row)
     problems = [_problem(group) for group in groups.values()]
+    settings = picking.settings(trace.manifest)
+    selection = picking.selection(settings, problems)
     return {
         "trace": trace.name,
         "synthetic": trace.synthetic,
-        "settings": _settings(trace),
+        "settings": settings,
+        "selection": selection,
         "problems": problems,
-        "advice": tuning_advice.advice(problems),
+        "advice": tuning_advice.advice(problems, selection),
     }
-
-
-def _settings(trace: Trace) -> dict[str, str]:
-    """What the environment of the run told TensorFlow and its libraries about choosing algorithms."""
-    env = trace.manifest.get("env")
-    names = env if isinstance(env, dict) else {}
-    return {str(k): str(v) for k, v in names.items() if str(k).startswith(_SETTINGS) and v is not None}
-
-
-_SETTINGS: Final = (
-    "TF_CUDNN", "TF_DETERMINISTIC", "TF_ENABLE_CUBLAS", "TF_ENABLE_ONEDNN", "TF_XLA_FLAGS", "XLA_FLAGS", "CUDNN_",
-    "NVIDIA_TF32", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "TF_AUTOTUNE", "TF_USE_CUDNN",
-)  # fmt: skip
 
 
 def _problem(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,20 +10,20 @@ same problem and of the same candidate:
     cudnn_probe + tf_log  Conv2D  float32  FFT    200   autotuner          8192
 
 Problems are the same where they agree in all that both sources tell (`tftrace.model.problem`), and a source that tells
-less joins the one problem that it fits; where it fits several, it stays apart.
+less joins the one problem that it fits; where it fits several, it stays apart (`tftrace.correlate.algorithm_problems`).
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any, Final
 
+from tftrace.correlate.algorithm_problems import matched_by_order, problems
 from tftrace.correlate.columns import TraceBuilder, compact
 from tftrace.correlate.repetitions import timing
 from tftrace.ingest.cudnn_enums import KNOB_TYPE
-from tftrace.model.problem import algorithm_name, canonical, compatible, united, unknown_fields
+from tftrace.model.problem import algorithm_name, canonical
 
 HOST: Final = "call on the host"
 DEVICE: Final = "device"
@@ -42,8 +42,6 @@ _STATUS: Final = ("not_tried", "unsupported", "ok", "filtered", "failed")
 """The more telling one of two last."""
 MIXES_TRIALS: Final = "cudnn_log"
 """The source whose `calls` hold an autotuner's trials too: nothing in that log tells them apart."""
-_NAME: Final = "TensorFlow"
-_DESCRIBED: Final = ("CUDA: ", "ROCM: ")
 _EVIDENCE: Final = ("predicted", "inferred", "joined", "measured")
 
 
@@ -60,7 +58,7 @@ def settle(build: TraceBuilder) -> None:
     """Makes the rows that were added a ledger: one row for each candidate of each problem, problems numbered in the
     order in which they were first told of. Doing it again changes nothing."""
     rows = [_cleaned(row) for row in build.algorithms]
-    groups = _groups(rows)
+    groups = matched_by_order(problems(rows), rows)
     settled: list[dict[str, Any]] = []
     for number, group in enumerate(sorted(groups, key=lambda g: min(g.rows))):
         merged: list[dict[str, Any]] = []
@@ -79,67 +77,6 @@ def settle(build: TraceBuilder) -> None:
             }  # fmt: skip
         settled += merged
     build.algorithms[:] = settled
-
-
-@dataclass
-class _Group:
-    """Rows of one problem, by their numbers. `devices` holds what they call the device, by who calls it so."""
-
-    problem: dict[str, Any]
-    devices: dict[str, str]
-    rows: list[int]
-
-    @property
-    def device(self) -> str | None:
-        """The device as TensorFlow names it, else its model."""
-        return self.devices.get(_NAME) or self.model
-
-    @property
-    def model(self) -> str | None:
-        """What the first source calls it that has a name for it; what XLA says of it is a description, no name."""
-        told = [text for who, text in self.devices.items() if who != _NAME]
-        return min(told, key=lambda text: text.startswith(_DESCRIBED), default=None)
-
-    def fits(self, row: dict[str, Any]) -> bool:
-        told = _devices(row).items()
-        return all(self.devices.get(k, v) == v for k, v in told) and compatible(self.problem, row["problem"])
-
-
-def _devices(row: dict[str, Any]) -> dict[str, str]:
-    """Who names the device -> the name. TensorFlow's names are compared whatever source has them; models only within
-    one source, because the driver and cuDNN name one device differently."""
-    told = [str(n) for n in (row.get("device"), row.get("device_model")) if n]
-    source = str(row["source"])
-    return {
-        _NAME
-        if name.startswith("/")
-        else f"{source} described"
-        if name.startswith(_DESCRIBED)
-        else source: name
-        for name in told
-    }
-
-
-def _groups(rows: list[dict[str, Any]]) -> list[_Group]:
-    """What tells most comes first, so that what tells less finds all that it could belong to."""
-    groups: dict[str, list[_Group]] = {}
-    order = sorted(
-        range(len(rows)), key=lambda i: unknown_fields(rows[i]["problem"]) + (rows[i]["device"] is None)
-    )
-    for i in order:
-        row, problem = rows[i], rows[i]["problem"]
-        sizes = [problem.get(k) for k in ("op", "direction", "input", "filter", "output")]
-        near = groups.setdefault(compact([row["library"], *sizes]), [])
-        fits = [group for group in near if group.fits(row)]
-        if len(fits) > 1:
-            fits = [g for g in fits if (g.problem, g.devices) == (problem, _devices(row))]
-        if len(fits) == 1:
-            fits[0].rows.append(i)
-            fits[0].problem = united(fits[0].problem, problem)
-            fits[0].devices |= _devices(row)
-        else:
-            near.append(_Group(problem, _devices(row), [i]))
-    return [group for near in groups.values() for group in near]
 
 
 def _same_candidate(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -98,6 +98,7 @@ def _manifest(
         "versions": versions,
         "devices": tensorflow.status.get("devices", []) if tensorflow else [],
         "env": dict(main.status.get("env", {})) if main else {},
+        "settings": dict(tensorflow.status.get("settings", {})) if tensorflow else {},
         "clocks": [
             {"process": p.path.name, "samples": len(p.clocks), "wall_clock_steps": f.clock_steps}
             for p, f in parts

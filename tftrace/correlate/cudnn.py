@@ -82,6 +82,7 @@ class CudnnEvents:
             start_ns=self.calls.start[rows],
             host_ns=(self.calls.end - self.calls.start)[rows],
             device_ns=launched.ns[rows],
+            tid=self.calls.tid[rows],
             device=names,
         )
 

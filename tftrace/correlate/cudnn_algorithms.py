@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from tftrace.correlate.algorithm_rows import BY_CUDNN, DEVICE, HOST, add_candidate
 from tftrace.correlate.columns import Int, TraceBuilder, compact
 from tftrace.correlate.repetitions import timing
@@ -39,7 +41,13 @@ class Executions:
     start_ns: Int
     host_ns: Int
     device_ns: Int
+    tid: Int
     device: list[str | None]
+
+    def tuned_on(self, tid: int, before_ns: int) -> str | None:
+        """The device of the last trial that began on this thread before this time."""
+        rows = np.flatnonzero((self.tuning > 0) & (self.tid == tid) & (self.start_ns < before_ns))
+        return self.device[int(rows[-1])] if len(rows) else None
 
 
 @dataclass

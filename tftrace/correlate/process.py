@@ -15,7 +15,7 @@ from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.cudnn import add_cudnn
-from tftrace.correlate.cudnn_algorithms import add_algorithms
+from tftrace.correlate.cudnn_algorithms import Executions, add_algorithms
 from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.graphs import Graphs
@@ -26,6 +26,7 @@ from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
 from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
+from tftrace.correlate.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.trial_spans import mark_launched_in_trials
@@ -91,8 +92,13 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
     launched = launched_work(profile, parent_of, len(calls.runtime), len(primitives.ids))
     of_cudnn = launched.of(slice(len(primitives.ids) - len(cudnn.first), None))
-    add_algorithms(build, found, cudnn.executions(of_cudnn, build, _only_gpu(devices)))
-    facts.tf_log = _tf_log(raw, clock, build, common, calls)
+    done = cudnn.executions(of_cudnn, build, _only_gpu(devices))
+    add_algorithms(build, found, done)
+    if (
+        not found.works
+    ):  # the calls themselves were not seen: their kernels are what is left to tell the algorithm
+        add_profile_algorithms(build, profile.op_work, {})
+    facts.tf_log = _tf_log(raw, clock, build, common, calls, done)
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
@@ -107,13 +113,18 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
 
 
 def _tf_log(
-    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], calls: Dispatches
+    raw: RawProcess,
+    clock: Clock,
+    build: TraceBuilder,
+    common: dict[str, int],
+    calls: Dispatches,
+    done: Executions,
 ) -> dict[str, int]:
     """Messages of TensorFlow's log, linked to the entry they came under by the number of its record."""
     lines, cut = raw.tf_log()
     if not lines:
         return {}
-    ids, records, counts = add_tf_log(lines, clock, build, common)
+    ids, records, counts = add_tf_log(lines, clock, build, common, done.tuned_on)
     inside = (records >= 0) & (records < len(calls.record))
     rows = (
         np.where(inside, calls.record[np.where(inside, records, 0)], NONE) if len(calls.record) else records

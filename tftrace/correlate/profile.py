@@ -14,6 +14,7 @@ from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
@@ -42,6 +43,7 @@ class ProfileEvents:
     problems: list[str]  # a line for each profile that could not be read
     work: DeviceWork  # what the devices did; its launches are rows here
     counts: Counts
+    op_work: list[OpWork]  # the same by the op that launched it, a window each
 
 
 def read_windows(
@@ -59,6 +61,7 @@ def read_windows(
     parts: list[dict[str, Any]] = []
     works: list[DeviceWork] = []
     counts, first = Counts(), 0
+    by_op: list[OpWork] = []
     options: list[dict[str, Any]] = []
     keys: dict[int, int] = {}
     for row in raw.threads:
@@ -74,10 +77,11 @@ def read_windows(
         work, found = add_device_work(space, build, common, start, host, first)
         runs = add_op_runs(space, build, common, host, work, first, by_node=True, around=around)
         works.append(work)
+        by_op.append(runs.work)
         counts += found
         parts.append(_rows(host, runs))
         first += len(host.ids) + len(runs.ids)
-    return _joined(parts, options, problems, joined(works), counts)
+    return _joined(parts, options, problems, joined(works), counts, by_op)
 
 
 def _readable(raw: RawProcess) -> tuple[list[tuple[dict[str, Any], XSpace]], list[str]]:
@@ -123,14 +127,21 @@ def _joined(
     problems: list[str],
     work: DeviceWork,
     counts: Counts,
+    op_work: list[OpWork],
 ) -> ProfileEvents:
     flags = ("is_kernel", "is_hlo", "is_launch", "told")
-    names = [f.name for f in fields(ProfileEvents) if f.name not in ("options", "problems", "work", "counts")]
+    names = [
+        f.name
+        for f in fields(ProfileEvents)
+        if f.name not in ("options", "problems", "work", "counts", "op_work")
+    ]
     columns = {
         n: np.concatenate([p[n] for p in parts] or [np.empty(0, bool if n in flags else np.int64)])
         for n in names
     }
-    return ProfileEvents(**columns, options=options, problems=problems, work=work, counts=counts)
+    return ProfileEvents(
+        **columns, options=options, problems=problems, work=work, counts=counts, op_work=op_work
+    )
 
 
 def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, known: Dispatches) -> Int:

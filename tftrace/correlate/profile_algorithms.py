@@ -100,7 +100,7 @@ def add_profile_algorithms(build: TraceBuilder, parts: Iterable[OpWork], models:
         kind = (problem.op, problem.direction, problem.device)
         order = places[kind] = places.get(kind, -1) + 1
         told = {"op": problem.op, "direction": problem.direction, "order": order, "nodes": [problem.label]}
-        for one in problem.candidates.values():
+        for one in sorted(problem.candidates.values(), key=lambda c: c.first_ns):
             add_candidate(
                 build, CUDNN if one.verdict.algorithm or not _GEMM.search(one.kernel) else CUBLAS, told,
                 device=problem.device, device_model=models.get(problem.device), **_columns(one),
@@ -128,9 +128,9 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
     }
     rows = np.flatnonzero(np.isin(part.label, list(kinds)) & (part.run >= 0))
     rows = rows[np.lexsort((part.launched[rows], part.run[rows]))]
-    for group in np.split(rows, np.flatnonzero(np.diff(part.run[rows])) + 1):
-        if not len(group):
-            continue
+    groups = np.split(rows, np.flatnonzero(np.diff(part.run[rows])) + 1) if len(rows) else []
+    # executions are numbered by thread: here the order is that of time
+    for group in sorted(groups, key=lambda g: int(part.launched[g[0]])):
         label, device = int(part.label[group[0]]), int(part.work.device[group[0]])
         trials, last = _split(group.tolist(), [words[int(c)] for c in part.work.name[group]])
         op, direction = kinds[label]

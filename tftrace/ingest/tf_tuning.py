@@ -42,13 +42,20 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Tuning:
-    """`device` is a model; `source` is tf_log or xla_autotune; `version` is cuDNN's; None where it is not told."""
+    """`device` is a model; `source` is tf_log or xla_autotune; `version` is cuDNN's; None where it is not told. `entry`
+    is the place of the message that told it."""
 
     problem: dict[str, Any]
     candidates: tuple[Candidate, ...]
     device: str | None
     version: str | None
     source: str = "tf_log"
+    entry: int | None = None
+
+    @property
+    def tried(self) -> bool:
+        """Whether anything was: without autotuning the log has the same form, and no times."""
+        return any(c.time_us or c.status not in ("ok", "not_tried") for c in self.candidates)
 
 
 def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
@@ -58,7 +65,7 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
     keys: dict[int | None, tuple[str, dict[str, Any] | None, list[Candidate]]] = {}
     version = None
     models: set[str] = set()
-    for entry in entries:
+    for place, entry in enumerate(entries):
         known = entry.fields
         if entry.kind == "device":
             models.add(str(known["device"]))
@@ -70,7 +77,8 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
             if problem is not None:
                 waiting[entry.tid] = len(found)
                 results = candidates(known["log"])
-                found.append(Tuning(problem, results, _only(models), version or _version(known["log"])))
+                version_ = version or _version(known["log"])
+                found.append(Tuning(problem, results, _only(models), version_, entry=place))
         elif entry.kind == "winner" and entry.tid in waiting:
             at = waiting[entry.tid]
             found[at] = _decided(found[at], known.get("algorithm") or known.get("tag"))
@@ -92,7 +100,7 @@ def tunings(entries: Iterable[LogEntry]) -> list[Tuning]:
             best = _of_xla(known)
             if problem is not None:
                 tried = tried or [best]
-                of_xla = Tuning(problem, tuple(tried), _only(models), version, "xla_autotune")
+                of_xla = Tuning(problem, tuple(tried), _only(models), version, "xla_autotune", place)
                 found.append(_decided(of_xla, best.algorithm))
     return found
 
@@ -103,7 +111,7 @@ def _only(models: set[str]) -> str | None:
 
 
 def candidates(log: Message) -> tuple[Candidate, ...]:
-    """The results of an autotuning log."""
+    """The results of an autotuning log. A time of 0 stands for none: that candidate was not run."""
     return tuple(_result(result) for result in log.get("results", []) if isinstance(result, dict))
 
 
@@ -115,11 +123,11 @@ def _result(result: Message) -> Candidate:
     kind = str(first(failure, "kind") or "UNKNOWN") if isinstance(failure, dict) else None
     message = f"{kind}: {first(failure, 'msg') or ''}".rstrip(": ") if isinstance(failure, dict) else None
     filtered = kind in ("REDZONE_MODIFIED", "WRONG_RESULT", "DISQUALIFIED")
-    time_us = duration_us(first(result, "run_time"))
+    time_us = duration_us(first(result, "run_time")) or None
+    status = "filtered" if filtered else "failed" if kind is not None else "ok" if time_us else "not_tried"
     return Candidate(
         None if engine is None else tag(engine, knobs), engine, knobs, None if failure else time_us,
-        workspace if scratch is None else scratch, "ok" if kind is None else "filtered" if filtered else "failed",
-        message,
+        workspace if scratch is None else scratch, status, message,
     )  # fmt: skip
 
 
