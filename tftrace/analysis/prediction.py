@@ -10,7 +10,7 @@ from tftrace.capture.cudnn_questions import Reply, compute_dtype
 from tftrace.capture.gpu_properties import Gpu
 from tftrace.ingest.cudnn_heuristics import Offer, Offers, read_offers
 from tftrace.ingest.tf_tuning import version_text
-from tftrace.model.conv2d_spec import Conv2dSpec, Layout, SpecError, from_problem
+from tftrace.model.conv2d_spec import Conv2dSpec, Layout, OtherOpError, SpecError, from_problem
 from tftrace.model.problem import canonical, identity
 from tftrace.model.trace import Trace
 
@@ -25,17 +25,20 @@ _TENSOR_CORES: Final = {"float16": (7, 0), "bfloat16": (8, 0), "float32": (8, 0)
 
 def specs_of(trace: Trace) -> tuple[list[Conv2dSpec], list[dict[str, Any]]]:
     """The 2-D convolutions of a trace's ledger, each once, those that cost most first; and what else is in it, as
-    {"op", "reason", "problems"}."""
+    {"reason", "problems"}: a reason each, with the number of problems, and one for all that are no convolution."""
     found: dict[Conv2dSpec, None] = {}
-    skipped: dict[str, dict[str, Any]] = {}
+    skipped: dict[str, int] = {}
+    others: list[str] = []
     for problem in algorithms.document(trace)["problems"]:
         try:
             found.setdefault(from_problem(problem["problem"]))
+        except OtherOpError:
+            others.append(problem["problem"]["op"])
         except SpecError as error:
-            reason = str(error)
-            skipped.setdefault(reason, {"op": problem["problem"]["op"], "reason": reason, "problems": 0})
-            skipped[reason]["problems"] += 1
-    return list(found), list(skipped.values())
+            skipped[str(error)] = skipped.get(str(error), 0) + 1
+    if others:
+        skipped[f"no 2-D convolution ({', '.join(sorted(set(others)))})"] = len(others)
+    return list(found), [{"reason": reason, "problems": count} for reason, count in skipped.items()]
 
 
 def document(
@@ -91,7 +94,7 @@ def _problem(reply: Reply, picks: dict[Conv2dSpec, list[dict[str, Any]]]) -> dic
         "failed": _failed(offers),
         "left_out": None if reply.cublaslt or reply.version is None else NO_CUBLASLT,
         "tensorflow_layout": better if better != spec.layout and spec.layout == "NHWC" else None,
-        "run": [_beside(pick, offers, gpu) for pick in ran],
+        "run": [_beside(pick, offers, reply) for pick in ran],
         "candidates": [_candidate(offer, rank) for rank, offer in enumerate(offers.offers, start=1)],
     }
 
@@ -147,7 +150,7 @@ def _calls(picks: list[dict[str, Any]]) -> int | None:
     return int(sum(counted)) if counted else None
 
 
-def _beside(pick: dict[str, Any], offers: Offers, gpu: Gpu) -> dict[str, Any]:
+def _beside(pick: dict[str, Any], offers: Offers, reply: Reply) -> dict[str, Any]:
     """The run's pick with its rank among the offers, None where it is not one of them, for the `reason`."""
     tag = _sorted(pick["algorithm"])
     rank = next((n for n, o in enumerate(offers.offers, start=1) if _sorted(o.algorithm) == tag), None)
@@ -157,8 +160,13 @@ def _beside(pick: dict[str, Any], offers: Offers, gpu: Gpu) -> dict[str, Any]:
     elif rank is None and not tag.startswith("eng"):
         reason = "the run's cuDNN names algorithms, not engines"
     elif rank is None:
-        reason = "not offered here"
-    return pick | {"rank": rank, "of": len(offers.offers), "reason": reason, "same_gpu": _same_gpu(pick, gpu)}
+        reason = "not offered here" + ("" if reply.cublaslt else ", where some engines are left out")
+    return pick | {
+        "rank": rank,
+        "of": len(offers.offers),
+        "reason": reason,
+        "same_gpu": _same_gpu(pick, reply.question.gpu),
+    }
 
 
 def _sorted(algorithm: str | None) -> str:
@@ -168,11 +176,10 @@ def _sorted(algorithm: str | None) -> str:
 
 
 def _same_gpu(pick: dict[str, Any], gpu: Gpu) -> bool | None:
-    """Whether the run's GPU is of this kind, by its product name; None where the trace does not tell that."""
+    """Whether the run's GPU is of this kind, by its product name; None where the trace does not tell that, or the run
+    used a library for another kind of device."""
     told = [str(pick[key]) for key in ("device_model", "device") if pick[key]]
     models = [text.lower() for text in told if not text.startswith("/")]
-    if pick["library"] != LIBRARY:
-        return False
-    if not models:
+    if not models or pick["library"] != LIBRARY:
         return None
     return any(gpu.name in model or gpu.device.lower() in model for model in models)

@@ -49,6 +49,10 @@ class SpecError(UsageError):
     """No convolution that can be asked for, or a problem that is none: the message says why (exit code 2)."""
 
 
+class OtherOpError(SpecError):
+    """A problem that is no 2-D convolution at all."""
+
+
 @dataclass(frozen=True)
 class Conv2dSpec:
     """One convolution. Sizes are logical and do not depend on `layout`; `str()` writes it as it is parsed.
@@ -196,11 +200,11 @@ def from_problem(problem: Mapping[str, Any]) -> Conv2dSpec:
 
     Explicit padding that is what SAME or VALID come to is written so. A layout that TensorFlow's ops do not have
     (oneDNN's blocked ones, or none told) becomes NHWC. Raises SpecError, with the reason, for a problem that is no 2-D
-    convolution, whose sizes are not all known, or that is fused with what a spec cannot say.
+    convolution (OtherOpError), whose sizes are not all known, or that is fused with what a spec cannot say.
     """
     op, direction = str(problem.get("op") or "an op not known"), problem.get("direction")
     if direction not in DIRECTIONS or op not in (*OPS.values(), "convolution", "_FusedConv2D"):
-        raise SpecError(f"{op} {direction or ''}".rstrip() + " is no 2-D convolution")
+        raise OtherOpError(f"{op} {direction or ''}".rstrip() + " is no 2-D convolution")
     if problem.get("mode") == "convolution" or problem.get("flipped"):
         raise SpecError(f"{op}: cuDNN's mode CONVOLUTION flips the filter, which TensorFlow's ops do not")
     x, w = _sizes(op, "input", problem), _sizes(op, "filter", problem)

@@ -49,7 +49,8 @@ def draw(console: Console, document: dict[str, Any], most: int) -> None:
         )
     for what in dict.fromkeys(row["left_out"] for row in document["problems"] if row["left_out"]):
         console.print(f"left out: {what}", style="dim", soft_wrap=True)
-    console.print(NOT_RUN, style="dim", soft_wrap=True)
+    if document["problems"]:
+        console.print(NOT_RUN, style="dim", soft_wrap=True)
 
 
 def _groups(problems: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -158,6 +159,7 @@ def _remarks(row: dict[str, Any], rows: list[dict[str, Any]]) -> Iterable[str]:
     for pick in row["run"]:
         where = plain(pick["device_model"] or pick["device"] or "a device not known")
         other = {True: "", False: ", another GPU", None: ", a GPU not known"}[pick["same_gpu"]]
+        other = other if pick["library"] == row["library"] else ""
         place = f"number {pick['rank']} of {pick['of']}" if pick["rank"] else plain(pick["reason"])
         version = plain(pick["version"] or "")
         yield (
