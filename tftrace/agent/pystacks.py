@@ -54,7 +54,7 @@ class PythonStacks:
         while frame is not None and len(rows) < MAX_FRAMES:
             code = frame.f_code
             module = frame.f_globals.get("__name__")
-            rows.append([code.co_filename, frame.f_lineno, _qualified_name(frame), str(module or "")])
+            rows.append([code.co_filename, frame.f_lineno, qualified_name(frame), str(module or "")])
             if id(code) not in self._codes:
                 self._codes[id(code)] = code
                 names = exported_names(frame)
@@ -69,19 +69,19 @@ class PythonStacks:
         self._exports.close()
 
 
-def _qualified_name(frame: FrameType) -> str:
+def qualified_name(frame: FrameType) -> str:
     code = frame.f_code
     name = getattr(code, "co_qualname", None)  # Python 3.11
     if name is None:
         name = code.co_name
         if code.co_argcount and code.co_varnames[0] == "self":
             for cls in type(frame.f_locals.get("self")).__mro__:
-                if _code_of(cls.__dict__.get(name)) is code:
+                if code_of(cls.__dict__.get(name)) is code:
                     return "%s.%s" % (cls.__qualname__, name)
     return str(name)
 
 
-def _code_of(value: Any) -> Optional[CodeType]:
+def code_of(value: Any) -> Optional[CodeType]:
     """Code of a function below its decorators: functools' `__wrapped__` and TensorFlow's own."""
     for _ in range(16):
         if isinstance(value, (staticmethod, classmethod)):
@@ -100,7 +100,7 @@ def exported_names(frame: FrameType) -> List[str]:
     names: List[str] = []
     module = str(frame.f_globals.get("__name__") or "")
     root = module.split(".", 1)[0]
-    parts = _qualified_name(frame).split(".")
+    parts = qualified_name(frame).split(".")
     value = frame.f_globals.get(parts[0])
     if len(parts) == 1:
         names += _tensorflow_names(value, code)
@@ -116,7 +116,7 @@ def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
         own = getattr(value, "__dict__", {})
         names = ["tf." + n for n in own.get("_tf_api_names", ())]
         names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
-        if names and _code_of(value) is code:
+        if names and code_of(value) is code:
             return names
         if "__wrapped__" not in own:
             break
@@ -188,7 +188,7 @@ class _Exports:
                         for base in value.__mro__:
                             self.classes.setdefault(base, []).append((path, value))
                 elif callable(value):
-                    code = _code_of(value)
+                    code = code_of(value)
                     if code is not None:
                         self.functions.setdefault(id(code), []).append((path, code))
 

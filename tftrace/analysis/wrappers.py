@@ -115,9 +115,9 @@ class _Verdict:
             self.category = "no_op"
             return
         whole = [m for m in record["whole"] if m["equal"] is not False]
-        if whole and len(record["parts"]) == 1:
+        if len(record["parts"]) == 1 and (whole or record["parts"][0]["native"]):
             self.category = "thin"
-            self._natives(whole)
+            self._natives(_matches({**record["parts"][0], "matches": whole}))
             return
         work = _work(case)
         heavy = [i for i in work if not is_plain(self.ops[i])]
@@ -140,13 +140,20 @@ class _Verdict:
 
     def _natives(self, matches: Sequence[Mapping[str, Any]]) -> None:
         """Names of the natives, those that the wrapper itself calls first, and whether any gives the same numbers."""
-        ordered = sorted(matches, key=lambda m: (not m["on_stack"], m["equal"] is not True))
+        ordered = sorted(matches, key=_rank)
         self.native = list(dict.fromkeys(n for m in ordered for n in m["native"]))
         known = [m["equal"] for m in matches if m["equal"] is not None]
         self.equal = any(known) if known else None
         timed = [m for m in ordered if m.get("us") is not None]
         if timed:
             self.native_us, self.timed = timed[0]["us"], str(timed[0]["native"][0])
+
+
+def _rank(match: Mapping[str, Any]) -> tuple[bool, int, bool]:
+    """Of equal functions first those that give the same numbers, that TensorFlow 2 has, that the wrapper calls."""
+    first = str(match["native"][0])
+    kind = 2 if first.startswith("tf.raw_ops.") else 1 if first.startswith("tf.compat.") else 0
+    return match["equal"] is not True, kind, not match["on_stack"]
 
 
 def _matches(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +32,8 @@ WORKER: Final = AGENT / "wrappers" / "worker.py"
 START_S: Final = 240.0
 """How long an interpreter may take to import TensorFlow and the modules in question."""
 STEP_S: Final = 0.2
-PARTS_LIMIT: Final = 64
-"""Workers in a row that may end without a function done, before it is the worker's fault and not theirs."""
+FRUITLESS: Final = 3
+"""Workers in a row that may end without a function done, before that is the worker's fault and not theirs."""
 
 Record = dict[str, Any]
 Progress = Callable[[str, float], None] | None
@@ -73,17 +72,18 @@ def trace(
     path = interpreter(python)
     limits = limits or Limits()
     with tempfile.TemporaryDirectory(prefix="tftrace-wrappers-") as folder:
-        index_file = _index(path, limits, Path(folder), progress)
+        index_file = _index(path, limits, Path(folder), progress, names)
         traced = _Run(path, limits, Path(folder), names, index_file, progress, "calling functions").all()
         return traced, json.loads(index_file.read_text())
 
 
-def _index(python: str, limits: Limits, folder: Path, progress: Progress) -> Path:
+def _index(python: str, limits: Limits, folder: Path, progress: Progress, names: Sequence[str]) -> Path:
     """Where the index of this interpreter's natives is; made where there is none yet."""
     kept = cache_directory() / "natives"
     target = kept / f"{_fingerprint(python)}.json"
     if target.exists():
         return target
+    _Run(python, limits, folder, names, None, None, "").resolve()  # a wrong name is said before the long work
     traced = _Run(python, limits, folder, [], None, progress, "indexing TensorFlow's own functions").all()
     document = index_document(traced)
     body = json.dumps(document)
@@ -126,14 +126,15 @@ def index_document(traced: Traced) -> dict[str, Any]:
 def _fingerprint(python: str) -> str:
     """Of the interpreter, its TensorFlow and the worker: what the index depends on."""
     digest = hashlib.sha256()
-    for source in sorted([*AGENT.glob("*.py"), *(AGENT / "wrappers").glob("*.py")]):
+    for source in sorted([*AGENT.glob("*.py"), *(AGENT / "wrappers").rglob("*.py")]):
         digest.update(source.read_bytes())
     question = (
         "import importlib.util as u, os, sys; s = u.find_spec('tensorflow'); "
         "p = s.origin if s and s.origin else ''; print(sys.version, p, os.stat(p).st_mtime_ns if p else 0)"
     )
     done = subprocess.run(
-        [python, "-c", question], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_environment(), check=False
+        [python, "-c", question], capture_output=True, text=True, stdin=subprocess.DEVNULL, env=_environment(),
+        check=False,
     )  # fmt: skip
     digest.update(os.path.realpath(python).encode())
     digest.update(done.stdout.encode())
@@ -165,6 +166,7 @@ class _Run:
         self.traced = Traced()
         self._begun: int | None = None
         self._idle = 0
+        self._only_resolve = False
 
     def all(self) -> Traced:
         while True:
@@ -172,8 +174,13 @@ class _Run:
             if self._one():
                 return self.traced
             self._idle = 0 if len(self.traced.records) > before else self._idle + 1
-            if self._idle > 2:
+            if self._idle >= FRUITLESS:
                 raise TftraceError(f"{self.python}: the worker ends before it calls anything: {self._said()}")
+
+    def resolve(self) -> None:
+        """Nothing but finding out what the names stand for. Raises as `trace` does."""
+        self._only_resolve = True
+        self._one()
 
     def _one(self) -> bool:
         """One worker; True where it was the last that is needed."""
@@ -217,9 +224,11 @@ class _Run:
         plan = {
             "names": self.names,
             "natives": not self.names,
+            "only_resolve": self._only_resolve,
             "done": list(self.traced.records),
             "memory_mb": self.limits.memory_mb,
             "parent": os.getpid(),
+            "directory": os.getcwd(),
             "index": str(self.index) if self.index else None,
         }
         where = self.folder / "plan.json"
@@ -236,7 +245,9 @@ class _Run:
                         cwd=scratch, env=_environment(),
                     )  # fmt: skip
                 except OSError as error:
-                    raise UsageError(f"--python {self.python}: could not be started: {error.strerror}") from error
+                    raise UsageError(
+                        f"--python {self.python}: could not be started: {error.strerror}"
+                    ) from error
                 finally:
                     os.close(theirs)
             try:
@@ -281,7 +292,9 @@ class _Run:
         if self._begun is None:
             return
         name = self.traced.functions[self._begun]["name"]
-        self.traced.records.setdefault(name, {"name": name, "status": "failed", "reason": reason, "cases": []})
+        self.traced.records.setdefault(
+            name, {"name": name, "status": "failed", "reason": reason, "cases": []}
+        )
 
     def _complete(self) -> bool:
         return bool(self.traced.functions) and len(self.traced.records) == len(self.traced.functions)
@@ -308,13 +321,11 @@ def _refusal(message: dict[str, Any], python: str) -> TftraceError:
     kind, text = message["refused"], message["message"]
     which = "" if os.path.realpath(python) == os.path.realpath(sys.executable) else f" by {python}"
     if kind == "tensorflow":
-        return UsageError(f"TensorFlow cannot be imported{which or f' by {python}'}: {text}; name an interpreter with --python PATH")
+        return UsageError(
+            f"TensorFlow cannot be imported{which or f' by {python}'}: {text}; name an interpreter with --python PATH"
+        )
     if kind == "version":
         return UsageError(f"{python} has TensorFlow {text}; tftrace traces 2.12 and later")
     if kind == "import":
         return InputError(f"{text}; install what it needs, or name an interpreter with --python PATH")
     return UsageError(f"{text}{which}; give a module or function such as tf.keras.backend or tf.nn.conv2d")
-
-
-def counted(records: Sequence[Record]) -> Counter[str]:
-    return Counter(str(r["status"]) for r in records)

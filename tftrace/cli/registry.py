@@ -16,6 +16,7 @@ COMMANDS: Final[dict[str, str]] = {
     "compare": "tftrace.cli.compare",
     "tune": "tftrace.cli.tune",
     "predict": "tftrace.cli.predict",
+    "wrappers": "tftrace.cli.wrappers",
     "import": "tftrace.cli.import_files",
     "list": "tftrace.cli.list",
     "doctor": "tftrace.cli.doctor",

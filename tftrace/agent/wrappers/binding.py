@@ -12,8 +12,8 @@ from .calls import OpCall, definition_of, inferred
 Binding = Tuple[str, Tuple[Any, ...], Dict[str, Any]]
 
 SAME = (
-    {"x", "input", "inputs", "a", "tensor", "input_tensor", "value", "features", "logits", "t", "params", "image", "images",
-     "data", "reference", "values", "tensors", "elems", "ref", "predictions", "labels_", "m", "array", "arr", "indices_"},
+    {"x", "input", "inputs", "a", "tensor", "input_tensor", "value", "features", "logits", "t", "params", "image",
+     "images", "data", "reference", "values", "tensors", "elems", "ref", "predictions", "m", "array", "arr"},
     {"kernel", "filters", "filter", "depthwise_kernel", "depthwise_filter"},
     {"y", "b", "other", "x2", "new_x", "increment", "decrement"},
     {"axis", "axes", "dim", "dimension", "reduction_indices"},
@@ -29,7 +29,6 @@ SAME = (
     {"target", "labels", "targets", "y_true"},
     {"output", "logits", "predictions", "y_pred"},
     {"var", "variance"},
-    {"mean", "offset_"},
     {"gamma", "scale"},
     {"beta", "offset"},
     {"epsilon", "variance_epsilon"},
@@ -115,7 +114,7 @@ def _attribute(name: str, call: OpCall) -> Optional[List[Any]]:
     for other in synonyms(name):
         if other in call.attrs and other not in skip:
             value = call.attrs[other]
-            if other == "explicit_paddings" or isinstance(value, str) and value.startswith("<"):
+            if other == "explicit_paddings" or (isinstance(value, str) and value.startswith("<")):
                 continue
             return [call.raw_attrs.get(other, value) if other in call.raw_attrs else value]
     return None
@@ -151,7 +150,12 @@ def by_op(native: Any, call: OpCall) -> Optional[Dict[str, Any]]:
 
 def _only_attribute(p: inspect.Parameter) -> bool:
     """Whether a parameter can hardly stand for a tensor: flags and words."""
-    return isinstance(p.default, (bool, str)) or p.name in ("name", "dtype", "data_format", "validate_indices")
+    return isinstance(p.default, (bool, str)) or p.name in (
+        "name",
+        "dtype",
+        "data_format",
+        "validate_indices",
+    )
 
 
 def observed(call: OpCall) -> Optional[Dict[str, Any]]:
@@ -165,9 +169,7 @@ def observed(call: OpCall) -> Optional[Dict[str, Any]]:
     return {n: values[n] for n in names if n in values and n not in ("name", "self", "cls")}
 
 
-def bindings(
-    native: Any, calls: List[OpCall], fresh: Any, wrapper: Any, on_stack: bool
-) -> Iterator[Binding]:
+def bindings(native: Any, calls: List[OpCall], fresh: Any, wrapper: Any, on_stack: bool) -> Iterator[Binding]:
     """What to try for one native function, the plainest first. `fresh()` makes the wrapper's arguments anew; None
     where the calls are a part of what the wrapper does, so that its arguments tell nothing."""
     if fresh is not None:

@@ -8,16 +8,17 @@ graph where all of them are made. Nothing of the eager fast path is turned off.
 import sys
 import time
 from types import CodeType, FrameType
-from typing import Any, Dict, FrozenSet, List, Optional, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from ..metas import FAST, dtype_name
 from ..patches import Patches
-from ..pystacks import exported_names
+from ..pystacks import exported_names, qualified_name
 
 ENTRIES = ("TFE_Py_FastPathExecute", "TFE_Py_Execute", "TFE_Py_ExecuteCancelable")
 # made of what is no work: constants, inputs of a graph, control
 NO_WORK = {
-    "Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "_Arg", "_Retval", "_DeviceArg", "_DeviceRetval", "_EagerConst",
+    "Const", "NoOp", "Placeholder", "PlaceholderWithDefault", "_Arg", "_Retval", "_DeviceArg", "_DeviceRetval",
+    "_EagerConst",
 }  # fmt: skip
 # differ from call to call without a difference of what is computed
 NAMES_AND_SEEDS = {"seed", "seed2", "shared_name", "container", "debug_name", "cell_name", "message"}
@@ -31,7 +32,9 @@ class OpCall:
         self.raw_inputs: List[Any] = []  # as they were given, lists kept
         self.raw_attrs: Dict[str, Any] = {}
         self.native: Tuple[str, ...] = ()
-        self.frame: Optional[FrameType] = None  # of the native function, kept: a later frame must not get its id
+        self.frame: Optional[FrameType] = (
+            None  # of the native function, kept: a later frame must not get its id
+        )
         self.line: Tuple[int, int] = (0, 0)  # where in the caller the native function was called
         self.inner: List[str] = []  # op types inside a function or loop that this call runs
 
@@ -166,13 +169,34 @@ class Recorder:
         known = self._names.get(id(frame.f_code))
         if known is None:
             module = str(frame.f_globals.get("__name__") or "")
-            names = exported_names(frame) if module.startswith("tensorflow.") else []
-            known = self._names[id(frame.f_code)] = (frame.f_code, tuple(dict.fromkeys(function_name(n) for n in names if native(n))))
+            names = (
+                exported_names(frame) or variable_method(frame) if module.startswith("tensorflow.") else []
+            )
+            known = self._names[id(frame.f_code)] = (
+                frame.f_code,
+                tuple(dict.fromkeys(function_name(n) for n in names if native(n))),
+            )
         return known[1]
 
 
 def native(name: str) -> bool:
-    return name.startswith("tf.") and not name.startswith(("tf.keras.", "tf.compat.v1.keras.", "tf.estimator."))
+    return name.startswith("tf.") and not name.startswith(
+        ("tf.keras.", "tf.compat.v1.keras.", "tf.estimator.")
+    )
+
+
+def variable_method(frame: FrameType) -> List[str]:
+    """The public name of a method that an exported class hands down to the private one that defines it:
+    tf.Variable.assign, which BaseResourceVariable has."""
+    cls, _, method = qualified_name(frame).partition(".")
+    owner = frame.f_globals.get(cls)
+    if not isinstance(owner, type) or not method or method.startswith("_"):
+        return []
+    for base in owner.__mro__:
+        if base is not owner and hasattr(base, method):
+            for name in base.__dict__.get("_tf_api_names", ()):
+                return ["tf.%s.%s" % (name, method)]
+    return []
 
 
 def function_name(name: str) -> str:
@@ -248,7 +272,7 @@ def nodes_of(function: str) -> List[str]:
 
 def inferred(definition: Any) -> FrozenSet[str]:
     """Attributes that follow from the inputs: they say nothing that the inputs do not."""
-    names = set()
+    names: Set[str] = set()
     for a in definition.input_arg:
         names.update(n for n in (a.type_attr, a.number_attr, a.type_list_attr) if n)
     return frozenset(names)
@@ -302,7 +326,9 @@ def plain(kind: str, value: Any) -> Any:
         if kind == "float":
             return float(value)
         if kind == "string":
-            return _text(value) if not isinstance(value, bytes) or len(value) < 200 else "%d bytes" % len(value)
+            return (
+                _text(value) if not isinstance(value, bytes) or len(value) < 200 else "%d bytes" % len(value)
+            )
     except (TypeError, ValueError):
         pass
     return "<%s>" % kind

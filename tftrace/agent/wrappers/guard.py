@@ -1,5 +1,6 @@
 """Keeps a function under test from harming more than its own process: limits, and what it left changed."""
 
+import contextlib
 import ctypes
 import os
 import resource
@@ -14,10 +15,8 @@ LARGEST_FILE = 256 << 20
 
 def end_with_parent(parent: int) -> None:
     """The kernel ends this process when its parent ends, however that happens."""
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    except (OSError, AttributeError):
-        pass
     if os.getppid() != parent:  # it ended before this was in force
         os._exit(0)
 
@@ -33,10 +32,8 @@ def _set(kind: int, wanted: int) -> None:
     _, most = resource.getrlimit(kind)
     if most != resource.RLIM_INFINITY:
         wanted = min(wanted, most)
-    try:
+    with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(kind, (wanted, most))
-    except (OSError, ValueError):
-        pass
 
 
 def in_use() -> int:
@@ -55,7 +52,9 @@ def state() -> Dict[str, Any]:
         "working directory": os.getcwd,
         "environment": lambda: dict(os.environ),
         "search path of modules": lambda: list(sys.path),
-        "handlers of signals": lambda: [signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)],
+        "handlers of signals": lambda: [
+            signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+        ],
         "recursion limit": sys.getrecursionlimit,
         "threads that are not daemons": lambda: sum(not t.daemon for t in threading.enumerate()),
         "numpy's errors": numpy.geterr,
@@ -93,7 +92,11 @@ def _keras(tf: Any) -> List[Any]:
     found = [backend.floatx(), backend.epsilon(), backend.image_data_format()]
     phases = getattr(backend, "learning_phase", None)
     found.append(str(phases()) if phases is not None else None)
-    policy = tf.keras.mixed_precision.global_policy() if hasattr(tf.keras.mixed_precision, "global_policy") else None
+    policy = (
+        tf.keras.mixed_precision.global_policy()
+        if hasattr(tf.keras.mixed_precision, "global_policy")
+        else None
+    )
     found.append(getattr(policy, "name", None))
     return found
 

@@ -8,14 +8,15 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 NATIVE_ROOT = "tf"
 # The trees below the first four hold again what is above them; the rest holds no functions of ops.
 LEFT_OUT = {
-    "tf.compat.v2", "tf.compat.v1.compat", "tf.compat.v1.keras", "tf.compat.v1.estimator", "tf.contrib", "tf.core",
-    "tf.compat.v1.raw_ops", "tf.python", "tf.tools", "tf.lite", "tf.compat.v1.lite", "tf.tsl", "tf.xla", "tf.security", "tf.dtensor",
+    "tf.compat.v2", "tf.compat.v1.compat", "tf.compat.v1.keras", "tf.compat.v1.estimator", "tf.compat.v1.raw_ops",
+    "tf.compat.v1.lite", "tf.contrib", "tf.core", "tf.python", "tf.tools", "tf.lite", "tf.tsl", "tf.xla", "tf.security",
+    "tf.dtensor",
 }  # fmt: skip
 KERAS = {"keras", "tf_keras"}
 DEPTH = 7
 
 
-class NameError_(Exception):
+class UnknownNameError(Exception):
     """A name that cannot be resolved; `kind` is `missing`, `import` or `private`."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -27,7 +28,7 @@ def resolve(name: str) -> Any:
     """The object of a dotted name; `tf` stands for tensorflow."""
     parts = name.split(".")
     if not all(p.isidentifier() for p in parts):
-        raise NameError_("missing", "%s is no dotted name" % name)
+        raise UnknownNameError("missing", "%s is no dotted name" % name)
     if parts[0] == NATIVE_ROOT:
         parts[0] = "tensorflow"
     value = _imported(parts[0], name)
@@ -40,9 +41,9 @@ def resolve(name: str) -> Any:
         except AttributeError:
             pass
         except Exception as error:  # a lazy module that cannot be loaded may raise anything
-            raise NameError_("import", "%s cannot be imported: %s" % (name, _line(error)))
+            raise UnknownNameError("import", "%s cannot be imported: %s" % (name, _line(error))) from error
         if not isinstance(value, ModuleType):
-            raise NameError_("missing", "%s has no %s" % (path.rpartition(".")[0], part))
+            raise UnknownNameError("missing", "%s has no %s" % (path.rpartition(".")[0], part))
         value = _imported(path, name)
     return value
 
@@ -52,10 +53,10 @@ def _imported(module: str, name: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name == module:
-            raise NameError_("missing", "%s: there is no %s" % (name, module))
-        raise NameError_("import", "%s cannot be imported: %s" % (name, _line(error)))
+            raise UnknownNameError("missing", "%s: there is no %s" % (name, module)) from None
+        raise UnknownNameError("import", "%s cannot be imported: %s" % (name, _line(error))) from error
     except BaseException as error:
-        raise NameError_("import", "%s cannot be imported: %s" % (name, _line(error)))
+        raise UnknownNameError("import", "%s cannot be imported: %s" % (name, _line(error))) from error
 
 
 def _line(error: BaseException) -> str:
@@ -71,7 +72,7 @@ def functions(name: str) -> List[Tuple[str, Any]]:
     value = resolve(name)
     if not is_module(value):
         if not callable(value):
-            raise NameError_("missing", "%s is neither a module nor a function" % name)
+            raise UnknownNameError("missing", "%s is neither a module nor a function" % name)
         return [(name, value)]
     found = []
     for leaf in exported(value):
@@ -82,7 +83,7 @@ def functions(name: str) -> List[Tuple[str, Any]]:
         if callable(member) and not isinstance(member, type) and not is_module(member):
             found.append(("%s.%s" % (name, leaf), member))
     if not found:
-        raise NameError_("missing", "%s has no public functions" % name)
+        raise UnknownNameError("missing", "%s has no public functions" % name)
     return found
 
 

@@ -1,15 +1,26 @@
 """Traces one function: its cases, the native functions that do the same, times and kernels."""
 
-import random
 import statistics
 import time
 from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 
-import numpy
-
 from . import arguments, binding, calls
 from .calls import OpCall, Recorder
+from .making import Arguments, Make
 from .naming import Names
+from .outcome import (
+    array,
+    consumed,
+    effects,
+    equal,
+    evaluated,
+    kernels_of,
+    leaves,
+    line,
+    out_of_memory,
+    reason_of,
+    seed,
+)
 
 MAX_CANDIDATES = 12
 MAX_PARTS = 32
@@ -17,7 +28,15 @@ TIMED = 25
 WARM_UP = 3
 LONG_NS = 100_000_000
 # what an op of a graph says that was asked for in eager mode
-GRAPH_ONLY = ("eager", "tf.graph", "default graph", "placeholder", "symbolic", "variable_scope", "collections")
+GRAPH_ONLY = (
+    "eager",
+    "tf.graph",
+    "default graph",
+    "placeholder",
+    "symbolic",
+    "variable_scope",
+    "collections",
+)
 
 
 class Ran(NamedTuple):
@@ -34,16 +53,25 @@ class Ran(NamedTuple):
 
 
 class Tracer:
-    def __init__(self, recorder: Recorder, names: Names, index: Dict[str, List[str]], recipes: Any) -> None:
+    def __init__(
+        self, recorder: Recorder, names: Names, index: Dict[str, List[str]], recipes: Any, about_to_call: Any
+    ) -> None:
         self.recorder, self.names, self.index, self.recipes = recorder, names, index, recipes
+        self.about_to_call = about_to_call  # the time limit is for one call
         self._natives: Dict[str, Any] = {}
 
     # -- one call
 
     def run(
-        self, function: Any, build: Callable[[], arguments.Arguments], own: FrozenSet[str], graph: bool, kernels: bool = False
+        self,
+        function: Any,
+        build: Callable[[], Arguments],
+        own: FrozenSet[str],
+        graph: bool,
+        kernels: bool = False,
     ) -> Ran:
         """Calls `function` on fresh arguments and records it. Raises what it raises."""
+        self.about_to_call()
         return (self._in_graph if graph else self._eagerly)(function, build, own, kernels)
 
     def _eagerly(self, function: Any, build: Any, own: FrozenSet[str], kernels: bool) -> Ran:
@@ -114,7 +142,7 @@ class Tracer:
         recipe = self.recipes(name)
         errors: List[str] = []
         for graph in (True, False) if self.recipes.graph_first(name) else (False, True):
-            for kind, builder, make in arguments.attempts(function, recipe, graph):
+            for builder, make in arguments.attempts(function, recipe, graph):
                 build = builder_of(builder, make)
                 try:
                     if build() is None:
@@ -123,26 +151,31 @@ class Tracer:
                     return (build, make, self.run(function, build, own, graph), graph), errors
                 except Exception as error:
                     errors.append(line(error))
+                    if out_of_memory(error):
+                        return None, errors[-1:]
             if not graph and not any(word in e.lower() for e in errors for word in GRAPH_ONLY):
                 break
         return None, errors
 
     def _variations(
-        self, function: Any, build: Any, make: arguments.Make, own: FrozenSet[str], graph: bool
+        self, function: Any, build: Any, make: Make, own: FrozenSet[str], graph: bool
     ) -> List[Dict[str, Any]]:
         rows = []
         for other in arguments.varied(make):
             try:
-                rows.append(self._case(self.run(function, builder_of(build.builder, other), own, graph), other))
+                rows.append(
+                    self._case(self.run(function, builder_of(build.builder, other), own, graph), other)
+                )
             except Exception as error:
                 rows.append({"dtype": other.dtype, "error": line(error)})
         return rows
 
-    def _case(self, ran: Ran, make: arguments.Make) -> Dict[str, Any]:
+    def _case(self, ran: Ran, make: Make) -> Dict[str, Any]:
         given = calls.flat([list(ran.args), list(ran.keywords.values())])
         origins, made = calls.sources(ran.calls, given)
         ops = [
-            {"op": c.op, "attrs": c.attrs, "from": f, "inner": c.inner[:40]} for c, f in zip(ran.calls, origins)
+            {"op": c.op, "attrs": c.attrs, "from": f, "inner": c.inner[:40]}
+            for c, f in zip(ran.calls, origins)
         ]
         return {
             "dtype": make.dtype,
@@ -160,7 +193,7 @@ class Tracer:
         if name not in self._natives:
             try:
                 self._natives[name] = naming.resolve(name)
-            except naming.NameError_:
+            except naming.UnknownNameError:
                 self._natives[name] = None
         return self._natives[name]
 
@@ -178,7 +211,9 @@ class Tracer:
                 unique.setdefault(id(value), (name, seen))
         return list(unique.values())[:MAX_CANDIDATES]
 
-    def _equivalents(self, function: Any, build: Any, own: FrozenSet[str], graph: bool, ran: Ran) -> Dict[str, Any]:
+    def _equivalents(
+        self, function: Any, build: Any, own: FrozenSet[str], graph: bool, ran: Ran
+    ) -> Dict[str, Any]:
         parts = calls.segments(ran.calls)
         whole: List[Dict[str, Any]] = []
         if ran.calls:
@@ -245,7 +280,9 @@ class Tracer:
                 return None
         return best
 
-    def _differs(self, native: Any, how: str, build: Any, function: Any, own: FrozenSet[str]) -> Optional[List[str]]:
+    def _differs(
+        self, native: Any, how: str, build: Any, function: Any, own: FrozenSet[str]
+    ) -> Optional[List[str]]:
         """The other dtypes for which only one of the two can be called; None where both can and do different things:
         that one case came out the same was then an accident."""
         found = []
@@ -256,16 +293,19 @@ class Tracer:
             except Exception:
                 left = None
             try:
-                right: Any = self.run(native, self._again(native, how, other, function, left.calls if left else []), own, False)
+                right: Any = self.run(
+                    native, self._again(native, how, other, function, left.calls if left else []), own, False
+                )
             except Exception:
                 right = None
             if left is None and right is None:
                 continue
             if left is None or right is None:
                 found.append(make.dtype)
-            elif [c.signature for c in left.calls] != [c.signature for c in right.calls]:
+                continue
+            if [c.signature for c in left.calls] != [c.signature for c in right.calls]:
                 return None
-            elif equal(left.values, right.values) is False:
+            if equal(left.values, right.values) is False:
                 return None
         return found
 
@@ -338,112 +378,22 @@ class Tracer:
 class builder_of:  # noqa: N801 (it stands for a function)
     """Arguments made by `builder` with a maker like `make`, the same values each time."""
 
-    def __init__(self, builder: Any, make: arguments.Make) -> None:
+    def __init__(self, builder: Any, make: Make) -> None:
         self.builder, self.make = builder, make
 
     def __call__(self) -> Any:
-        make = arguments.Make(self.make.dtype, self.make.n, self.make.graph)
+        make = Make(self.make.dtype, self.make.n, self.make.graph)
         make.shape = self.make.shape
         result = self.builder(make)
         if result is None:
             return None
         if isinstance(result, dict):
             return (), result
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], tuple) and isinstance(result[1], dict):
+        if (
+            isinstance(result, tuple)
+            and len(result) == 2
+            and isinstance(result[0], tuple)
+            and isinstance(result[1], dict)
+        ):
             return result
         return (result if isinstance(result, tuple) else (result,)), {}
-
-
-def seed() -> None:
-    import tensorflow as tf
-
-    random.seed(7)
-    numpy.random.seed(7)
-    tf.random.set_seed(7)
-
-
-def consumed(result: Any) -> Any:
-    """A lazy result is nothing until it is asked for."""
-    return list(result) if isinstance(result, (map, filter, zip)) else result
-
-
-def leaves(result: Any) -> List[Any]:
-    return [v for v in calls.flat(result) if v is not None]
-
-
-def array(value: Any) -> Any:
-    """A numpy array of a value, None where it has none that can be compared."""
-    try:
-        dtype = getattr(value, "dtype", None)
-        if dtype is not None and getattr(dtype, "name", "") in ("resource", "variant"):
-            return None
-        value = value.numpy() if hasattr(value, "numpy") else value
-        result = numpy.asarray(value)
-        return None if result.dtype.kind == "O" and not isinstance(value, (bytes, numpy.ndarray)) else result
-    except Exception:
-        return None
-
-
-def effects(args: Tuple[Any, ...], keywords: Dict[str, Any]) -> List[Any]:
-    """What variables among the arguments hold now."""
-    found = [v for v in calls.flat([list(args), list(keywords.values())]) if hasattr(v, "assign")]
-    return [array(v) for v in found]
-
-
-def equal(left: Optional[List[Any]], right: Optional[List[Any]]) -> Optional[bool]:
-    """Bit for bit, NaN equal to NaN; None where nothing can be compared."""
-    if left is None or right is None:
-        return None
-    left, right = [v for v in left if v is not None], [v for v in right if v is not None]
-    if not left and not right:
-        return None
-    if len(left) != len(right):
-        return False
-    for a, b in zip(left, right):
-        if a.dtype != b.dtype or a.shape != b.shape:
-            return False
-        if not (numpy.array_equal(a, b) or (a.dtype.kind in "fc" and numpy.array_equal(a, b, equal_nan=True))):
-            return False
-    return True
-
-
-def kernels_of(metadata: Any) -> List[str]:
-    """Op types of the graphs that the runtime really ran, after it chose: _MklNativeConv2D for Conv2D."""
-    found: Dict[str, None] = {}
-    for graph in metadata.partition_graphs:
-        for node in graph.node:
-            if node.op not in calls.NO_WORK and not node.op.startswith(("_Send", "_Recv", "_HostSend", "_HostRecv")):
-                found[node.op] = None
-    return list(found)
-
-
-def evaluated(graph: Any, result: Any, kernels: bool) -> Tuple[Optional[List[Any]], List[str]]:
-    """The values of what was put into a graph, and the kernels that ran for it; None where it cannot be run."""
-    import tensorflow as tf
-
-    v1 = tf.compat.v1
-    fetched = [v for v in leaves(result) if isinstance(v, (tf.Tensor, tf.Operation))]
-    if not fetched:
-        return None, []
-    try:
-        with v1.Session(graph=graph) as session:
-            session.run([v1.global_variables_initializer(), v1.local_variables_initializer(), v1.tables_initializer()])
-            options = v1.RunOptions(output_partition_graphs=True) if kernels else None
-            metadata = v1.RunMetadata()
-            values = session.run(fetched, options=options, run_metadata=metadata if kernels else None)
-    except Exception:
-        return None, []
-    return [array(v) for v in values if v is not None], kernels_of(metadata)
-
-
-def line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return ("%s: %s" % (type(error).__name__, text) if text else type(error).__name__)[:400]
-
-
-def reason_of(errors: List[str]) -> str:
-    """The most telling of the errors: that of the first try, unless only the parameters were not understood."""
-    told = [e for e in errors if e != "its parameters are not understood"]
-    if told:
-        return "every call failed, the first with %s" % told[0]
-    return errors[0] if errors else "its signature is not known"

@@ -1,33 +1,14 @@
-"""Traces functions, one after another, for `tftrace wrappers`: run as a script by the interpreter that has them.
+"""The script that `tftrace wrappers` runs in another interpreter: loads the agent there and starts `service`.
 
-    python worker.py PLAN FD
-
-PLAN is a JSON file, FD the descriptor of a pipe to the parent. Like the rest of the agent it uses the standard
-library and what TensorFlow brings. It says on the pipe, a JSON object a line:
-
-| message | meaning |
-|---|---|
-| {"versions": {..}} | TensorFlow is imported |
-| {"refused": kind, "message"} | a name cannot be resolved, TensorFlow is missing or too old: nothing is traced |
-| {"functions": [{"name", "names", "others", "doc", ..}]} | what the names stand for, in order |
-| {"begin": i} | function i is being called from here on |
-| {"done": i, "record": {..}} | what was recorded of it |
-| {"renew": i, "because": [..]} | it changed the process for good; the next one needs a new process |
-| {"end": true} | all done |
-
-The parent watches the time. A function that hangs, crashes the interpreter or asks for too much memory costs this
-process; the parent starts another one behind that function.
+python worker.py PLAN FD
 """
 
+import importlib
 import importlib.util
-import json
 import os
 import sys
-import traceback
-from typing import Any, Dict, List, Set
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-OLDEST = (2, 12)
 
 
 def _load_agent() -> None:
@@ -37,122 +18,14 @@ def _load_agent() -> None:
     spec = importlib.util.spec_from_file_location(
         "_tftrace_agent", os.path.join(agent, "__init__.py"), submodule_search_locations=[agent]
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["_tftrace_agent"] = module
     spec.loader.exec_module(module)
 
 
-class Pipe:
-    def __init__(self, fd: int) -> None:
-        os.set_inheritable(fd, False)  # a process that a function under test starts must not hold it open
-        self.file = os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")
-
-    def say(self, **message: Any) -> None:
-        self.file.write(json.dumps(message, default=str) + "\n")
-        self.file.flush()
-
-
-def main() -> None:
-    with open(sys.argv[1], encoding="utf-8") as file:
-        plan = json.load(file)
-    pipe = Pipe(int(sys.argv[2]))
-    _load_agent()
-    from _tftrace_agent.wrappers import guard
-
-    guard.end_with_parent(plan["parent"])
-    try:
-        import tensorflow as tf
-    except BaseException as error:
-        last = traceback.format_exception_only(type(error), error)[-1].strip().splitlines()
-        pipe.say(refused="tensorflow", message=last[0] if last else type(error).__name__)
-        return
-    if not _version(tf.__version__) >= OLDEST:
-        pipe.say(refused="version", message=str(tf.__version__))
-        return
-    pipe.say(versions=versions(tf))
-    work(plan, pipe, tf)
-
-
-def _version(text: str) -> Any:
-    digits = [p for p in text.split(".")[:2] if p.isdigit()]
-    return tuple(int(p) for p in digits)
-
-
-def versions(tf: Any) -> Dict[str, str]:
-    found = {"python": sys.version.split()[0], "executable": sys.executable, "tensorflow": str(tf.__version__)}
-    try:
-        root = sys.modules[tf.keras.backend.floatx.__module__.split(".")[0]]
-        found["keras"] = str(root.__version__)
-    except Exception:
-        pass
-    return found
-
-
-def work(plan: Dict[str, Any], pipe: Pipe, tf: Any) -> None:
-    from _tftrace_agent.wrappers import guard, naming, recipes, tracing
-    from _tftrace_agent.wrappers.calls import Recorder
-
-    targets: List[Any] = []
-    try:
-        for name in plan["names"]:
-            targets += naming.functions(name)
-    except naming.NameError_ as error:
-        pipe.say(refused=error.kind, message=str(error))
-        return
-    names = naming.Names([n.split(".")[0] for n in plan["names"]])
-    if plan["natives"]:
-        targets = [(n, f) for n, f in names.natives() if recipes.worth_calling(n)]
-    targets = list(dict(targets).items())
-    pipe.say(functions=[facts(name, function, names) for name, function in targets])
-    index = {}
-    if plan.get("index"):
-        with open(plan["index"], encoding="utf-8") as file:
-            index = json.load(file)["signatures"]
-    tracer = tracing.Tracer(Recorder(), names, index, recipes.Recipes())
-    done: Set[str] = set(plan["done"])
-    tf.constant(0.0) + 1.0  # the runtime is there before memory is counted
-    guard.limit(plan["memory_mb"])
-    before = guard.state()
-    for number, (name, function) in enumerate(targets):
-        if name in done:
-            continue
-        pipe.say(begin=number)
-        try:
-            record = tracer.trace(name, function, plan["natives"])
-        except BaseException as error:  # SystemExit too: nothing a function raises ends the worker
-            record = {"name": name, "status": "failed", "reason": tracing.line(error), "cases": []}
-            if not isinstance(error, Exception):
-                record["reason"] = "it raised %s" % tracing.line(error)
-        pipe.say(done=number, record=record)
-        different = guard.changed(before, guard.state())
-        if different:
-            guard.restore(before, different)
-            different = guard.changed(before, guard.state())
-        if different:
-            pipe.say(renew=number, because=different)
-            return
-    pipe.say(end=True)
-
-
-def facts(name: str, function: Any, names: Any) -> Dict[str, Any]:
-    """What is known of a function without calling it."""
-    from _tftrace_agent.pystacks import _code_of
-
-    code = _code_of(function)
-    doc = getattr(function, "__doc__", None)
-    return {
-        "name": name,
-        "names": names.of(function),
-        "others": names.others(name, function),
-        "module": str(getattr(function, "__module__", "") or ""),
-        "file": code.co_filename if code is not None else None,
-        "line": code.co_firstlineno if code is not None else None,
-        "doc": doc[:4000] if isinstance(doc, str) else None,
-    }
-
-
 if __name__ == "__main__":
-    main()
-    sys.stdout.flush()
+    _load_agent()
+    importlib.import_module("_tftrace_agent.wrappers.service").main(sys.argv[1], int(sys.argv[2]))
     os._exit(0)  # whatever threads the functions left

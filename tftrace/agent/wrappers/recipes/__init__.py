@@ -43,11 +43,21 @@ class Recipes:
 
 # where the functions are that run ops; the others manage files, devices, checkpoints, data sets, processes
 WITH_OPS = (
-    "math", "nn", "linalg", "image", "signal", "sparse", "strings", "random", "bitwise", "sets", "ragged", "quantization",
-    "audio", "losses", "metrics", "manip", "dtypes", "experimental.numpy", "math.special", "nn.experimental",
-    "random.experimental", "experimental.numpy.random",
+    "math", "nn", "linalg", "image", "signal", "sparse", "strings", "random", "bitwise", "sets", "ragged",
+    "quantization", "audio", "losses", "metrics", "manip", "dtypes", "experimental.numpy", "math.special",
+    "nn.experimental", "random.experimental", "experimental.numpy.random",
 )  # fmt: skip
-NOT_CALLED = ("enable_", "disable_", "set_", "reset_", "init_scope", "load_", "import_", "numpy_function", "py_function")
+NOT_CALLED = (
+    "enable_",
+    "disable_",
+    "set_",
+    "reset_",
+    "init_scope",
+    "load_",
+    "import_",
+    "numpy_function",
+    "py_function",
+)
 
 
 def worth_calling(name: str) -> bool:

@@ -4,7 +4,7 @@ from typing import Any, Dict
 
 import numpy
 
-from ..arguments import Make, given
+from ..making import Make, given
 
 
 def _conv(*kernel: int) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any, Dict
 
-from ..arguments import Make, given
+from ..making import Make, given
 
 
 def _conv(*kernel: int, strides: Any = 1) -> Any:
@@ -29,7 +29,7 @@ def _cell(m: Make) -> Any:
     """A cell of a recurrent network, in the least that tf.compat.v1.nn asks of one."""
     import tensorflow as tf
 
-    class Cell(tf.compat.v1.nn.rnn_cell.RNNCell):
+    class Cell(tf.compat.v1.nn.rnn_cell.RNNCell):  # type: ignore[misc]
         @property
         def state_size(self) -> int:
             return 3
@@ -59,7 +59,9 @@ def _sampled(m: Make) -> Any:
 def _sparse_ids(m: Make) -> Any:
     import tensorflow as tf
 
-    return tf.sparse.SparseTensor(m.ints([[0, 0], [1, 0]], "int64"), m.ints([0, 1], "int64"), m.ints([2, 1], "int64"))
+    return tf.sparse.SparseTensor(
+        m.ints([[0, 0], [1, 0]], "int64"), m.ints([0, 1], "int64"), m.ints([2, 1], "int64")
+    )
 
 
 def _sparse_labels(m: Make) -> Any:

@@ -1,0 +1,79 @@
+"""Functions that hang, crash, allocate or change the process cost their own result and no other."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tftrace.analysis import wrappers
+from tftrace.capture.wrappers import Limits, Traced, trace
+
+pytestmark = [pytest.mark.tf, pytest.mark.slow]
+LEFT = b"left by tests/wrappers/faulty.py"
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Iterator[tuple[Traced, dict[str, dict[str, Any]]]]:
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    try:
+        traced, index = trace(["faulty"], limits=Limits(seconds=20, memory_mb=2048))
+    finally:
+        patch.undo()
+    document = wrappers.document(["faulty"], traced.versions, traced.functions, traced.records, index)
+    yield traced, {row["name"].removeprefix("faulty."): row for row in document["functions"]}
+    for pid in children_left():
+        os.kill(pid, signal.SIGKILL)
+
+
+def children_left() -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and LEFT in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("allocates", "MemoryError"),
+        ("allocates_in_the_runtime", "OOM"),
+        ("crashes", "SIGSEGV"),
+        ("exits", "exit code 7"),
+        ("hangs", "did not return within 20 s"),
+        ("raises", "ValueError: on purpose"),
+        ("raises_system_exit", "SystemExit: 3"),
+    ],
+)
+def test_a_faulty_function_is_not_traced_and_says_why(outcome: Any, name: str, reason: str) -> None:
+    row = outcome[1][name]
+    assert row["category"] == "not_traced"
+    assert reason in row["reason"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a_good_one", "the_environment_is_as_it_was", "very_good_too", "leaves_a_child"]
+)
+def test_the_others_are_traced_in_a_process_as_it_was(outcome: Any, name: str) -> None:
+    row = outcome[1][name]
+    assert row["category"] == "thin", row
+    assert row["equal"] is True
+
+
+def test_what_cannot_be_restored_takes_a_new_process(outcome: Any) -> None:
+    renewed = {row["name"]: row["because"] for row in outcome[0].renewed}
+    assert renewed == {"faulty.turns_numpy_behaviour_on": ["numpy's methods on tensors"]}
+
+
+def test_a_process_that_a_function_left_is_neither_waited_for_nor_ended(outcome: Any) -> None:
+    assert outcome[1]["leaves_a_child"]["category"] == "thin"
+    assert children_left()
