@@ -56,9 +56,7 @@ def test_a_name_that_means_nothing_is_one_line(
     names: list[str], code: int, says: str, tmp_path: Path
 ) -> None:
     (tmp_path / "broken_module.py").write_text("raise RuntimeError('broken on purpose')\n")
-    done = process(
-        "wrappers", *names, PYTHONPATH=f"{_root()}:{tmp_path}"
-    )
+    done = process("wrappers", *names, PYTHONPATH=f"{_root()}:{tmp_path}")
     assert done.code == code
     assert says in done.err
     assert done.err.count("\n") == 1
