@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.analysis.contracts import check
 from tftrace.analysis import algorithms
 from tftrace.api import load
+from tftrace.correlate.algorithm_rows import settle
+from tftrace.correlate.columns import TraceBuilder
+from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.imported import import_files
+from tftrace.correlate.profile_algorithms import OpWork, add_profile_algorithms
 
 FORWARD = [
     "IMPLICIT_PRECOMP_GEMM",
@@ -143,3 +149,75 @@ def test_steady_steps_tell_what_ran(
 
 def test_a_profile_without_convolutions_has_no_problems(shared_data: Path, tmp_path: Path) -> None:
     assert document(shared_data, tmp_path, "tfprofiler_demo_gpu_multiworker")["problems"] == []
+
+
+GPU = "/device:GPU:0"
+SGEMM = "volta_sgemm_128x64_nn"
+IMPLICIT = "void cudnn::detail::implicit_convolve_sgemm<float>(int)"
+EXPLICIT = "void explicit_convolve_sgemm<float>(int)"
+CHECK, COPY, OWN = (
+    "redzone_checker",
+    "MemcpyD2H",
+    "void tensorflow::functor::ShuffleInTensor3Simple<float>(int)",
+)
+
+
+def rows_of(*runs: tuple[str, list[str]]) -> list[dict[str, Any]]:
+    """Rows from executions (label of the op, names of what it launched, 10 us each)."""
+    build = TraceBuilder()
+    work = [(label, name, run) for run, (label, names) in enumerate(runs) for name in names]
+    n = len(work)
+    start = np.arange(n, dtype=np.int64) * 20_000
+    none = np.full(n, -1, np.int64)
+    label, name = (build.words.codes(w[i] for w in work) for i in range(2))
+    device = np.full(n, build.words.code(GPU))
+    device_work = DeviceWork(
+        ids=np.arange(n), start=start, end=start + 10_000, device=device, label=label, hlo=none, node=none, scope=none,
+        step=none, launch=none, name=name, attrs=none, trial=none,
+    )  # fmt: skip
+    run = np.array([w[2] for w in work], np.int64)
+    add_profile_algorithms(build, [OpWork(device_work, label, run, start)], {GPU: "a GPU"})
+    settle(build)
+    return build.algorithms
+
+
+def test_an_op_that_is_tuned_again_counts_a_retune() -> None:
+    tuned = [OWN, IMPLICIT, CHECK, COPY, EXPLICIT, CHECK, CHECK, COPY, EXPLICIT]
+    rows = {
+        r["algorithm"]: r for r in rows_of(("a:Conv2D", tuned), ("a:Conv2D", [EXPLICIT]), ("a:Conv2D", tuned))
+    }
+    told = ("trials", "calls", "tunings", "retunes", "time_us", "tuning_us", "total_us", "chosen")
+    assert [rows["IMPLICIT_GEMM"][k] for k in told] == [2, 0, 2, 1, 10.0, 60.0, None, False]
+    assert [rows["GEMM"][k] for k in told] == [2, 3, 2, 1, 10.0, 80.0, 30.0, True]
+    assert rows["GEMM"]["device_model"] == "a GPU"
+
+
+def test_a_product_by_cublas_is_no_algorithm_of_cudnns() -> None:
+    (row,) = rows_of(("a:Conv2D", [OWN, SGEMM, OWN]))
+    assert (row["library"], row["algorithm"], row["implementation"], row["reason"]) == (
+        "cuBLAS",
+        None,
+        SGEMM,
+        None,
+    )
+
+
+def test_kernels_that_no_rule_knows_are_null_with_a_reason() -> None:
+    (row,) = rows_of(("a:Conv2D", ["cudnn_generated_fort_native_conv_kernel0_0"]))
+    assert (row["library"], row["algorithm"], row["confidence"]) == ("cuDNN", None, 0.0)
+    assert row["reason"] == "no rule knows its kernels"
+
+
+def test_only_convolutions_are_looked_at_and_each_kind_is_counted_by_itself() -> None:
+    rows = rows_of(
+        ("m:MatMul", [SGEMM]), ("", [IMPLICIT]), (":Conv2D", [IMPLICIT]), ("a:Conv2D", [OWN]), ("b:Conv2D", [IMPLICIT]),
+        ("c:_FusedConv2D", [IMPLICIT]), ("d:Conv3DBackpropFilterV2", ["wgrad_alg0_engine"]),
+        ("e:DepthwiseConv2dNative", ["void conv2d_c1_k1_nchw_hw_packed_kernel<float>(int)"]),
+        ("cudnn-conv-bw-input.3", ["void cudnn::detail::dgrad_engine<float>(int)"]), ("cudnn-conv.x", [IMPLICIT]),
+    )  # fmt: skip
+    told = [(r["op"], json.loads(r["problem"])["order"], r["algorithm"]) for r in rows]
+    assert sorted(told) == [
+        # the first is TensorFlow's own work, and keeps its place
+        ("Conv2D", 1, "IMPLICIT_GEMM"), ("Conv2D", 2, "IMPLICIT_GEMM"), ("Conv3DBackpropFilter", 0, "ALGO_0"),
+        ("DepthwiseConv2dNative", 0, "IMPLICIT_PRECOMP_GEMM"), ("convolution", 0, "ALGO_0"),
+    ]  # fmt: skip

@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 FORWARD: Final = "forward"
@@ -125,8 +126,13 @@ def classify(kernels: Iterable[str], direction: str | None = None) -> Verdict:
     The confidence is less where kernels of two ways to compute stand together, and where the names say another
     direction than `direction`.
     """
-    names = [name[:_LONGEST] for name in kernels if not FOREIGN.search(name[:_LONGEST])]
-    told = {name: at for name in sorted(names) if (at := _rule_of(name)) is not None}
+    return _classified(frozenset(name[:_LONGEST] for name in kernels), direction)
+
+
+@lru_cache(maxsize=1 << 14)
+def _classified(names: frozenset[str], direction: str | None) -> Verdict:
+    mine = sorted(name for name in names if not FOREIGN.search(name))
+    told = {name: at for name in mine if (at := _rule_of(name)) is not None}
     if not told:
         return UNKNOWN
     kernel = min(told, key=lambda name: told[name])

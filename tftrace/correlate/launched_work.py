@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from tftrace.correlate.columns import NONE, Int
+from tftrace.correlate.nesting import union_length
 from tftrace.correlate.profile import ProfileEvents
 
 
 @dataclass(frozen=True)
 class LaunchedWork:
-    """Parallel to the calls. `ns`: time of the work together; `device`: code of the device's name. NONE where no work
-    is known, or is not all on one device."""
+    """Parallel to the calls. `ns`: time that the work covers, what ran at once counted once; `device`: code of the
+    device's name. NONE where no work is known, or is not all on one device."""
 
     ns: Int
     device: Int
@@ -29,10 +30,9 @@ def launched_work(profile: ProfileEvents, parent: Int, entries: int, count: int)
     known = np.flatnonzero(work.launch >= 0)
     at = parent[entries + work.launch[known]] - entries - npf
     inside = at >= 0
-    time, low = np.zeros(count, np.int64), np.full(count, np.iinfo(np.int64).max)
-    high = np.full(count, NONE, np.int64)
+    low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, NONE, np.int64)
     rows = known[inside]
-    np.add.at(time, at[inside], (work.end - work.start)[rows])
+    time = union_length(at[inside], work.start[rows], work.end[rows], count)
     np.minimum.at(low, at[inside], work.device[rows])
     np.maximum.at(high, at[inside], work.device[rows])
     seen = high >= 0

@@ -101,8 +101,11 @@ def add_profile_algorithms(build: TraceBuilder, parts: Iterable[OpWork], models:
         order = places[kind] = places.get(kind, -1) + 1
         told = {"op": problem.op, "direction": problem.direction, "order": order, "nodes": [problem.label]}
         for one in sorted(problem.candidates.values(), key=lambda c: c.first_ns):
+            # TensorFlow solves what is a product of matrices by cuBLAS, without asking cuDNN
+            cublas = one.verdict.algorithm is None and _GEMM.search(one.kernel) is not None
             add_candidate(
-                build, CUDNN if one.verdict.algorithm or not _GEMM.search(one.kernel) else CUBLAS, told,
+                build, CUBLAS if cublas else CUDNN, told,
+                reason=None if cublas or one.verdict.algorithm else "no rule knows its kernels",
                 device=problem.device, device_model=models.get(problem.device), **_columns(one),
                 tunings=len(one.tunings) if problem.tunings else None,
                 retunes=problem.tunings - 1 if problem.tunings else None,
@@ -117,7 +120,6 @@ def _columns(one: _Candidate) -> dict[str, Any]:
         "trials": len(one.trials) or None, "calls": len(one.runs), "total_us": sum(one.runs) if one.runs else None,
         "tuning_us": one.tuning_us if one.trials else None, "first_ns": one.first_ns, "status": "ok",
         "chosen": bool(one.runs), "source": SOURCE, "evidence": "inferred", "confidence": one.verdict.confidence,
-        "reason": None if one.verdict.algorithm else "no rule knows its kernels",
     }  # fmt: skip
 
 
