@@ -6,7 +6,6 @@ a process: when the script starts its own, this one steps aside, and comes back 
 """
 
 import contextlib
-import ctypes
 import os
 import shutil
 import threading
@@ -42,6 +41,7 @@ class TfProfilerProbe(Probe):
         self.gap = FIRST_GAP
         self.next_open = 0.0
         self.steps = options.get("steps")
+        self.gpu_began = False
 
     def start(self) -> None:
         from tensorflow.python.profiler.internal import _pywrap_profiler
@@ -88,7 +88,6 @@ class TfProfilerProbe(Probe):
                 "opened_because": why,
                 "work": self._work(),
                 "private": _private(),
-                "heap": _heap(),
                 "guard": max(GUARD_LEAST * max(budget, 8e6), min(_available() / 8, GUARD_MOST)),
                 "budget": budget,
             }
@@ -172,19 +171,18 @@ class TfProfilerProbe(Probe):
             self.lock.release()
 
     def _grown(self, window: Dict[str, Any]) -> int:
-        """Bytes by which the process grew since the window opened, as far as they may be the profiler's: it allocates
-        on the heap, and a GPU's driver maps gigabytes beside it. To ask the heap takes longer, so it is asked last."""
+        """Bytes by which the process grew since the window opened, as far as they may be the profiler's.
+
+        A GPU's driver and TensorFlow's allocators for it take gigabytes when the first op runs: the first time that the
+        process grew by more than the guard is theirs.
+        """
         private = _private()
         grown = int(private - window["private"])
-        if grown <= window["guard"]:
-            return grown
-        heap = _heap()
-        if heap is None or window["heap"] is None:
-            return grown
-        if heap - window["heap"] <= window["guard"]:
+        if grown > window["guard"] and not self.gpu_began and _drives_gpu():
+            self.gpu_began = True
             window["private"] = private
             return 0
-        return int(min(grown, heap - window["heap"]))
+        return grown
 
     def _step(self, step: int) -> None:
         assert self.steps is not None
@@ -298,24 +296,12 @@ def _private() -> int:
         return 0
 
 
-class _MallInfo(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost",
-        )
-    ]  # fmt: skip
-
-
-def _heap() -> Optional[int]:
-    """Bytes that the C library's allocator holds, of all threads; None before glibc 2.33."""
+def _drives_gpu() -> bool:
     try:
-        mallinfo2 = ctypes.CDLL(None).mallinfo2
-    except (OSError, AttributeError):
-        return None
-    mallinfo2.restype = _MallInfo
-    info = mallinfo2()
-    return int(info.arena + info.hblkhd)
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            return any("/libcuda.so" in line for line in file)
+    except OSError:
+        return False
 
 
 def _available() -> float:
