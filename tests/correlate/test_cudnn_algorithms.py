@@ -69,7 +69,19 @@ def test_what_a_profile_shows_only_in_part_is_timed_on_the_host_throughout() -> 
     found = rows((0, 1, 5000, GPU), (1, 1, -1, GPU), (1, 0, 3000, GPU))
     assert {r["time_of"] for r in found.values()} == {"call on the host"}
     assert {r["time_us"] for r in found.values()} == {7.0}
-    assert found[GPU, "eng1"]["total_us"] is None
+    assert found[GPU, "eng1"]["total_us"] == 3.0  # of the only run, which the profile shows
+
+
+def test_runs_that_a_profile_shows_only_in_part_have_no_total() -> None:
+    found = rows((0, 1, 5000, GPU), (0, 0, 4000, GPU), (0, 0, -1, GPU))
+    assert (found[GPU, "eng0"]["calls"], found[GPU, "eng0"]["total_us"]) == (2, None)
+    assert (found[GPU, "eng0"]["time_us"], found[GPU, "eng0"]["time_of"]) == (5.0, "device")  # of its trial
+
+
+def test_without_trials_the_runs_that_a_profile_shows_tell_the_time() -> None:
+    found = rows((0, 0, 4000, GPU), (0, 0, -1, GPU), (0, 0, 6000, GPU))
+    assert (found[GPU, "eng0"]["time_us"], found[GPU, "eng0"]["samples_us"]) == (5.0, [4.0, 6.0])
+    assert (found[GPU, "eng0"]["time_of"], found[GPU, "eng0"]["picked_by"]) == ("device", "heuristics")
 
 
 def test_failures_and_refusals_say_what_cudnn_said() -> None:

@@ -7,9 +7,9 @@
     conv, eng2,  90 us, SUCCESS      no        eng3: failed
     conv, eng2,  91 us, SUCCESS      no
 
-The time is that of the device's work which the call launched, where the profile shows it for every execution that is
-compared; otherwise that of the call on the host, which only launches: `time_of` says which. Trials after an execution
-of the same problem are a retune.
+The time is that of the device's work which the call launched, where the profile shows it for every trial (and of what
+was not tried, for some run); otherwise that of the call on the host, which only launches: `time_of` says which. Trials
+after an execution of the same problem are a retune.
 """
 
 from __future__ import annotations
@@ -61,6 +61,13 @@ class _Candidate:
     failures: dict[str, int] = field(default_factory=dict)
     refused: bool = False
 
+    @property
+    def on_device(self) -> bool:
+        """Whether its time on the device is known: of every trial; of what was not tried, of any run."""
+        if self.trials:
+            return all(device >= 0 for _, device in self.trials)
+        return not self.runs or any(device >= 0 for _, device in self.runs)
+
 
 @dataclass
 class _Problem:
@@ -108,9 +115,7 @@ def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> 
                 problem.candidates[work.algorithm] = _Candidate(work, 0)
             problem.candidates[work.algorithm].refused = True
     for (_, name), problem in problems.items():
-        on_device = all(
-            device >= 0 for one in problem.candidates.values() for _, device in one.trials or one.runs
-        )
+        on_device = all(one.on_device for one in problem.candidates.values())
         tuned = any(one.trials or one.tunings for one in problem.candidates.values())
         for one in problem.candidates.values():
             assert one.work.problem is not None
@@ -126,8 +131,8 @@ def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> 
 
 def _row(one: _Candidate, on_device: bool, tuned: bool) -> dict[str, Any]:
     work = one.work
-    times = [pair[on_device] / 1000 for pair in one.trials or one.runs]
-    total = sum(pair[on_device] for pair in one.runs) / 1000
+    times = [pair[on_device] / 1000 for pair in one.trials or one.runs if not on_device or pair[1] >= 0]
+    seen = one.runs and all(device >= 0 for _, device in one.runs)
     failed = ", ".join(f"{name} ({n})" if n > 1 else name for name, n in one.failures.items())
     without_time = "failed" if failed else "unsupported" if one.refused else "not_tried"
     return {
@@ -135,7 +140,7 @@ def _row(one: _Candidate, on_device: bool, tuned: bool) -> dict[str, Any]:
         "knobs": None if work.knobs is None else compact(work.knobs), "workspace_bytes": work.workspace_bytes,
         **timing(times), "time_of": (DEVICE if on_device else HOST) if times else None,
         "trials": len(one.trials) or None, "calls": len(one.runs),
-        "total_us": total if one.runs and on_device else None,
+        "total_us": sum(device for _, device in one.runs) / 1000 if seen else None,
         "tuning_us": sum(pair[on_device] for pair in one.trials) / 1000 if one.trials else None,
         "tunings": len(one.tunings), "retunes": max(len(one.tunings) - 1, 0), "first_ns": one.first_ns or None,
         "status": "ok" if times else without_time, "chosen": bool(one.runs),
