@@ -221,3 +221,12 @@ def test_only_convolutions_are_looked_at_and_each_kind_is_counted_by_itself() ->
         ("Conv2D", 1, "IMPLICIT_GEMM"), ("Conv2D", 2, "IMPLICIT_GEMM"), ("Conv3DBackpropFilter", 0, "ALGO_0"),
         ("DepthwiseConv2dNative", 0, "IMPLICIT_PRECOMP_GEMM"), ("convolution", 0, "ALGO_0"),
     ]  # fmt: skip
+
+
+def test_what_two_algorithms_launch_alike_names_both_where_no_order_tells_them_apart() -> None:
+    split_k = ["volta_scudnn_128x64_stridedB_splitK_small_nn_v1"]
+    (steady,) = rows_of(("a:Conv2DBackpropFilter", split_k))
+    assert (steady["algorithm"], steady["alternative"], steady["confidence"]) == ("ALGO_1", "ALGO_3", 0.5)
+    tried = rows_of(("a:Conv2DBackpropFilter", [*split_k, CHECK, *split_k, CHECK, *split_k]))
+    assert [(r["algorithm"], r["trials"]) for r in tried] == [("ALGO_1", 1), ("ALGO_3", 1)]
+    assert tried[1]["alternative"] is None

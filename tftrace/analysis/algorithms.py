@@ -202,6 +202,7 @@ def _candidate(row: dict[str, Any]) -> dict[str, Any]:
         "picked_by": row["picked_by"],
         "reason": row["reason"],
         "confidence": row["confidence"],
+        "alternative": row["alternative"],
     }
     found |= {name: None if row[name] is None else round(float(row[name]), 3) for name in _TIMES}
     found |= {name: None if row[name] is None else int(row[name]) for name in _COUNTS}

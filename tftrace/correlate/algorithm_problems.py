@@ -114,7 +114,7 @@ def _name_alike(of_profile: list[dict[str, Any]], others: list[dict[str, Any]]) 
     for row, other in pairs:
         for name in ("algorithm", "engine", "knobs"):
             row[name] = other.get(name)
-        row["confidence"] = row["reason"] = None
+        row["confidence"] = row["alternative"] = row["reason"] = None
         row["evidence"] = other["evidence"] = INFERRED
 
 

@@ -35,7 +35,7 @@ _BEST: Final = (None, HOST, BY_CUDNN, AUTOTUNER, DEVICE)
 _TIMING: Final = ("time_us", "low_us", "high_us", "samples_us", "time_of")
 _FILLED: Final = (
     "device", "version", "engine", "knobs", "implementation", "calls", "workspace_bytes", "total_us", "tuning_us",
-    "tunings", "retunes", "picked_by", "reason", "confidence", "trials",
+    "tunings", "retunes", "picked_by", "reason", "confidence", "alternative", "trials",
 )  # fmt: skip
 _SUMMED: Final = ("total_us", "tuning_us", "tunings", "retunes")
 _STATUS: Final = ("not_tried", "unsupported", "ok", "filtered", "failed")

@@ -119,7 +119,8 @@ def _columns(one: _Candidate) -> dict[str, Any]:
         "algorithm": one.verdict.algorithm, "implementation": one.kernel, **timing(times), "time_of": DEVICE,
         "trials": len(one.trials) or None, "calls": len(one.runs), "total_us": sum(one.runs) if one.runs else None,
         "tuning_us": one.tuning_us if one.trials else None, "first_ns": one.first_ns, "status": "ok",
-        "chosen": bool(one.runs), "source": SOURCE, "evidence": "inferred", "confidence": one.verdict.confidence,
+        "chosen": bool(one.runs), "source": SOURCE, "evidence": "inferred",
+        "confidence": one.verdict.confidence, "alternative": one.verdict.other,
     }  # fmt: skip
 
 

@@ -133,12 +133,13 @@ ALGORITHMS: Final = pa.schema(
         ("reason", pa.string()),  # why it failed or has no time
         ("device_model", _NAME),  # e.g. Tesla T4, where the source tells it
         ("confidence", pa.float64()),  # of an algorithm told by kernel names alone
+        ("alternative", _NAME),  # an algorithm that launches kernels of the same names
     ]
 )
 ADDED: Final = {
     "algorithms": (
         "low_us", "high_us", "samples_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by",
-        "reason", "device_model", "confidence",
+        "reason", "device_model", "confidence", "alternative",
     )
 }  # fmt: skip
 """Columns that traces of an earlier tftrace do not have: read as null."""

@@ -27,7 +27,8 @@ class Pick:
     """One algorithm that ran. Two are the same where nothing that both tell differs.
 
     `kernel` is what an algorithm ran as, where kernel names told the algorithm: cuDNN chooses it by GPU and size, and
-    it is no pick of its own.
+    it is no pick of its own. `alternative` is another algorithm that launches the same kernels: which of the two it
+    was, is not known.
     """
 
     algorithm: str | None
@@ -35,6 +36,7 @@ class Pick:
     engine: str | None
     calls: int | None
     kernel: str | None = None
+    alternative: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Pick:
@@ -43,7 +45,9 @@ class Pick:
         if row["algorithm"] is not None and _BY_KERNELS in str(row["source"]):
             implementation, kernel = None, implementation
         engine = None if engine is None else str(engine)
-        return cls(row["algorithm"], implementation, engine, whole(row["calls"]), kernel)
+        return cls(
+            row["algorithm"], implementation, engine, whole(row["calls"]), kernel, row.get("alternative")
+        )
 
     @property
     def label(self) -> str:
@@ -53,8 +57,14 @@ class Pick:
 
     def differs(self, other: Pick) -> bool | None:
         """Whether it is another algorithm; None where the two tell nothing that could be compared."""
+        both = (self.algorithm, other.algorithm)
+        may_be_one = None not in both and both in (
+            (self.algorithm, self.alternative),
+            (other.alternative, other.algorithm),
+        )
         pairs = [
-            (self.algorithm, other.algorithm), (self.implementation, other.implementation), (self.engine, other.engine),
+            (self.algorithm, self.algorithm if may_be_one else other.algorithm),
+            (self.implementation, other.implementation), (self.engine, other.engine),
         ]  # fmt: skip
         told = [a != b for a, b in pairs if a is not None and b is not None]
         return any(told) if told else None

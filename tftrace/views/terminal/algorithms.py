@@ -62,7 +62,7 @@ def _candidate(c: dict[str, Any]) -> dict[str, Any]:
     low, high = c.get("low_us"), c.get("high_us")
     return {
         " ": "*" if c["chosen"] else " ",
-        "algorithm": c["algorithm"],
+        "algorithm": f"{c['algorithm']} or {c['alternative']}" if c.get("alternative") else c["algorithm"],
         "implementation": c.get("implementation"),
         "engine": c.get("engine") if c["algorithm"] is None else None,
         "time_us": c.get("time_us"),
