@@ -28,6 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = (
     "README.md",
+    "docs/on-a-gpu.md",
     "docs/tune.md",
     "docs/commands.md",
     "docs/overhead.md",
@@ -59,8 +60,10 @@ def output_of(command: str) -> str:
     """What `command` prints, run from the root of the repository on a terminal of 100 columns without colors.
 
     `tftrace` is that of this checkout and `python` the interpreter that runs this script. stderr is shown
-    where the command ends in `2>&1`. Raises SystemExit where it fails.
+    where the command ends in `2>&1`, and its first N lines alone where it ends in ` | head -N`. Raises SystemExit
+    where it fails.
     """
+    command, _, first = command.partition(" | head -")
     words = shlex.split(command.removesuffix("2>&1"))
     if words[0] == "tftrace":
         words = [sys.executable, "-c", "from tftrace.cli import main; main()", *words[1:]]
@@ -81,7 +84,8 @@ def output_of(command: str) -> str:
     )
     if done.returncode:
         raise SystemExit(f"{command}: ended with {done.returncode}\n{done.stdout}{done.stderr or ''}")
-    return "\n".join(line.rstrip() for line in done.stdout.strip("\n").splitlines())
+    lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    return "\n".join(lines[: int(first)] if first else lines).rstrip("\n")
 
 
 def fenced(output: str) -> str:

@@ -36,7 +36,7 @@ def test_every_entry_of_cudnn_9s_log_is_read() -> None:
 
 def test_an_autotuner_that_tells_fingerprints_only_keeps_its_winners() -> None:
     found = xla_autotune.read(DUMP)
-    assert Counter(r.kind for r in found.results) == {"native_emitter": 12, "algorithm": 3}
+    assert Counter(r.kind for r in found.results) == {"native_emitter": 11, "block_level": 1, "algorithm": 3}
     won = [r.tuning for r in found.results if r.tuning is not None]
     assert {t.version for t in won} == {"9.19.0"}
     assert sorted(t.candidates[0].engine or 0 for t in won) == [67, 68, 71]
