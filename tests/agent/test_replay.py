@@ -112,3 +112,17 @@ def test_a_fork_has_its_own_settings_and_prints_for_itself(pool: Pool, tmp_path:
         assert output.isa is not None
         assert said in output.isa
         assert any(",convolution," in line for line in output.lines["1 a b"])
+
+
+def test_memory_beyond_the_limit_is_an_error_and_not_the_end_of_others(tmp_path: Path) -> None:
+    problem = as_replayed(parse("16,256,256,16:3,3,16,16"), tmp_path)
+    assert Arrays(problem, tmp_path, 1, 1 << 32).wait(120) is None
+    with Pool(sys.executable, tmp_path / "raw", 1 << 27) as pool:
+        made = pool.made({"small": ({}, "small"), "other": ({}, "other")}, 120)
+        small, other = made["small"], made["other"]
+        assert isinstance(small, Worker)
+        assert isinstance(other, Worker)
+        answer = small.ask({"do": "prepare", "key": "k", "problem": problem, "variant": PLAIN}, 120)
+        # NumPy and TensorFlow raise where they can; a library that cannot ends its process
+        assert isinstance(answer, Ended) or not answer["unsupported"]
+        assert other.ask({"do": "drop"}, 60) == {}

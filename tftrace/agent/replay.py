@@ -63,6 +63,7 @@ class Replay:
             self._body, jit_compile=True if variant["jit_compile"] else None, autograph=False
         )
         self.tensors: Optional[List[Any]] = None
+        self.last_s = 0.0
 
     def call(self) -> Any:
         if self.tensors is None:
@@ -203,8 +204,9 @@ def timed(command: Dict[str, Any]) -> Dict[str, Any]:
     """Wall time of calls, in us. On a GPU the calls follow each other and are waited for together: their mean."""
     replay = _replays[command["key"]]
     replay.options()
-    replay.call()
-    wait()
+    if replay.last_s < command["seconds"]:  # what other processes left in the caches is nothing to a longer call
+        replay.call()
+        wait()
     calls: List[float] = []
     end = time.perf_counter() + command["seconds"]
     if tf.config.list_physical_devices("GPU"):
@@ -220,6 +222,7 @@ def timed(command: Dict[str, Any]) -> Dict[str, Any]:
             begun = time.perf_counter_ns()
             replay.call()
             calls.append((time.perf_counter_ns() - begun) / 1e3)
+    replay.last_s = calls[-1] / 1e6
     if command.get("release"):
         replay.release()
     return {"us": calls}

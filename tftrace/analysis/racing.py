@@ -9,8 +9,8 @@ import numpy as np
 
 from tftrace.correlate.repetitions import interval
 
-FEWEST_ROUNDS: Final = 9
-"""From nine rounds on an interval by order statistics at 95 % leaves out the slowest and the fastest of them."""
+FEWEST_ROUNDS: Final = 6
+"""Fewer have no interval by order statistics at 95 %."""
 MOST_ROUNDS: Final = 60
 TIGHT: Final = 0.03
 """Width of an interval, as a share of the median, below which it is not made any narrower."""
@@ -23,9 +23,9 @@ def undecided(rounds: Mapping[str, Sequence[float]], may_win: Mapping[str, bool]
     their intervals are tight, the fastest's lies apart from all others, or `MOST_ROUNDS` are done.
 
         candidate  interval   rounds       candidate  again?
-        a          10 .. 12   9            a          yes: b may be faster
-        b          11 .. 14   9       ->   b          yes
-        c          30 .. 50   9            c          no: wide, but slower for sure
+        a          10 .. 12   6            a          yes: b may be faster
+        b          11 .. 14   6       ->   b          yes
+        c          30 .. 50   6            c          no: wide, but slower for sure
         d          -          4            d          yes
     """
     young = [name for name, times in rounds.items() if len(times) < FEWEST_ROUNDS]
