@@ -5,7 +5,7 @@ socket FD and are answered there in JSON lines; stdout and stderr stay TensorFlo
 
     start     {memory_bytes}           -> {versions, gpus, onednn, synthetic, ..}: imports TensorFlow, limits the memory
     spawn     {env, stdout, stderr, memory_bytes}  -> {pid}: a fork with that environment, on a socket that comes along
-    ended     {pid}                    -> {code}: how such a fork has ended
+    ended     {pid, seconds}           -> {code}: how such a fork has ended
     prepare   {key, problem, variant}  -> {first_us, max_abs_difference, max_relative_difference, finite}: builds the
                                           function, calls it, compares with the reference
     time      {key, seconds, release}  -> {us: [..]}: one call unmeasured, then calls until the time is over
@@ -204,7 +204,9 @@ def timed(command: Dict[str, Any]) -> Dict[str, Any]:
     """Wall time of calls, in us. On a GPU the calls follow each other and are waited for together: their mean."""
     replay = _replays[command["key"]]
     replay.options()
-    if replay.last_s < command["seconds"]:  # what other processes left in the caches is nothing to a longer call
+    if (
+        replay.last_s < command["seconds"]
+    ):  # what other processes left in the caches is nothing to a longer call
         replay.call()
         wait()
     calls: List[float] = []
@@ -332,9 +334,18 @@ def spawn(command: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def ended(command: Dict[str, Any]) -> Dict[str, Any]:
-    """How a process that was spawned here has ended, in the form of subprocess: -signal, or its exit code."""
-    _, status = os.waitpid(command["pid"], 0)
-    return {"code": -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)}
+    """How a process that was spawned here has ended, in the form of subprocess: -signal, or its exit code.
+
+    Null where it has not after `seconds`.
+    """
+    deadline = time.monotonic() + command["seconds"]
+    while True:
+        ended, status = os.waitpid(command["pid"], os.WNOHANG)
+        if ended:
+            return {"code": -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)}
+        if time.monotonic() > deadline:
+            return {"code": None}
+        time.sleep(0.002)
 
 
 COMMANDS: Dict[str, Callable[[Dict[str, Any]], Dict[str, Any]]] = {
@@ -367,7 +378,12 @@ def main() -> None:
     faulthandler.register(
         signal.SIGUSR1
     )  # tftrace asks where it is before it ends a process that does not answer
-    serve(socket.socket(fileno=int(sys.argv[1])))
+    _kept.append(socket.socket(fileno=int(sys.argv[1])))
+    serve(_kept[0])
+
+
+_kept: List[socket.socket] = []
+"""Until the very end: that it is closed is what tells tftrace that this process has ended."""
 
 
 if __name__ == "__main__":

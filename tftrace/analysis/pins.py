@@ -16,13 +16,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from tftrace.capture.settings import ERRATA
 from tftrace.correlate.repetitions import timing
 
 NOTHING: Final = (
     "nothing has to be set: what TensorFlow does by itself is fastest, or as fast within the noise"
 )
 FASTER: Final = "the least time over all problems together, apart from that of what TensorFlow does by itself"
-UNTIMED: Final = "what TensorFlow does by itself was not timed for every problem"
+UNTIMED: Final = "what TensorFlow does by itself was not timed, or is not exact enough, for some problem"
 Samples = Mapping[tuple[str, str], Sequence[float]]
 """(spec of a problem, name of a candidate) -> its repetitions in us, one a round."""
 
@@ -76,6 +77,10 @@ def _environment(problem: dict[str, Any]) -> dict[str, dict[str, Any]]:
     found = {}
     for name, candidate in named.items():
         timed = named.get(candidate["same_as"], candidate) if candidate["same_as"] else candidate
+        if (
+            ERRATA in candidate["settings"]["env"]
+        ):  # it would leave other convolutions of the program without any
+            continue
         if not candidate["settings"]["code"] and timed["status"] == "ok" and timed["exact_enough"]:
             found[name] = {
                 **timed, "algorithm": name, "settings": candidate["settings"], "default": candidate["default"],

@@ -30,7 +30,7 @@ class Pool:
     """`raw` is where the processes' own output goes, `memory_bytes` what each may use (0: not limited)."""
 
     def __init__(self, python: str, raw: Path, memory_bytes: int) -> None:
-        self._python, self._raw, self._memory = python, raw, memory_bytes
+        self._python, self.raw, self._memory = python, raw, memory_bytes
         self._originals: dict[str | None, Worker] = {}
         self._facts: dict[str | None, Answer] = {}
         self._workers: dict[str, Worker] = {}
@@ -143,7 +143,7 @@ class Pool:
         return workers
 
     def _folder(self, name: str) -> Path:
-        return self._raw / "processes" / re.sub(r"[^\w.=-]+", "_", name)
+        return self.raw / "processes" / re.sub(r"[^\w.=-]+", "_", name)
 
 
 class Arrays:

@@ -8,6 +8,7 @@ without TF32; XLA; another layout; half precision.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,10 +37,14 @@ CHANGED: Final = (
     "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_VERBOSE", "DNNL_VERBOSE", "ONEDNN_DEFAULT_FPMATH_MODE",
     "DNNL_DEFAULT_FPMATH_MODE", "TF_SET_ONEDNN_FPMATH_MODE", "TF_ENABLE_ONEDNN_OPTS", "TF_NUM_INTRAOP_THREADS",
     "TF_XLA_FLAGS", "TF_CUDNN_USE_AUTOTUNE", "TF_CUDNN_DETERMINISTIC", "TF_DETERMINISTIC_OPS",
-    "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_USE_RUNTIME_FUSION", contract.ENV_RAW, contract.ENV_OPTIONS,
+    "NVIDIA_TF32_OVERRIDE", "CUDNN_ERRATA_JSON_FILE", "TF_CUDNN_USE_RUNTIME_FUSION", contract.ENV_RAW,
+    contract.ENV_OPTIONS,
 )  # fmt: skip
 """Variables that are taken out of the environment that replays inherit: what is measured is what a candidate says."""
 
+ERRATA: Final = "CUDNN_ERRATA_JSON_FILE"
+MOST_ENGINES: Final = 128
+"""Engines are numbered below this."""
 ONEDNN, EIGEN, CUDNN, XLA = "oneDNN", "Eigen", "cuDNN", "XLA"
 _FLOATS: Final = ("float16", "bfloat16", "float32", "float64")
 
@@ -185,6 +190,27 @@ def _other_layout(spec: Conv2dSpec, setting: Setting, plain: dict[str, Any]) -> 
     return Candidate(
         f"{setting.name} layout={other}", setting.engine, setting, {**plain, "layout": other}, (code,)
     )
+
+
+def forced_engine(engine: int, folder: Path) -> Setting:
+    """cuDNN with this engine alone: a list of errata, which cudnn-frontend reads (CUDNN_ERRATA_JSON_FILE), blocks all
+    others. It is written to `folder`."""
+    rules: list[dict[str, Any]] = [
+        {"rule_id": f"{operation}_eng{other}", "operation": operation, "engine": other, "knob": [],
+         "cudnn_version_start": 0, "cudnn_version_end": -1}
+        for operation in ("ConvFwd", "ConvBwdData", "ConvBwdFilter")
+        for other in range(MOST_ENGINES)
+        if other != engine
+    ]  # fmt: skip
+    folder.mkdir(exist_ok=True)
+    path = folder / f"only_engine_{engine}.json"
+    path.write_text(json.dumps({"version": 1, "rules": rules}))
+    return Setting(CUDNN, f"cudnn engine={engine}", {ERRATA: str(path.resolve())})
+
+
+def engine_candidate(spec: Conv2dSpec, setting: Setting) -> Candidate:
+    plain = {"layout": spec.layout, "dtype": spec.dtype, "jit_compile": False, "unfused": False}
+    return Candidate(setting.name, setting.engine, setting, plain)
 
 
 def why_not(spec: Conv2dSpec, machine: Machine) -> str | None:

@@ -22,6 +22,7 @@ from tftrace.errors import CaptureError
 SCRIPT: Final = Path(contract.__file__).parent / "replay.py"
 _TAIL: Final = 4096
 _WRITING_S: Final = 0.2
+_DYING_S: Final = 10.0
 _SPAWN_S: Final = 20.0
 _NOISE: Final = ("I0000", "W0000", "WARNING")
 Answer = dict[str, Any]
@@ -43,7 +44,7 @@ class Worker:
     """
 
     def __init__(
-        self, pid: int, connection: socket.socket, folder: Path, wait: Callable[[], int | None]
+        self, pid: int, connection: socket.socket, folder: Path, wait: Callable[[float], int | None]
     ) -> None:
         self.pid, self.folder = pid, folder
         self.prepared: set[str] = set()
@@ -70,7 +71,13 @@ class Worker:
             except OSError as error:
                 ours.close()
                 raise CaptureError(f"{python}: could not be started: {error.strerror}") from error
-        return cls(process.pid, ours, folder, process.wait)
+
+        def wait(seconds: float) -> int | None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(seconds)
+            return None
+
+        return cls(process.pid, ours, folder, wait)
 
     def spawn(self, env: Mapping[str, str], folder: Path, memory_bytes: int) -> Worker | Ended:
         """A fork of this process, which has started and run nothing, under another environment."""
@@ -87,10 +94,10 @@ class Worker:
             ours.close()
             return answer if isinstance(answer, Ended) else Ended(str(answer["error"]))
         pid = int(answer["pid"])
-        return Worker(pid, ours, folder, lambda: self._ended(pid))
+        return Worker(pid, ours, folder, lambda seconds: self._ended(pid, seconds))
 
-    def _ended(self, pid: int) -> int | None:
-        answer = self.ask({"do": "ended", "pid": pid}, _SPAWN_S)
+    def _ended(self, pid: int, seconds: float) -> int | None:
+        answer = self.ask({"do": "ended", "pid": pid, "seconds": seconds}, seconds + _SPAWN_S)
         return None if isinstance(answer, Ended) else answer.get("code")
 
     @property
@@ -139,17 +146,25 @@ class Worker:
         """Ends the process and what it has started, at once."""
         if self._end is None:
             self._end = Ended(reason)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
-            self._wait()
+            self._kill()
+            self._wait(_DYING_S)
             self._socket.close()
         return self._end
 
-    def _died(self) -> Ended:
-        # killed, whether or not it has ended: one that closed its socket and goes on is of no use
+    def finish(self, seconds: float) -> Ended:
+        """Has the process end by itself, so that what records it can write what it has."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+        answer = self.ask(None, seconds)
+        return answer if isinstance(answer, Ended) else self.end("it did not end by itself")
+
+    def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGTERM)
-        code = self._wait()
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _died(self) -> Ended:
+        code = self._wait(_DYING_S)
+        self._kill()  # what it has started, or itself where it closed its socket and goes on
         self._socket.close()
         if code is None:
             how = "it ended"

@@ -6,7 +6,8 @@ raw/replays.jsonl has one JSON object a line, in the order in which things happe
     {"what":"problem", "problem":n, "spec", "contract": the problem of the algorithms contract, "calls"}
     {"what":"left_out", "contract", "reason"}                        a problem that is not replayed
     {"what":"candidate", "problem":n, "name", "engine", "env", "code", "variant"}
-    {"what":"recorded", "problem":n, "name", "lines": what oneDNN printed for one call, "version", "isa"}
+    {"what":"recorded", "problem":n, "name", "lines": what oneDNN printed for one call, "version", "isa",
+     "library": cuDNN's engine, knobs and workspace, "tried": what its autotuner tried}
     {"what":"same", "problem":n, "name", "as": the candidate that does the very same}
     {"what":"difference", "problem":n, "name", "max_abs_difference", "max_relative_difference", "finite"}
     {"what":"times", "problem":n, "name", "us": calls of one round}
@@ -61,6 +62,8 @@ class Attempt:
     variant: dict[str, Any]
     lines: list[str] = field(default_factory=list)
     version: str | None = None
+    library: dict[str, Any] | None = None
+    tried: list[dict[str, Any]] = field(default_factory=list)
     same_as: str | None = None
     rounds: list[float] = field(default_factory=list)
     trials: int = 0
@@ -73,6 +76,13 @@ class Attempt:
         """The line of the convolution among those that oneDNN printed; None where it printed none."""
         parsed = [line for line in map(parse_line, self.lines) if line is not None]
         return next((line for line in parsed if line.primitive in ("convolution", "deconvolution")), None)
+
+    @property
+    def implementation(self) -> str | None:
+        """oneDNN's, as printed; on a GPU cuDNN's engine with its knobs."""
+        if self.library is not None:
+            return str(self.library["algorithm"])
+        return self.printed.implementation if self.printed else None
 
     def exact(self, tolerance: float) -> bool | None:
         """Whether its result is as close to the reference as the tolerance demands; None where that was not seen."""
@@ -131,6 +141,7 @@ class Replays:
     def _attempt(what: str, attempt: Attempt, record: Mapping[str, Any]) -> None:
         if what == "recorded":
             attempt.lines, attempt.version = record["lines"], record["version"]
+            attempt.library, attempt.tried = record.get("library"), record.get("tried") or []
         elif what == "same":
             attempt.same_as = record["as"]
         elif what == "difference":
@@ -204,7 +215,8 @@ def _rows(replays: Replays, number: int, problem: Replayed) -> list[dict[str, An
             "direction": problem.contract["direction"], "device": replays.start["device"],
             "version": attempt.version, "algorithm": attempt.name, "engine": attempt.engine,
             "knobs": compact({**attempt.env, **_told(attempt, problem)}),
-            "implementation": attempt.printed.implementation if attempt.printed else None,
+            "implementation": attempt.implementation,
+            "workspace_bytes": attempt.library["workspace_bytes"] if attempt.library else None,
             "time_of": TIME_OF if attempt.rounds else None,
             "status": _status(attempt), "chosen": attempt is winner, "source": SOURCE, "evidence": _evidence(attempt),
             "picked_by": SOURCE if attempt is winner else None, "device_model": replays.start["description"],
@@ -217,7 +229,8 @@ def _rows(replays: Replays, number: int, problem: Replayed) -> list[dict[str, An
 
 def _evidence(attempt: Attempt) -> str | None:
     """Null where nothing of the candidate was seen."""
-    return "measured" if attempt.lines or attempt.rounds or attempt.status else None
+    seen = attempt.lines or attempt.library or attempt.rounds or attempt.status
+    return "measured" if seen else None
 
 
 def _status(attempt: Attempt) -> str:
@@ -254,6 +267,8 @@ def _details(replays: Replays, problem: Replayed, attempt: Attempt) -> dict[str,
         "same_as": attempt.same_as,
         "exact_enough": attempt.exact(replays.tolerance),
         **attempt.difference,
+        "library_call": attempt.library,
+        "tried": attempt.tried,
         "printed": attempt.printed.text() if attempt.printed else None,
         "primitives": [
             {"call": call, "implementation": implementation or None, "count": count}

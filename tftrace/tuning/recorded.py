@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from tftrace.agent.contract import REPLAY_MARKER
 from tftrace.capture.pool import Pool
@@ -14,22 +13,10 @@ from tftrace.capture.worker import Answer, Ended, Worker, spread
 from tftrace.ingest import replay_output
 from tftrace.ingest.replay_output import ReplayOutput
 from tftrace.tuning.notebook import key
+from tftrace.tuning.outcome import LEAST_S, Job, Outcome
 
-LEAST_S: Final = 5.0
 AT_ONCE: Final = 4
 """Settings that are recorded side by side: nothing is timed meanwhile."""
-Job = tuple[int, Candidate, dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """`lines`: what oneDNN printed in one call of the candidate; or `reason`: why it cannot be run."""
-
-    lines: list[str] = field(default_factory=list)
-    version: str | None = None
-    isa: str | None = None
-    status: str = "ok"
-    reason: str | None = None
 
 
 def record(pool: Pool, jobs: Sequence[Job], seconds: float) -> Iterator[tuple[int, Candidate, Outcome]]:

@@ -66,6 +66,18 @@ def split(
     return replayed, left_out
 
 
+def fits(candidate: Candidate, request: TuneRequest) -> bool:
+    """Whether the candidate's name is one of those asked for."""
+    return not request.only or any(fnmatch.fnmatchcase(candidate.name, glob) for glob in request.only)
+
+
+def candidate_record(problem: int, candidate: Candidate) -> dict[str, Any]:
+    return {
+        "what": "candidate", "problem": problem, "name": candidate.name, "engine": candidate.engine,
+        "env": dict(candidate.setting.env), "code": list(candidate.code), "variant": dict(candidate.variant),
+    }  # fmt: skip
+
+
 def records(
     replayed: Sequence[tuple[Wanted, Sequence[Candidate]]], left_out: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -77,11 +89,7 @@ def records(
             {"what": "problem", "problem": number, "spec": str(wanted.spec), "contract": wanted.spec.problem(),
              "calls": wanted.calls}
         )  # fmt: skip
-        found += [
-            {"what": "candidate", "problem": number, "name": c.name, "engine": c.engine, "env": dict(c.setting.env),
-             "code": list(c.code), "variant": dict(c.variant)}
-            for c in chosen
-        ]  # fmt: skip
+        found += [candidate_record(number, candidate) for candidate in chosen]
     return found
 
 

@@ -8,13 +8,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from tftrace.capture.launch import interpreter
 from tftrace.capture.pool import Arrays, Pool
-from tftrace.capture.settings import Machine, machine
+from tftrace.capture.settings import Candidate, Machine, engine_candidate, forced_engine, machine, why_not
 from tftrace.capture.worker import Ended
 from tftrace.correlate import replays
 from tftrace.correlate.build import build
@@ -22,16 +23,19 @@ from tftrace.correlate.replays import Replays
 from tftrace.errors import CaptureError, UsageError
 from tftrace.model.trace import Trace
 from tftrace.store.directory import new_directory
+from tftrace.tuning import recorded, traced
 from tftrace.tuning.notebook import Notebook, Progress
 from tftrace.tuning.race import Race
-from tftrace.tuning.recorded import record
-from tftrace.tuning.request import TuneRequest, records, split, start_record
+from tftrace.tuning.request import TuneRequest, candidate_record, fits, records, split, start_record
 
 CHUNK: Final = 4
 """Problems that are recorded together, before they are timed."""
 IMAGES: Final = 4
 """Images of a batch that are compared with the reference."""
+ENGINES: Final = 3
+"""Engines of cuDNN that are forced for each problem."""
 ASKING_S: Final = 120.0
+TOLD: Final = ("lines", "version", "isa", "library", "tried")
 SPENT: Final = "the budget was spent"
 DONE: Final = "all that can be timed was"
 STOPPED: Final = "stopped with Ctrl-C"
@@ -54,38 +58,36 @@ def tune(request: TuneRequest, progress: Progress | None = None) -> Tuned:
     """
     begun = time.monotonic()
     python = interpreter(request.python)
-    here = machine()
-    _check(request, here)
-    directory = new_directory(request.output, "tune", request.force)
-    raw = directory / "raw"
-    run: dict[str, Any] = {
-        "argv": list(request.argv), "replayed": True, "started_ns": time.time_ns(), "exit_status": None,
-    }  # fmt: skip
-    try:
-        raw.mkdir()
-        with (
-            open(raw / replays.RECORDS, "w", buffering=1) as log,
-            tempfile.TemporaryDirectory(prefix="tftrace-tune-") as arrays,
-            Pool(python, raw, here.memory_bytes) as pool,
-        ):
-            notes = Notebook(log, Path(arrays), request.budget_s, begun + request.budget_s, progress)
-            stopped = False
-            try:
-                _run(request, notes, pool, python)
-            except KeyboardInterrupt:
-                notes.add({"what": "end", "reason": STOPPED})
-                stopped = True
-        (directory / "run.json").write_text(json.dumps(run | {"ended_ns": time.time_ns()}, indent=1))
-    except OSError as error:
-        raise CaptureError(f"{directory}: cannot be written: {error.strerror}; make room") from error
-    except UsageError:
-        shutil.rmtree(raw, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            directory.rmdir()
-        raise
-    if stopped and not notes.replays.start:
-        raise KeyboardInterrupt
+    _check(request, machine())
+    with (
+        tempfile.TemporaryDirectory(prefix="tftrace-tune-") as folder,
+        Pool(python, Path(folder), machine().memory_bytes) as pool,
+    ):
+        if progress is not None:
+            progress("starting TensorFlow", 0.0)
+        facts, here = _asked(pool, python, request.budget_s)
+        problems, left_out = split(request, here)
+        directory = new_directory(request.output, "tune", request.force)
+        pool.raw = directory / "raw"
+        started = time.time_ns()
+        try:
+            pool.raw.mkdir()
+            with open(pool.raw / replays.RECORDS, "w", buffering=1) as log:
+                notes = Notebook(log, Path(folder), request.budget_s, begun + request.budget_s, progress)
+                notes.problems = problems
+                for line in [start_record(request, here, facts), *records(problems, left_out)]:
+                    notes.add(line)
+                stopped = _stopped(request, notes, pool, here)
+            run = {
+                "argv": list(request.argv), "replayed": True, "started_ns": started, "ended_ns": time.time_ns(),
+                "exit_status": None,
+            }  # fmt: skip
+            (directory / "run.json").write_text(json.dumps(run, indent=1))
+        except OSError as error:
+            raise CaptureError(f"{directory}: cannot be written: {error.strerror}; make room") from error
     build(directory)
+    if not stopped and not any(a.rounds for p in notes.replays.problems for a in p.attempts.values()):
+        raise _nothing(notes, request.budget_s, directory)
     return Tuned(directory, stopped)
 
 
@@ -101,11 +103,10 @@ def offered(request: TuneRequest) -> Trace:
 
 
 def _check(request: TuneRequest, here: Machine) -> None:
-    """Before a directory is made: whether there is anything to replay."""
-    replayed, left_out = split(request, here)
-    if not replayed:
-        reasons = dict.fromkeys(row["reason"] for row in left_out)
-        raise UsageError("nothing can be replayed: " + "; ".join(list(reasons)[:3]))
+    """Before anything is started: whether there is a convolution that can be replayed."""
+    refused = [why_not(wanted.spec, here) for wanted in request.wanted]
+    if all(refused):
+        raise UsageError("nothing can be replayed: " + "; ".join(list(dict.fromkeys(map(str, refused)))[:3]))
 
 
 def _asked(pool: Pool, python: str, seconds: float) -> tuple[dict[str, Any], Machine]:
@@ -125,12 +126,17 @@ def _asked(pool: Pool, python: str, seconds: float) -> tuple[dict[str, Any], Mac
     return facts, replace(machine(), gpus=gpus, onednn=bool(facts["onednn"]))
 
 
-def _run(request: TuneRequest, notes: Notebook, pool: Pool, python: str) -> None:
-    notes.tell("starting TensorFlow")
-    facts, here = _asked(pool, python, max(notes.left_s, 1.0))
-    notes.problems, left_out = split(request, here)
-    for line in [start_record(request, here, facts), *records(notes.problems, left_out)]:
-        notes.add(line)
+def _stopped(request: TuneRequest, notes: Notebook, pool: Pool, here: Machine) -> bool:
+    """Does all of it; whether Ctrl-C ended it."""
+    try:
+        _run(request, notes, pool, here)
+    except KeyboardInterrupt:
+        notes.add({"what": "end", "reason": STOPPED})
+        return True
+    return False
+
+
+def _run(request: TuneRequest, notes: Notebook, pool: Pool, here: Machine) -> None:
     race = Race(notes, pool, here, request.tolerance)
     total = len(notes.problems)
     for at in range(0, total, CHUNK):
@@ -141,24 +147,23 @@ def _run(request: TuneRequest, notes: Notebook, pool: Pool, python: str) -> None
             which = f"problems {at + 1} to {chunk.stop}" if len(chunk) > 1 else f"problem {at + 1}"
             notes.tell(f"recording what runs, {which} of {total}")
             written = _write_arrays(notes, chunk, here, stack)
-            _record(notes, pool, written)
+            _record(notes, pool, [(n, c) for n in written for c in notes.problems[n][1]])
+            _record(notes, pool, _engines(notes, written, request, pool.raw))
+            _same(notes, written)
             notes.tell("starting the processes")
             race.start(written, max(notes.left_s / 2, 1.0))
             for n in written:
                 if notes.left_s > 0:
                     race.run(n, total - n)
-    attempts = [a for p in notes.replays.problems for a in p.attempts.values()]
-    if not any(a.rounds for a in attempts):
-        raise _nothing(notes, request.budget_s)
     left = [n for n in range(total) for c in notes.able(n) if not notes.attempt(n, c).rounds]
     notes.add({"what": "end", "reason": SPENT if left or notes.left_s <= 0 else DONE})
 
 
-def _nothing(notes: Notebook, budget_s: float) -> UsageError:
+def _nothing(notes: Notebook, budget_s: float, directory: Path) -> UsageError:
     """Why nothing at all was timed."""
     reasons = [a.reason for p in notes.replays.problems for a in p.attempts.values() if a.reason]
     if reasons and notes.left_s > 0:
-        return UsageError(f"nothing could be timed: {reasons[0]}")
+        return UsageError(f"nothing could be timed: {reasons[0]}; what was printed is in {directory / 'raw'}")
     return UsageError(f"nothing could be timed within {budget_s:.3g} s: give more with --budget SECONDS")
 
 
@@ -181,16 +186,51 @@ def _write_arrays(
     return written
 
 
-def _record(notes: Notebook, pool: Pool, chunk: Sequence[int]) -> None:
-    """One recorded pass of each candidate: what runs, and which come to the same."""
-    jobs = [(n, c, notes.replayed(n)) for n in chunk for c in notes.problems[n][1]]
-    for n, candidate, outcome in record(pool, jobs, notes.left_s / 2):
+def _record(notes: Notebook, pool: Pool, which: Sequence[tuple[int, Candidate]]) -> None:
+    """One recorded pass of each candidate: what runs."""
+    if not which:
+        return
+    jobs = [(n, c, notes.replayed(n)) for n, c in which]
+    by_agent = partial(traced.record, raw=pool.raw)
+    for n, candidate, outcome in (recorded.record if pool.forks else by_agent)(pool, jobs, notes.left_s / 2):
         if outcome.reason is not None:
             notes.fail(n, candidate, outcome.reason, outcome.status)
         else:
+            told = asdict(outcome)
             notes.note(
-                "recorded", n, candidate, lines=outcome.lines, version=outcome.version, isa=outcome.isa
+                "recorded",
+                n,
+                candidate,
+                **{k: told[k] for k in ("lines", "version", "isa", "library", "tried")},
             )
+
+
+def _engines(
+    notes: Notebook, chunk: Sequence[int], request: TuneRequest, raw: Path
+) -> list[tuple[int, Candidate]]:
+    """Adds the engines that TensorFlow's autotuner tried and did not pick, the fastest of its trials: forced, each is
+    another candidate. None on a CPU, and none for a fused convolution, whose rules have another name."""
+    added = []
+    for n in chunk:
+        wanted, candidates = notes.problems[n]
+        first = notes.attempt(n, candidates[0])
+        if first.library is None or wanted.spec.fused:
+            continue
+        others = [t for t in first.tried if t["status"] == "ok" and t["engine"] != first.library["engine"]]
+        others.sort(key=lambda t: float("inf") if t["time_us"] is None else float(t["time_us"]))
+        engines = [e for e in dict.fromkeys(t["engine"] for t in others) if str(e).isdigit()]
+        for engine in engines[:ENGINES]:
+            candidate = engine_candidate(wanted.spec, forced_engine(int(engine), raw / "errata"))
+            if not fits(candidate, request):
+                continue
+            candidates.append(candidate)
+            notes.add(candidate_record(n, candidate))
+            added.append((n, candidate))
+    return added
+
+
+def _same(notes: Notebook, chunk: Sequence[int]) -> None:
+    """Marks the candidates that come to the same as an earlier one."""
     for n in chunk:
         seen: dict[Any, str] = {}
         for candidate in notes.able(n):
