@@ -45,6 +45,12 @@ def test_what_is_not_exact_cannot_hold_up_the_race() -> None:
     assert undecided(rounds, {"a": False, "b": False, "c": False}) == []
 
 
+def test_where_time_is_short_what_is_hopeless_gets_two_rounds() -> None:
+    rounds = {"a": [10.0, 11.0], "b": [90.0, 95.0], "c": [90.0], "d": [12.0, 90.0]}
+    assert set(undecided(rounds, all_may(rounds), frugal=True)) == {"a", "c", "d"}
+    assert set(undecided(rounds, all_may(rounds))) == {"a", "b", "c", "d"}
+
+
 @given(st.dictionaries(st.sampled_from("abcdef"), TIMES), st.sets(st.sampled_from("abcdef")))
 def test_no_candidate_is_timed_for_ever(rounds: dict[str, list[float]], able: set[str]) -> None:
     again = undecided(rounds, {name: name in able for name in rounds})

@@ -23,6 +23,12 @@ def test_the_convolutions_of_the_ledger_with_their_calls_and_the_rest_with_a_rea
     ]
 
 
+def test_a_tuning_is_tuned_again_with_the_calls_of_its_trace() -> None:
+    wanted, left_out = convolutions(load(EXAMPLE.parent / "tuned_conv2d"))
+    assert [(str(w.spec), w.calls) for w in wanted] == [("8,56,56,64:3,3,64,64:1:SAME:float32", 5)]
+    assert left_out == []
+
+
 def trace(**tables: list[dict[str, object]]) -> Trace:
     made = {name: schema.empty_table() for name, schema in TABLES.items()}
     schemas = {"algorithms": ALGORITHMS, "calls": CALLS, "sites": SITES}

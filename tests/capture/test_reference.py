@@ -76,6 +76,15 @@ def test_only_the_first_images_are_computed_but_for_the_gradient_of_the_filter(t
         folder = tmp_path / direction
         assert Arrays(as_replayed(spec, folder), folder, 2, 1 << 30).wait(60) is None
         assert len(np.load(folder / "reference.npy")) == count
+        if direction == "backprop_filter":
+            whole = {n: np.load(folder / f"{n}.npy").astype(np.float64) for n in ("input", "output")}
+            more = parse("5,6,6,4:3,3,4,24:1:SAME:float32:direction=backprop_filter")
+            wide = {**whole, "output": np.repeat(whole["output"], 3, axis=3)}
+            part = reference.reference(as_replayed(more, folder), wide, 2)
+            assert part.shape == (3, 3, 4, reference.CHANNELS)
+            np.testing.assert_allclose(
+                part, np.repeat(np.load(folder / "reference.npy"), 3, axis=3)[..., :16]
+            )
         names = {p.stem for p in folder.iterdir()} - {"reference"}
         assert names == set(reference.NEEDED[direction])
 

@@ -9,7 +9,7 @@ import pytest
 
 from tftrace.capture.pool import MOST_STARTS, Pool
 from tftrace.capture.settings import Setting
-from tftrace.capture.worker import Ended, Worker, spread
+from tftrace.capture.worker import LATE, Ended, Worker, spread
 from tftrace.errors import CaptureError
 
 SETTING = Setting("oneDNN", "onednn", {})
@@ -50,7 +50,7 @@ def test_a_process_that_ends_says_with_which_code(tmp_path: Path) -> None:
 
 def test_a_process_that_hangs_is_ended_with_all_it_started(tmp_path: Path) -> None:
     worker = start(tmp_path, "trap '' USR1; sleep 1000 & echo $! >&2; wait; sleep 1000")
-    assert worker.ask({"do": "start"}, 0.5) == Ended("no answer within 1 s", late=True)
+    assert worker.ask({"do": "start"}, 0.5) == Ended(f"no answer within 1 s: {LATE}", late=True)
     grandchild = int((worker.folder / "stderr.txt").read_text().split()[0])
     assert any(not running(grandchild) for _ in range(100_000))  # a signal takes its time
 

@@ -143,3 +143,6 @@ def test_two_lines_of_the_same_work_are_the_same_whatever_they_took() -> None:
     assert replays.work([line]) == replays.work([line.replace("16.0891", "99.1")])
     assert replays.work([line]) != replays.work([line.replace("jit:avx2", "jit:avx")])
     assert replays.work([line]) != replays.work([line, line])
+    # what names no implementation may be two things
+    assert replays.work([line, line.replace("jit:avx2", "")]) is None
+    assert replays.work([]) is None

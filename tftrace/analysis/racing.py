@@ -16,7 +16,13 @@ TIGHT: Final = 0.03
 """Width of an interval, as a share of the median, below which it is not made any narrower."""
 
 
-def undecided(rounds: Mapping[str, Sequence[float]], may_win: Mapping[str, bool]) -> list[str]:
+HOPELESS: Final = 5.0
+FRUGAL_ROUNDS: Final = 2
+
+
+def undecided(
+    rounds: Mapping[str, Sequence[float]], may_win: Mapping[str, bool], frugal: bool = False
+) -> list[str]:
     """Names of the candidates to be timed again, from their times so far (one a round).
 
     Each gets `FEWEST_ROUNDS`. After that only the fastest one that may win, and those whose interval meets its: until
@@ -27,8 +33,17 @@ def undecided(rounds: Mapping[str, Sequence[float]], may_win: Mapping[str, bool]
         b          11 .. 14   6       ->   b          yes
         c          30 .. 50   6            c          no: wide, but slower for sure
         d          -          4            d          yes
+
+    `frugal`, where there is no time for that: what is `HOPELESS` times slower than another one after `FRUGAL_ROUNDS`
+    gets no more, and no interval.
     """
     young = [name for name, times in rounds.items() if len(times) < FEWEST_ROUNDS]
+    if frugal:
+        seen = [
+            float(np.median(t)) for name, t in rounds.items() if len(t) >= FRUGAL_ROUNDS and may_win[name]
+        ]
+        limit = HOPELESS * min(seen, default=float("inf"))
+        young = [n for n in young if len(rounds[n]) < FRUGAL_ROUNDS or min(rounds[n]) < limit]
     known = {name: interval(times) for name, times in rounds.items() if len(times) >= FEWEST_ROUNDS}
     able = [name for name in known if may_win[name]]
     if not able:

@@ -39,8 +39,10 @@ def convolutions(trace: Trace) -> tuple[list[Wanted], list[dict[str, Any]]]:
             left_out.append({"problem": row["problem"], "reason": str(error)})
             continue
         times = [c["time_us"] for c in row["candidates"] if c["chosen"] and c["time_us"] is not None]
-        cost = times[0] * row["calls"] if times and row["calls"] is not None else None
-        _add(found, Wanted(spec, row["calls"], cost))
+        # a tuning counts no executions of its own: those of the trace that it tuned stand with its candidates
+        calls = row["calls"] if row["calls"] is not None else row["candidates"][0].get("traced_calls")
+        cost = times[0] * calls if times and calls is not None else None
+        _add(found, Wanted(spec, calls, cost))
     if not found:
         for spec, calls, total in _of_calls(trace):
             _add(found, Wanted(spec, calls, total))

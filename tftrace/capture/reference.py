@@ -7,7 +7,7 @@ float32 numbers of a fixed seed, NHWC, and `reference`. A process of its own, li
 problem that is too large ends this process and no other.
 
 PROBLEM is the JSON object that `tftrace/agent/replay.py` describes. `reference` has the first IMAGES images, which
-suffice to compare; the gradient of the filter is summed over all of them and is computed whole.
+suffice to compare; the gradient of the filter is summed over all of them, and has the first CHANNELS output channels.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
+CHANNELS: Final = 16
 SEED: Final = 20240229
 NEEDED: Final = {
     "forward": ("input", "filter", "bias"),
@@ -58,18 +59,21 @@ def reference(problem: dict[str, Any], given: dict[str, Array], images: int) -> 
     One matrix product for each position of the filter and each group: the definition, no library's algorithm.
     """
     direction = problem["direction"]
+    if direction == "backprop_filter" and problem["groups"] == 1:
+        given = {**given, "output": given["output"][..., :CHANNELS]}
     made = {name: value.astype(np.float64) for name, value in given.items()}
     if direction != "backprop_filter":
         made = {n: v[:images] if n in ("input", "output") else v for n, v in made.items()}
     count = len(made["output"] if direction == "backprop_input" else made["input"])
     (top, bottom), (left, right) = problem["padding"]
     _, height, width, channels = problem["input"]
-    _, out_height, out_width, out_channels = problem["output"]
+    _, out_height, out_width, out_channels = made["output"].shape if "output" in made else problem["output"]
     padded = np.zeros((count, height + top + bottom, width + left + right, channels))
     if "input" in made:
         padded[:, top : top + height, left : left + width] = made["input"]
     filters = direction == "backprop_filter"
-    result = np.zeros(problem["filter"] if filters else (count, out_height, out_width, out_channels))
+    shape = problem["filter"][:3] if filters else (count, out_height, out_width)
+    result = np.zeros((*shape, out_channels))
     inner, outer = channels // problem["groups"], out_channels // problem["groups"]
     for i, j in np.ndindex(*problem["filter"][:2]):
         rows = _window(i, out_height, problem["strides"][0], problem["dilations"][0])

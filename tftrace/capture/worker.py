@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import selectors
 import signal
@@ -23,6 +24,7 @@ SCRIPT: Final = Path(contract.__file__).parent / "replay.py"
 _TAIL: Final = 4096
 _WRITING_S: Final = 0.2
 _DYING_S: Final = 10.0
+LATE: Final = "it hangs, or the budget is too small for it"
 _SPAWN_S: Final = 20.0
 _NOISE: Final = ("I0000", "W0000", "WARNING")
 Answer = dict[str, Any]
@@ -186,12 +188,17 @@ class Worker:
 
 
 def spread(
-    workers: Mapping[Worker, str | None], commands: Sequence[Mapping[str, Any]], seconds: float
+    workers: Mapping[Worker, str | None],
+    commands: Sequence[Mapping[str, Any]],
+    seconds: float,
+    until: float = math.inf,
+    at_once: int | None = None,
 ) -> Iterator[tuple[int, Answer | Ended]]:
     """Has the commands carried out by whichever worker is free: (number of the command, answer).
 
     Each worker has the name of a group, and takes the commands whose `of` is that name. A worker that does not answer
-    within `seconds` is ended. Commands for which no worker lives are not answered. One without `do` is only waited for.
+    within `seconds` is ended. Commands for which no worker lives, and those not begun by `until` (time.monotonic), are
+    not answered. One without `do` is only waited for. `at_once`: so many are carried out side by side, at most.
     """
     waiting = list(range(len(commands)))
     running: dict[Worker, tuple[int, float]] = {}
@@ -199,7 +206,8 @@ def spread(
         try:
             while waiting or running:
                 for worker, group in workers.items():
-                    if worker in running or not worker.alive:
+                    full = at_once is not None and len(running) >= at_once
+                    if full or worker in running or not worker.alive or time.monotonic() >= until:
                         continue
                     number = next((n for n in waiting if commands[n].get("of") == group), None)
                     if number is not None:
@@ -216,7 +224,7 @@ def spread(
                     answer = worker.receive() if worker in ready else None
                     if answer is None and time.monotonic() >= deadline:
                         worker.say_where()
-                        answer = Ended(f"no answer within {max(seconds, 1):.0f} s", late=True)
+                        answer = Ended(f"no answer within {max(seconds, 1):.0f} s: {LATE}", late=True)
                     if answer is None:
                         continue
                     selector.unregister(worker)

@@ -7,7 +7,7 @@ raw/replays.jsonl has one JSON object a line, in the order in which things happe
     {"what":"left_out", "contract", "reason"}                        a problem that is not replayed
     {"what":"candidate", "problem":n, "name", "engine", "env", "code", "variant"}
     {"what":"recorded", "problem":n, "name", "lines": what oneDNN printed for one call, "version", "isa",
-     "library": cuDNN's engine, knobs and workspace, "tried": what its autotuner tried}
+     "steady_us": what it took, "library": cuDNN's engine, knobs and workspace, "tried": what its autotuner tried}
     {"what":"same", "problem":n, "name", "as": the candidate that does the very same}
     {"what":"difference", "problem":n, "name", "max_abs_difference", "max_relative_difference", "finite"}
     {"what":"times", "problem":n, "name", "us": calls of one round}
@@ -62,6 +62,7 @@ class Attempt:
     variant: dict[str, Any]
     lines: list[str] = field(default_factory=list)
     version: str | None = None
+    steady_us: float | None = None
     library: dict[str, Any] | None = None
     tried: list[dict[str, Any]] = field(default_factory=list)
     same_as: str | None = None
@@ -141,6 +142,7 @@ class Replays:
     def _attempt(what: str, attempt: Attempt, record: Mapping[str, Any]) -> None:
         if what == "recorded":
             attempt.lines, attempt.version = record["lines"], record["version"]
+            attempt.steady_us = record.get("steady_us")
             attempt.library, attempt.tried = record.get("library"), record.get("tried") or []
         elif what == "same":
             attempt.same_as = record["as"]
@@ -155,9 +157,14 @@ class Replays:
             attempt.status, attempt.reason = record["status"], record["reason"]
 
 
-def work(lines: list[str]) -> tuple[tuple[str | None, ...], ...]:
-    """What the lines say was done, without times: two candidates with the same work are the same."""
+def work(lines: list[str]) -> tuple[tuple[str | None, ...], ...] | None:
+    """What the lines say was done, without times: two candidates with the same work are the same.
+
+    None where they do not tell: without lines, or with one that names no implementation (Eigen's matrix products).
+    """
     parsed = [line for line in map(parse_line, lines) if line is not None]
+    if not parsed or not all(line.implementation for line in parsed):
+        return None
     return tuple(
         (p.primitive, p.implementation, p.propagation, p.memory_text, p.attributes, p.aux_text, p.problem)
         for p in parsed

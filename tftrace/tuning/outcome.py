@@ -16,13 +16,14 @@ Job = tuple[int, Candidate, dict[str, Any]]
 class Outcome:
     """What ran, or `reason`: why the candidate cannot be run.
 
-    `lines`: what oneDNN printed in one call; `library`: the call into cuDNN, with its engine and knobs; `tried`: what
-    the autotuner tried for it.
+    `lines`: what oneDNN printed in one call, which took about `steady_us`; `library`: the call into cuDNN, with its
+    engine and knobs; `tried`: what the autotuner tried for it.
     """
 
     lines: list[str] = field(default_factory=list)
     version: str | None = None
     isa: str | None = None
+    steady_us: float | None = None
     library: dict[str, Any] | None = None
     tried: list[dict[str, Any]] = field(default_factory=list)
     status: str = "ok"

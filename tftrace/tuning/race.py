@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Final
 
-from tftrace.analysis.racing import undecided
+from tftrace.analysis.racing import FEWEST_ROUNDS, undecided
 from tftrace.capture.pool import Pool
 from tftrace.capture.settings import Candidate, Machine, Setting, memory_bytes
 from tftrace.capture.worker import Ended, spread
@@ -20,7 +20,16 @@ from tftrace.tuning.notebook import Notebook, key
 SLICE_S: Final = 0.04
 """Time of one candidate in one round: at least one call, and as many as go into it."""
 LEAST_PATIENCE_S: Final = 5.0
+AT_ONCE: Final = 2
+"""Processes that prepare side by side: more would have each take as much longer."""
+LEAST_SHARE_S: Final = 8.0
 _DIFFERENCE: Final = ("max_abs_difference", "max_relative_difference", "finite")
+
+
+def share(notes: Notebook, problems_left: int) -> float:
+    """Seconds for one problem: its part of what is left of the budget, but no less than it takes to say anything of it.
+    The costliest problems come first, and those for which nothing is left are not tried."""
+    return min(max(notes.left_s / problems_left, LEAST_SHARE_S), notes.left_s)
 
 
 class Race:
@@ -38,8 +47,10 @@ class Race:
         title = f"{n + 1} of {len(notes.problems)}  {notes.problems[n][0].spec}"
         notes.tell(title)
         # one that hangs must leave time for the others
-        self._prepare(n, notes.able(n), max(notes.left_s / problems_left / 2, LEAST_PATIENCE_S))
-        end = time.monotonic() + notes.left_s / problems_left
+        need = self._need_s(n)
+        self._prepare(n, notes.able(n), max(share(notes, problems_left), min(need, notes.left_s)) / 2)
+        seconds = max(share(notes, problems_left), min(need, notes.left_s / 2))
+        end = time.monotonic() + seconds
         # where not all processes can hold the arrays at once, each lets them go after its turn
         together = len(notes.able(n)) * memory_bytes(notes.problems[n][0].spec) <= self._here.memory_bytes
         number = 0
@@ -49,6 +60,7 @@ class Race:
             wanted = undecided(
                 {name: a.rounds for name, a in attempts.items()},
                 {name: bool(a.exact(self._tolerance)) for name, a in attempts.items()},
+                frugal=need > seconds,
             )
             if not wanted:
                 break
@@ -62,6 +74,11 @@ class Race:
         for worker in {w for c in notes.problems[n][1] if (w := self._pool.get(c.setting)) is not None}:
             worker.prepared.clear()
             worker.ask({"do": "drop"}, LEAST_PATIENCE_S)
+
+    def _need_s(self, n: int) -> float:
+        """About what it takes to give every candidate its fewest rounds, by the call that was recorded."""
+        calls = [self._notebook.attempt(n, c).steady_us or 0.0 for c in self._notebook.able(n)]
+        return sum(max(us / 1e6, SLICE_S) for us in calls) * (FEWEST_ROUNDS + 2)
 
     def _prepare(self, n: int, todo: list[Candidate], seconds: float) -> None:
         """Has each candidate built, called, and compared with the reference; those that cannot be are failed."""
@@ -79,7 +96,8 @@ class Race:
                 for c in todo
             ]  # fmt: skip
             answered = set()
-            for number, answer in spread(workers, commands, max(until - time.monotonic(), LEAST_PATIENCE_S)):
+            patience = max(until - time.monotonic(), LEAST_PATIENCE_S)
+            for number, answer in spread(workers, commands, patience, until, AT_ONCE):
                 answered.add(number)
                 self._prepared(n, todo[number], answer)
             # a process that died took with it those that it had not come to

@@ -15,8 +15,9 @@ from tftrace.ingest.replay_output import ReplayOutput
 from tftrace.tuning.notebook import key
 from tftrace.tuning.outcome import LEAST_S, Job, Outcome
 
-AT_ONCE: Final = 4
-"""Settings that are recorded side by side: nothing is timed meanwhile."""
+AT_ONCE: Final = 2
+"""Settings that are recorded side by side: nothing is timed meanwhile, but all have the same processors."""
+LEAST_PATIENCE_S: Final = 10.0
 
 
 def record(pool: Pool, jobs: Sequence[Job], seconds: float) -> Iterator[tuple[int, Candidate, Outcome]]:
@@ -49,7 +50,9 @@ def record(pool: Pool, jobs: Sequence[Job], seconds: float) -> Iterator[tuple[in
              "marker": REPLAY_MARKER, "of": c.setting.name}
             for n, c, problem in left
         ]  # fmt: skip
-        answers = dict(spread(workers, commands, max((until - time.monotonic()) / 2, LEAST_S)))
+        # one that hangs must leave time for others
+        patience = max((until - time.monotonic()) / 2, LEAST_PATIENCE_S)
+        answers = dict(spread(workers, commands, patience, until))
         output = {name: _output(worker) for worker, name in workers.items()}
         for number, answer in answers.items():
             n, candidate, _ = left[number]
@@ -70,4 +73,4 @@ def _outcome(name: str, answer: Answer | Ended, output: ReplayOutput) -> Outcome
         return Outcome(status="failed", reason=answer.reason)
     if "error" in answer:
         return Outcome(status="unsupported" if answer["unsupported"] else "failed", reason=answer["error"])
-    return Outcome(output.lines.get(name, []), output.version, output.isa)
+    return Outcome(output.lines.get(name, []), output.version, output.isa, answer["steady_us"])

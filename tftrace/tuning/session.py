@@ -15,7 +15,15 @@ from typing import Any, Final
 
 from tftrace.capture.launch import interpreter
 from tftrace.capture.pool import Arrays, Pool
-from tftrace.capture.settings import Candidate, Machine, engine_candidate, forced_engine, machine, why_not
+from tftrace.capture.settings import (
+    Candidate,
+    Machine,
+    engine_candidate,
+    forced_engine,
+    machine,
+    memory_bytes,
+    why_not,
+)
 from tftrace.capture.worker import Ended
 from tftrace.correlate import replays
 from tftrace.correlate.build import build
@@ -25,17 +33,18 @@ from tftrace.model.trace import Trace
 from tftrace.store.directory import new_directory
 from tftrace.tuning import recorded, traced
 from tftrace.tuning.notebook import Notebook, Progress
-from tftrace.tuning.race import Race
+from tftrace.tuning.race import Race, share
 from tftrace.tuning.request import TuneRequest, candidate_record, fits, records, split, start_record
 
 CHUNK: Final = 4
-"""Problems that are recorded together, before they are timed."""
+CHUNK_BYTES: Final = 1 << 27
+"""Problems that are recorded together, before they are timed: so many, or as many as have arrays of that size."""
 IMAGES: Final = 4
 """Images of a batch that are compared with the reference."""
 ENGINES: Final = 3
 """Engines of cuDNN that are forced for each problem."""
 ASKING_S: Final = 120.0
-TOLD: Final = ("lines", "version", "isa", "library", "tried")
+TOLD: Final = ("lines", "version", "isa", "steady_us", "library", "tried")
 SPENT: Final = "the budget was spent"
 DONE: Final = "all that can be timed was"
 STOPPED: Final = "stopped with Ctrl-C"
@@ -139,24 +148,36 @@ def _stopped(request: TuneRequest, notes: Notebook, pool: Pool, here: Machine) -
 def _run(request: TuneRequest, notes: Notebook, pool: Pool, here: Machine) -> None:
     race = Race(notes, pool, here, request.tolerance)
     total = len(notes.problems)
-    for at in range(0, total, CHUNK):
-        chunk = range(at, min(at + CHUNK, total))
-        if notes.left_s <= 0:
-            break
+    at = 0
+    while at < total and notes.left_s > 0:
+        chunk = range(at, _chunk_end(notes, at))
         with contextlib.ExitStack() as stack:
             which = f"problems {at + 1} to {chunk.stop}" if len(chunk) > 1 else f"problem {at + 1}"
             notes.tell(f"recording what runs, {which} of {total}")
             written = _write_arrays(notes, chunk, here, stack)
-            _record(notes, pool, [(n, c) for n in written for c in notes.problems[n][1]])
-            _record(notes, pool, _engines(notes, written, request, pool.raw))
+            seconds = len(written) * share(notes, total - at) / 2
+            _record(notes, pool, [(n, c) for n in written for c in notes.problems[n][1]], seconds)
+            _record(notes, pool, _engines(notes, written, request, pool.raw), seconds)
             _same(notes, written)
             notes.tell("starting the processes")
             race.start(written, max(notes.left_s / 2, 1.0))
             for n in written:
                 if notes.left_s > 0:
                     race.run(n, total - n)
+        at = chunk.stop
     left = [n for n in range(total) for c in notes.able(n) if not notes.attempt(n, c).rounds]
     notes.add({"what": "end", "reason": SPENT if left or notes.left_s <= 0 else DONE})
+
+
+def _chunk_end(notes: Notebook, at: int) -> int:
+    """Number behind the last problem that is recorded together with problem `at`."""
+    end, size = at + 1, memory_bytes(notes.problems[at][0].spec)
+    while end < min(at + CHUNK, len(notes.problems)):
+        size += memory_bytes(notes.problems[end][0].spec)
+        if size > CHUNK_BYTES:
+            break
+        end += 1
+    return end
 
 
 def _nothing(notes: Notebook, budget_s: float, directory: Path) -> UsageError:
@@ -186,13 +207,15 @@ def _write_arrays(
     return written
 
 
-def _record(notes: Notebook, pool: Pool, which: Sequence[tuple[int, Candidate]]) -> None:
+def _record(notes: Notebook, pool: Pool, which: Sequence[tuple[int, Candidate]], seconds: float) -> None:
     """One recorded pass of each candidate: what runs."""
     if not which:
         return
     jobs = [(n, c, notes.replayed(n)) for n, c in which]
     by_agent = partial(traced.record, raw=pool.raw)
-    for n, candidate, outcome in (recorded.record if pool.forks else by_agent)(pool, jobs, notes.left_s / 2):
+    for n, candidate, outcome in (recorded.record if pool.forks else by_agent)(
+        pool, jobs, min(seconds, notes.left_s)
+    ):
         if outcome.reason is not None:
             notes.fail(n, candidate, outcome.reason, outcome.status)
         else:
@@ -234,11 +257,12 @@ def _same(notes: Notebook, chunk: Sequence[int]) -> None:
     for n in chunk:
         seen: dict[Any, str] = {}
         for candidate in notes.able(n):
-            lines = notes.attempt(n, candidate).lines
-            done = replays.work(lines)
+            done = replays.work(notes.attempt(n, candidate).lines)
             # a setting that only bounds what may be used can come to nothing; the same primitives with other threads,
             # or within another function, are not the same
-            if lines and candidate.setting.limit and done in seen:
+            if done is None:
+                continue
+            if candidate.setting.limit and done in seen:
                 notes.note("same", n, candidate, **{"as": seen[done]})
-            elif lines and (candidate.setting.limit or candidate is notes.problems[n][1][0]):
+            elif candidate.setting.limit or candidate is notes.problems[n][1][0]:
                 seen[done] = candidate.name

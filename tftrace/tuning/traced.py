@@ -86,9 +86,11 @@ def _outcome(answer: Answer | Ended, place: Path, direction: str) -> Outcome:
     ]
     chosen = next((r for r in rows if r["chosen"]), None)
     if chosen is None:
-        return Outcome()
+        return Outcome(steady_us=answer["steady_us"])
     tried = [_told(r) for r in rows if r["problem_id"] == chosen["problem_id"]]
-    return Outcome(version=chosen["version"], library=_told(chosen), tried=tried)
+    return Outcome(
+        version=chosen["version"], steady_us=answer["steady_us"], library=_told(chosen), tried=tried
+    )
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
