@@ -1,4 +1,4 @@
-"""Headless Chromium for the tests of pages: opens a file, and remembers whatever it complained about."""
+"""Headless Chromium for the tests of pages: opens a file or an address, and remembers whatever it complained about."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def chromium() -> Iterator[Any]:
 
 
 class Opened:
-    """A page of a file, and its complaints: console errors, exceptions, requests, policy violations."""
+    """A page, and its complaints: console errors, exceptions, requests elsewhere, policy violations."""
 
     def __init__(
         self,
         browser: Any,
-        path: Path,
+        place: Path | str,
         *,
         dark: bool = False,
         fragment: str = "",
@@ -90,7 +90,7 @@ class Opened:
         self.context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
-            offline=True,
+            offline=isinstance(place, Path),
         )
         self.page = self.context.new_page()
         self._said: list[str] = []
@@ -102,12 +102,13 @@ class Opened:
             "request",
             lambda r: (
                 self._said.append(f"request: {r.url[:80]}")
-                if not r.url.startswith(("file:", "data:"))
+                if not r.url.startswith(("file:" if isinstance(place, Path) else place, "data:"))
                 else None
             ),
         )
         self.page.add_init_script(_WATCH)
-        self.page.goto(path.resolve().as_uri() + fragment)
+        address = place.resolve().as_uri() if isinstance(place, Path) else place
+        self.page.goto(address + fragment)
 
     def complaints(self) -> list[str]:
         return self._said + list(self.page.evaluate("window.violations"))
@@ -133,8 +134,8 @@ class Opened:
 
 
 @contextmanager
-def opened(browser: Any, path: Path, **options: Any) -> Iterator[Opened]:
-    page = Opened(browser, path, **options)
+def opened(browser: Any, place: Path | str, **options: Any) -> Iterator[Opened]:
+    page = Opened(browser, place, **options)
     try:
         yield page
     finally:

@@ -54,7 +54,7 @@ def ready(page: Opened) -> Opened:
 
 
 @contextmanager
-def ready_page(browser: Any, path: Path, **options: Any) -> Iterator[Opened]:
+def ready_page(browser: Any, path: Path | str, **options: Any) -> Iterator[Opened]:
     with opened(browser, path, **options) as page:
         yield ready(page)
 

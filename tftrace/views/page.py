@@ -22,6 +22,8 @@ from tftrace.errors import UsageError
 TEXT_LIMIT = 400
 """Characters of one text that a page carries; a longer one is cut and says how long it was."""
 
+SERVED_POLICY = "connect-src 'self'; "
+
 _MAP_SHEET = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
 
 # Control characters, marks that reorder or hide text (bidirectional overrides and isolates, zero-width
@@ -44,8 +46,9 @@ def _spell(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def page(title: str, body: str, css: str, scripts: list[str]) -> bytes:
-    """The page: `body` is HTML, `scripts` run after it in their order; nothing else may run, and nothing is fetched."""
+def page(title: str, body: str, css: str, scripts: list[str], *, served: bool = False) -> bytes:
+    """The page: `body` is HTML, `scripts` run after it in their order; nothing else may run, and nothing is fetched,
+    but from the server that the page itself came from where it is `served`."""
     css = resource("tftrace.views", "theme.css") + css
     # Plotly writes its rules into an empty <style> element through the CSSOM, hence the hash of nothing; its
     # hover labels carry style attributes. Nothing may be fetched, framed, submitted or evaluated.
@@ -53,7 +56,7 @@ def page(title: str, body: str, css: str, scripts: list[str]) -> bytes:
     policy = (
         f"default-src 'none'; script-src {' '.join(map(_hash, scripts)) or chr(39) + 'none' + chr(39)}; "
         f"style-src {sheets}; style-src-elem {sheets}; style-src-attr 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+        f"{SERVED_POLICY if served else ''}base-uri 'none'; form-action 'none'"
     )
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',

@@ -19,6 +19,23 @@ async function inflate(id) {
   return new Uint8Array(await new Response(unpacker.readable).arrayBuffer());
 }
 
+// ---- a served page asks for what it does not hold
+let serverGone = false;
+async function ask(what, numbers) {
+  try {
+    const answer = await fetch(what, { method: 'POST', body: numbers.join() });
+    if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+    return answer;
+  } catch (error) {
+    serverGone = true;
+    byId('status').textContent = `No answer from tftrace view (${error.message}): it has stopped, or the connection broke. ` +
+      'What is drawn stays; start it again and open its new address.';
+    throw error;
+  }
+}
+const askRows = async (what, numbers) => (numbers.length ? (await ask(what, numbers)).json() : []);
+const chunkBytes = async (number) => (M.served ? new Uint8Array(await (await ask('chunk', [number])).arrayBuffer()) : inflate('c' + number));
+
 // Returns a function that reads the next column of n values.
 function columnReader(bytes) {
   let at = 0;
@@ -87,13 +104,29 @@ function chunkReady(number) {
 
 function loadChunk(number) {
   if (!chunks.has(number))
-    chunks.set(number, inflate('c' + number).then((bytes) => {
+    chunks.set(number, chunkBytes(number).then((bytes) => {
       const chunk = unpack(bytes, M.chunks[number]);
       chunks.set(number, chunk);
+      forget();
       redraw();
       return chunk;
     }));
   return Promise.resolve(chunks.get(number));
+}
+
+// A served page may see more than memory holds: what was drawn longest ago goes first.
+const KEPT = 240;
+function forget() {
+  if (!M.served) return;
+  for (const [number, chunk] of chunks) {
+    if (chunks.size <= KEPT) return;
+    if (chunk.kind && !shown.chunks.includes(chunk)) chunks.delete(number);
+  }
+}
+function touch(number) {
+  const chunk = chunks.get(number);
+  chunks.delete(number);
+  chunks.set(number, chunk);
 }
 
 const exactChunks = () => M.chunks.flatMap((head, number) => (head[0] === 'E' ? [number] : []));
@@ -116,7 +149,8 @@ function visibleChunks(t0, t1, nsPerPixel) {
   };
   const level = levelFor(nsPerPixel), wanted = needed(level);
   const missing = wanted.filter((n) => !chunkReady(n));
-  missing.forEach(loadChunk);
+  if (!serverGone) missing.forEach((n) => loadChunk(n).catch(() => {}));
+  if (M.served) wanted.forEach((n) => chunks.has(n) && touch(n));
   if (missing.length)
     for (const k of M.levels.filter((k) => k > level)) {
       const coarser = needed(k);
@@ -177,6 +211,10 @@ function infoOf(number) {
 // ---- single events by their rank
 async function findEvents(ranks) {
   const found = new Map();
+  if (M.served) {
+    for (const [rank, row, t, d, info] of await askRows('events', ranks)) found.set(rank, { rank, row, t, d, info });
+    return found;
+  }
   for (const number of exactChunks()) {
     const [, , , , , , low, high] = M.chunks[number];
     const mine = ranks.filter((rank) => rank >= low && rank <= high && !found.has(rank));
@@ -194,37 +232,4 @@ async function findEvents(ranks) {
 
 function eventAt(chunk, i) {
   return { rank: chunk.rank[i], row: rowOf(chunk, i), t: chunk.t[i], d: chunk.d[i], info: chunk.info[i] };
-}
-
-// ---- relations, decoded at the first click
-let relations = null;
-function loadRelations() {
-  return relations ||= (async () => {
-    const linkColumns = columnReader(await inflate('links')), n = M.links;
-    const parent = sums(linkColumns(n)), step = linkColumns(n), rule = linkColumns(n);
-    const child = parent.map((p, i) => p + unzigzag(step[i]));
-    const byChild = Uint32Array.from(parent.keys()).sort((a, b) => child[a] - child[b]);
-    const children = Float64Array.from(byChild, (i) => child[i]);
-    const read = columnReader(await inflate('calls')), m = M.calls, k = M.belongings;
-    const kind = read(m), up = read(m), steps = read(m), start = read(m), total = read(m);
-    const event = sums(read(k)), call = sums(read(k), true);
-    const byCall = Uint32Array.from(event.keys()).sort((a, b) => call[a] - call[b]);
-    const calls = Float64Array.from(byCall, (i) => call[i]);
-    const range = (values, v) => {
-      const out = [];
-      for (let i = lowerBound(values, 0, values.length, v); values[i] === v; i++) out.push(i);
-      return out;
-    };
-    const link = (i) => ({ parent: parent[i], child: child[i], rule: M.rules[rule[i]][0], evidence: M.rules[rule[i]][1] });
-    return {
-      above: (rank) => range(children, rank).map((i) => link(byChild[i])),
-      below: (rank) => range(parent, rank).map(link),
-      callsOf: (rank) => range(event, rank).map((i) => call[i]),
-      eventsOf: (number) => range(calls, number).map((i) => event[byCall[i]]),
-      call: (i) => ({
-        ...kindOf(kind[i]), parent: up[i] - 1, step: steps[i] ? steps[i] - 1 : null, start: start[i],
-        total: total[i] ? total[i] - 1 : null,
-      }),
-    };
-  })();
 }

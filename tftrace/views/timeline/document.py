@@ -9,7 +9,7 @@ from typing import Any
 from tftrace.model.trace import Trace
 from tftrace.views.page import json_element, legible, one_scope, page, plotly, resource
 
-SCRIPTS = ("data.js", "draw.js", "axes.js", "panel.js", "search.js", "timeline.js")
+SCRIPTS = ("data.js", "relations.js", "draw.js", "axes.js", "panel.js", "search.js", "timeline.js")
 """Parts of one script, in this order; they share one scope."""
 
 _HERE = "tftrace.views.timeline"
@@ -47,9 +47,11 @@ address of the page holds the stretch in view: copy it to share what you see.</d
 """
 
 
-def timeline_document(trace: Trace, meta: Mapping[str, Any], data: Mapping[str, str]) -> bytes:
+def timeline_document(
+    trace: Trace, meta: Mapping[str, Any], data: Mapping[str, str], *, served: bool = False
+) -> bytes:
     """The page: `meta` as JSON, each text of `data` in an element `data-<name>`, plotly and the page's own
-    script."""
+    script. A `served` page may ask the server that it came from for more."""
     script, sheets = plotly()
     parts = [
         sheets,
@@ -57,7 +59,7 @@ def timeline_document(trace: Trace, meta: Mapping[str, Any], data: Mapping[str, 
         json_element("meta", meta),
         *(f'<script type="text/plain" id="data-{name}">{text}</script>\n' for name, text in data.items()),
     ]
-    return _page(trace, "".join(parts), [script, one_scope(_HERE, SCRIPTS)])
+    return _page(trace, "".join(parts), [script, one_scope(_HERE, SCRIPTS)], served=served)
 
 
 def empty_document(trace: Trace) -> bytes:
@@ -77,9 +79,9 @@ def empty_document(trace: Trace) -> bytes:
     )
 
 
-def _page(trace: Trace, body: str, scripts: list[str]) -> bytes:
+def _page(trace: Trace, body: str, scripts: list[str], *, served: bool = False) -> bytes:
     title = f"{legible(trace.name, 120)} · tftrace timeline"
-    return page(title, body, resource(_HERE, "timeline.css"), scripts)
+    return page(title, body, resource(_HERE, "timeline.css"), scripts, served=served)
 
 
 def _heading(trace: Trace) -> str:

@@ -62,33 +62,53 @@ def _by_row(row: Ints, t: Ints, base: int, unit: int, rows: int) -> tuple[Ints, 
 
 
 def exact_chunks(level: int, rows: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints) -> list[Chunk]:
-    """Events of one duration class, input sorted by t. Columns: rows, gap, duration, info, gap of the
-    rank."""
+    """Events of one duration class, input sorted by t."""
     out = []
     for low in range(0, len(t), CHUNK):
         cut = slice(low, low + CHUNK)
-        order = np.lexsort((t[cut], row[cut]))
-        r, s, d, i, e = (column[cut][order] for column in (row, t, dur, info, rank))
-        base = int(s.min())
-        count, gap = _by_row(r, s, base, 1, rows)
-        head: list[int | str] = ["E", level, base, int((s + d).max()), len(r), 1, int(e.min()), int(e.max())]
-        out.append(Chunk(head, text(count, gap, d, i, zigzag(np.diff(e, prepend=int(e.min()))))))
+        r, s, d, i, e = (column[cut] for column in (row, t, dur, info, rank))
+        head = exact_head(level, s, d, e)
+        out.append(Chunk(head, deflated(exact_columns(rows, int(s.min()), int(e.min()), r, s, d, i, e))))
     return out
 
 
+def exact_head(level: int, t: Ints, dur: Ints, rank: Ints) -> list[int | str]:
+    return ["E", level, int(t.min()), int((t + dur).max()), len(t), 1, int(rank.min()), int(rank.max())]
+
+
+def exact_columns(
+    rows: int, base: int, low: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints
+) -> bytes:
+    """Columns of a chunk from `base` ns and rank `low` on: rows, gap, duration, info, gap of the rank."""
+    order = np.lexsort((t, row))
+    count, gap = _by_row(row[order], t[order], base, 1, rows)
+    of_rank = zigzag(np.diff(rank[order], prepend=low))
+    return b"".join(map(planes, (count, gap, dur[order], info[order], of_rank)))
+
+
 def block_chunks(level: int, rows: int, width: int, blocks: Blocks) -> list[Chunk]:
-    """Blocks of one level, to 1/64 of its width. Columns: rows, gap, length, count, busy in 1/255, info."""
-    unit = max(1, width // 64)
+    """Blocks of one level, to 1/64 of its width."""
     order = np.argsort(blocks.t0, kind="stable")
     out = []
     for low in range(0, len(blocks), CHUNK):
         mine = order[low : low + CHUNK]
-        mine = mine[np.lexsort((blocks.t0[mine], blocks.row[mine]))]
-        t0, t1 = blocks.t0[mine], blocks.t1[mine]
-        base = int(t0.min())
-        count, gap = _by_row(blocks.row[mine], t0, base, unit, rows)
-        length = -(-(t1 - t0) // unit)
-        busy = np.clip(blocks.busy[mine] * 255 // np.maximum(1, t1 - t0), 1, 255)
-        head: list[int | str] = ["M", level, base, int(t1.max()), len(mine), unit, 0, 0]
-        out.append(Chunk(head, text(count, gap, length, blocks.count[mine], busy, blocks.info[mine])))
+        head = block_head(level, width, blocks.t0[mine], blocks.t1[mine])
+        columns = (blocks.row, blocks.t0, blocks.t1, blocks.count, blocks.busy, blocks.info)
+        body = block_columns(rows, int(head[2]), int(head[5]), *(column[mine] for column in columns))
+        out.append(Chunk(head, deflated(body)))
     return out
+
+
+def block_head(level: int, width: int, t0: Ints, t1: Ints) -> list[int | str]:
+    return ["M", level, int(t0.min()), int(t1.max()), len(t0), max(1, width // 64), 0, 0]
+
+
+def block_columns(
+    rows: int, base: int, unit: int, row: Ints, t0: Ints, t1: Ints, count: Ints, busy: Ints, info: Ints
+) -> bytes:
+    """Columns of a chunk of blocks: rows, gap, length, count, busy in 1/255, info."""
+    order = np.lexsort((t0, row))
+    of_row, gap = _by_row(row[order], t0[order], base, unit, rows)
+    length = -(-(t1 - t0) // unit)
+    share = np.clip(busy * 255 // np.maximum(1, t1 - t0), 1, 255)
+    return b"".join(map(planes, (of_row, gap, length[order], count[order], share[order], info[order])))

@@ -74,35 +74,43 @@ function click(p) {
 const LIMIT = { relatives: 400, entries: 6, arrows: 60 };
 
 // Walks the links from `rank` in one direction; each event once, nearest first.
-function walk(step, rank) {
-  const seen = new Set([rank]), links = [], queue = [rank];
-  while (queue.length && seen.size < LIMIT.relatives)
-    for (const link of step(queue.shift())) {
+async function walk(step, rank) {
+  const seen = new Set([rank]), links = [];
+  let edge = [rank], cut = false;
+  while (edge.length && !cut) {
+    const next = [];
+    for (const link of await step(edge)) {
+      const other = link.parent === rank || seen.has(link.parent) ? link.child : link.parent;
       links.push(link);
-      const next = link.parent === rank || seen.has(link.parent) ? link.child : link.parent;
-      if (!seen.has(next)) { seen.add(next); queue.push(next); }
+      if (seen.has(other)) continue;
+      cut = seen.size >= LIMIT.relatives;
+      if (cut) break;
+      seen.add(other);
+      next.push(other);
     }
-  return { seen, links, cut: queue.length > 0 };
+    edge = next;
+  }
+  return { seen, links, cut };
 }
 
 async function chainOf(rank) {
-  const r = await loadRelations(), calls = r.callsOf(rank);
-  const up = walk(r.above, rank), down = walk(r.below, rank);
-  const members = calls.length ? r.eventsOf(calls[0]).slice(0, LIMIT.relatives) : [];
+  const r = await loadRelations(), calls = await r.callsOf(rank);
+  const [up, down] = [await walk(r.above, rank), await walk(r.below, rank)];
+  const members = calls.length ? (await r.eventsOf(calls[0].number)).slice(0, LIMIT.relatives) : [];
   const ranks = [...new Set([rank, ...up.seen, ...members, ...down.seen])];
   const inside = new Set(ranks);
-  const links = ranks.flatMap((child) => r.above(child).filter(({ parent }) => inside.has(parent)));
+  const links = (await r.above(ranks)).filter(({ parent }) => inside.has(parent));
   const events = await findEvents(ranks);
-  const call = calls.length ? r.call(calls[0]) : null;
-  return { rank, events, links, call, caller: call && call.parent >= 0 ? r.call(call.parent) : null,
+  const call = calls.length ? calls[0] : null;
+  return { rank, events, links, call, caller: call && call.parent >= 0 ? await r.call(call.parent) : null,
     sharedWith: calls.length - 1, cut: up.cut || down.cut };
 }
 
 let selecting = 0;
 async function select(rank, show = false) {
   const turn = ++selecting;
-  const chain = await chainOf(rank);
-  if (turn !== selecting || !chain.events.has(rank)) return;
+  const chain = await chainOf(rank).catch((error) => { if (!serverGone) throw error; });
+  if (!chain || turn !== selecting || !chain.events.has(rank)) return;
   selection = { ...chain, links: chain.links.slice(0, LIMIT.arrows) };
   const panel = byId('panel'), wasHidden = panel.hidden;
   panel.hidden = false;

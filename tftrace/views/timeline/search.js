@@ -49,14 +49,19 @@ function search(query) {
   redraw();
 }
 
+// Ranks of the hits that the page can show one by one, in order.
 async function loadMatches() {
   if (matches) return matches;
-  const found = [], wanted = hits;
-  for (const number of exactChunks()) {
-    const chunk = await loadChunk(number);
-    for (let i = 0; i < chunk.n; i++) if (wanted.has(chunk.info[i])) found.push([chunk, i, chunk.rank[i]]);
+  const wanted = hits;
+  let found = [];
+  if (M.served) found = (await askRows('found', [...wanted])).flat();
+  else {
+    for (const number of exactChunks()) {
+      const chunk = await loadChunk(number);
+      for (let i = 0; i < chunk.n; i++) if (wanted.has(chunk.info[i])) found.push(chunk.rank[i]);
+    }
+    found.sort((a, b) => a - b);
   }
-  found.sort((a, b) => a[2] - b[2]);
   if (wanted === hits) matches = found;
   return found;
 }
@@ -65,17 +70,21 @@ async function jump(step) {
   if (!hits) return;
   const found = await loadMatches(), total = byId('found');
   const all = hits ? [...hits].reduce((sum, info) => { for (let i = index.off[info]; i < index.off[info + 1]; i++) sum += index.counts[i]; return sum; }, 0) : 0;
-  const merged = all - found.length, only = merged ? `; ${count(merged)} more only in blocks` : '';
+  const merged = all - found.length, only = merged ? `; ${count(merged)} more ${M.served ? 'after those' : 'only in blocks'}` : '';
   if (!found.length) { total.textContent = `${count(all)} events${only}`; return; }
-  if (matchAt < 0) { // begin with what is in view
-    const ahead = found.findIndex(([chunk, i]) => chunk.t[i] >= view.t0);
-    matchAt = step > 0 ? (ahead < 0 ? 0 : ahead) - 1 : ahead < 0 ? found.length : ahead;
+  if (matchAt < 0) { // begin with what is in view; ranks ascend with the start
+    let low = 0, high = found.length;
+    while (low < high) {
+      const middle = (low + high) >> 1, event = (await findEvents([found[middle]])).get(found[middle]);
+      if (event.t >= view.t0) high = middle; else low = middle + 1;
+    }
+    matchAt = step > 0 ? (low === found.length ? 0 : low) - 1 : low;
   }
   matchAt = (matchAt + step + found.length) % found.length;
   total.textContent = `${count(matchAt + 1)} of ${count(found.length)} events${only}`;
-  const [chunk, i] = found[matchAt];
-  showEvent(eventAt(chunk, i));
-  await select(chunk.rank[i]);
+  const rank = found[matchAt];
+  showEvent((await findEvents([rank])).get(rank));
+  await select(rank);
 }
 
 function clearSearch() {

@@ -11,13 +11,14 @@ function say(level, { exact, blocks, merged }) {
   }
   if (rows < M.rows) parts.push('more lanes above or below: drag, or Alt + wheel');
   const line = parts.join(' · ');
-  if (line !== said) byId('status').textContent = said = line;
+  if (line !== said && !serverGone) byId('status').textContent = said = line;
 }
 
 function describePage() {
   const began = byId('began'), share = M.exact < M.events;
   began.textContent = `${count(M.events)} events in ${formatTime(M.span)}, from ${M.began}`;
   const notes = [];
+  if (M.served) began.textContent += ' · served, every event';
   if (share) notes.push(`${count(M.events - M.exact)} events shorter than ${formatTime(M.widths[M.finest], 3)} are on this page only as parts of blocks: it was limited in size.`);
   if (M.linksLost) notes.push(`${count(M.linksLost)} links are left out, because one of their ends is not on this page.`);
   byId('notes').textContent = notes.join(' ');
