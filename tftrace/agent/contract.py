@@ -13,7 +13,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 | process.json | what the process is (pid, argv, interpreter); written once, when the agent starts |
 | status.json | probes, versions, devices, environment, `synthetic` (a stand-in GPU); replaced as they change |
 | clocks.bin | CLOCK records |
-| dispatch.bin | DISPATCH records: one call from Python into the runtime |
+| dispatch.bin | DISPATCH records: one call from Python, or from a program without it, into the runtime |
 | stacks.jsonl | {"key", "frames": [[file, line, function, module], ..innermost first]}: Python stacks |
 | metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
 | sessions.jsonl | {"key", "graph", "fetches": [..], "feeds": [..]}: what a Session.run was asked for |
@@ -44,6 +44,18 @@ ENV_RAW = "TFTRACE_RAW"
 """Absolute path of the trace's raw/ directory; its presence turns the agent on."""
 ENV_OPTIONS = "TFTRACE_OPTIONS"
 """JSON object, see `capture.launch`: probes, profile_mb, steps, native, source, redact."""
+
+ENV_NATIVE = "TFTRACE_NATIVE"
+"""Names of the probes that a process without Python has from its start, where the native library is preloaded."""
+
+ENVIRONMENT = (  # all that is ever stored of the environment
+    "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "TF_CUDNN_DETERMINISTIC", "TF_CUDNN_USE_AUTOTUNE",
+    "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_NUM_INTEROP_THREADS",
+    "TF_NUM_INTRAOP_THREADS", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS", "KERAS_BACKEND", "OMP_NUM_THREADS",
+    "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE",
+    "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_USE_FRONTEND", "TF_CUDNN_WORKSPACE_LIMIT_IN_MB", "TF_AUTOTUNE_THRESHOLD",
+    "TF_ENABLE_CUDNN_TENSOR_OP_MATH_FP32", "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32", "PYTHONHASHSEED",
+)  # fmt: skip
 
 REPLAY_MARKER = "tftrace_replay"
 """Begins the lines that a replay writes between those of oneDNN: `marker,begin|steady|end,key`."""
@@ -83,7 +95,14 @@ DISPATCH = Record(
     Field("spare", "u4"),
     Field("step", "u8"),  # graph executions begun in this process so far
 )
-ENTRIES = ("TFE_Py_FastPathExecute", "TFE_Py_Execute", "TFE_Py_ExecuteCancelable", "TF_SessionRun")
+ENTRIES = (
+    "TFE_Py_FastPathExecute",
+    "TFE_Py_Execute",
+    "TFE_Py_ExecuteCancelable",
+    "TF_SessionRun",
+    "TFE_Execute",
+)
+"""The last one, and TF_SessionRun there: called by a program without Python."""
 STATUS = ("open", "ok", "raised", "fallback")
 """`fallback`: the fast path declined, and the same op comes again through TFE_Py_Execute; not an execution."""
 

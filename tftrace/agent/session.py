@@ -24,14 +24,6 @@ from .pystacks import PythonStacks
 
 TICK = 0.05
 CLOCK_EVERY = 1.0
-ENVIRONMENT = (  # all that is ever stored of the environment
-    "CUDA_VISIBLE_DEVICES", "TF_CPP_MIN_LOG_LEVEL", "TF_CUDNN_DETERMINISTIC", "TF_CUDNN_USE_AUTOTUNE",
-    "TF_DETERMINISTIC_OPS", "TF_ENABLE_ONEDNN_OPTS", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_NUM_INTEROP_THREADS",
-    "TF_NUM_INTRAOP_THREADS", "TF_USE_LEGACY_KERAS", "TF_XLA_FLAGS", "XLA_FLAGS", "KERAS_BACKEND", "OMP_NUM_THREADS",
-    "ONEDNN_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_MAX_CPU_ISA", "DNNL_DEFAULT_FPMATH_MODE",
-    "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_USE_FRONTEND", "TF_CUDNN_WORKSPACE_LIMIT_IN_MB", "TF_AUTOTUNE_THRESHOLD",
-    "TF_ENABLE_CUDNN_TENSOR_OP_MATH_FP32", "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32", "PYTHONHASHSEED",
-)  # fmt: skip
 
 
 def host_name() -> str:
@@ -213,7 +205,7 @@ class Session:
             "devices": self._devices() if finished else [],
             "settings": self._settings() if finished else {},
             "synthetic": self._on_standin(),
-            "env": {k: os.environ[k] for k in ENVIRONMENT if k in os.environ},
+            "env": {k: os.environ[k] for k in contract.ENVIRONMENT if k in os.environ},
             "probes": [p.status() for p in self.probes],
             "native": None if self.native else self.native_reason,
             "faults": {"count": self.faults, "first": self.fault},

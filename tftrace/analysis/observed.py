@@ -24,6 +24,9 @@ _GPU_ONLY: Final = frozenset({"cudnn", "stream_executor"})
 
 NO_GPU: Final = "runs only on a GPU; this run had none"
 
+NO_PYTHON: Final = "there is no Python in that process"
+_OF_PYTHON: Final = frozenset({"python", "api", "gen_op"})
+
 _NOTHING: Final[dict[Layer, str]] = {
     "python": "no frame of the user's own was on the stack",
     "api": "no public function lies between the line and the op",
@@ -46,6 +49,8 @@ _IMPORTED: Final[dict[Layer, str]] = {
 
 def reason(manifest: Mapping[str, Any], layer: Layer, mode: str | None = None) -> str:
     """Why `layer` is missing, in a few words; `mode` is that of the call it is missing from."""
+    if mode == "native" and layer in _OF_PYTHON:
+        return NO_PYTHON
     stated = manifest.get("unobserved")
     if isinstance(stated, Mapping) and stated.get(layer):
         return str(stated[layer])

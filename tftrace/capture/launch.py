@@ -47,6 +47,7 @@ class RunRequest:
     source: bool = True
     redact: bool = False
     eigen_gemm: bool = False
+    native: bool = False  # the target is a program, not a Python script
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,38 @@ def environment(raw: Path, request: RunRequest, probes: list[str]) -> dict[str, 
         "native_reason": reason,
         "redact": request.redact,
         "eigen_gemm": request.eigen_gemm,
+        "environment": list(contract.ENVIRONMENT),
         "parent": os.getpid(),
     }
     result = dict(os.environ)
     result[contract.ENV_RAW] = str(raw)
     result[contract.ENV_OPTIONS] = json.dumps(options)
     result["PYTHONPATH"] = os.pathsep.join(p for p in (str(AGENT_SITE), os.environ.get("PYTHONPATH")) if p)
-    if request.cudnn_preload and library:
+    if request.native:
+        result |= _without_agent(library, probes)
+    if (request.cudnn_preload or request.native) and library:
         # in front: of two libraries that export a function, the first is called
         result["LD_PRELOAD"] = " ".join(p for p in (str(library), os.environ.get("LD_PRELOAD")) if p)
     return result
+
+
+def _without_agent(library: Path | None, probes: list[str]) -> dict[str, str]:
+    """What a process that runs no Python is told: oneDNN's collector, and which probes the library has by itself.
+
+    A collector of the user's own is left in its place.
+    """
+    told = {contract.ENV_NATIVE: ",".join(probes)}
+    if library is not None and "itt" in probes:
+        for name, value in (("INTEL_LIBITTNOTIFY64", str(library)), ("ONEDNN_ITT_TASK_LEVEL", "2")):
+            told[name] = os.environ.get(name, value)
+    return told
+
+
+def program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise UsageError(f"--native {name}: no such program; give the path of an executable file")
+    return found
 
 
 def interpreter(python: str | None) -> str:
@@ -108,9 +131,14 @@ def run(request: RunRequest) -> RunOutcome:
     if not request.argv:
         raise UsageError("no script given; see 'tftrace run --help'")
     target = request.argv[0]
-    if not request.module and not Path(target).is_file() and not (Path(target) / "__main__.py").is_file():
+    if request.native:
+        if request.module or request.python is not None:
+            raise UsageError("--native runs a program as it is: it goes with neither -m nor --python")
+        command = [program(target), *request.argv[1:]]
+    elif not request.module and not Path(target).is_file() and not (Path(target) / "__main__.py").is_file():
         raise UsageError(f"{target}: no such script; give a Python file, or -m MODULE")
-    python = interpreter(request.python)
+    else:
+        command = [interpreter(request.python), *(["-m"] if request.module else []), *request.argv]
     probes = enabled_probes(request)
     directory = new_directory(
         request.output, Path(target).stem if not request.module else target, request.force
@@ -122,7 +150,6 @@ def run(request: RunRequest) -> RunOutcome:
         raise CaptureError(
             f"{raw}: cannot be written: {error.strerror}; choose another place with -o"
         ) from error
-    command = [python, *(["-m"] if request.module else []), *request.argv]
     started = time.time_ns()
     status = _wait(command, environment(raw, request, probes))
     facts: dict[str, Any] = {

@@ -71,6 +71,9 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
     "--cudnn-preload", is_flag=True,
     help="Catch cuDNN calls by LD_PRELOAD: for a TensorFlow whose trampolines are not known.",
 )  # fmt: skip
+@click.option(
+    "--native", is_flag=True, help="SCRIPT is a program that needs no Python, with the C API of TensorFlow."
+)
 @click.option("--steps", metavar="A:B", callback=step_range, help="Profile these steps only.")
 @click.option(
     "--eigen-gemm", is_flag=True, help="Record each matrix product that Eigen asks of oneDNN, too: slow."
@@ -84,7 +87,7 @@ def probe_names(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.argument("args", nargs=-1, type=click.UNPROCESSED)
 def command(
     output: Path | None, force: bool, python: str | None, probes: tuple[str, ...] | None, profile_mb: float,
-    cudnn_stacks: int, cudnn_preload: bool, steps: tuple[int, int] | None, eigen_gemm: bool, quiet: bool,
+    cudnn_stacks: int, cudnn_preload: bool, native: bool, steps: tuple[int, int] | None, eigen_gemm: bool, quiet: bool,
     open_page: bool, no_source: bool, redact: bool, module: bool, script: str, args: tuple[str, ...],
     **switches: bool,
 ) -> int:  # fmt: skip
@@ -112,6 +115,7 @@ def command(
             source=not no_source,
             redact=redact,
             eigen_gemm=eigen_gemm,
+            native=native,
         )
     )
     try:

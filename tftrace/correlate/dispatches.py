@@ -142,6 +142,7 @@ def add_dispatches(
     for i, at in enumerate(examples.tolist()):
         meta = described[meta_of[at]]
         mode = "session" if is_session[at] else ("function" if meta["is_function"] else "eager")
+        mode = "native" if raw.without_python else mode
         numbers[i] = build.site(
             op=meta["op"],
             mode=mode,

@@ -76,8 +76,9 @@ class NativeStacks:
 
 
 def _read(frames: list[Symbol]) -> NativeStack:
-    # innermost: tftrace's own library, and oneDNN's call of it
-    while frames and (_file(frames[0]).startswith("tftrace-") or "::itt::" in (frames[0].function or "")):
+    # innermost: oneDNN's call of tftrace's library; further out, a call of the program's that went through it
+    frames = [f for f in frames if not _file(f).startswith("tftrace-")]
+    while frames and "::itt::" in (frames[0].function or ""):
         frames = frames[1:]
     names = [short_name(f.function) if f.function else "(no symbol)" for f in frames]
     kernel = None

@@ -61,6 +61,11 @@ class RawProcess:
     cut_lines: int
 
     @property
+    def without_python(self) -> bool:
+        """Whether the process ran no Python: it opened its records by itself."""
+        return self.process.get("python") is None
+
+    @property
     def profiles(self) -> list[tuple[dict[str, Any], Path]]:
         """Windows of the TensorFlow profiler with the file each left, those that left one."""
         found = []

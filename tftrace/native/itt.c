@@ -1,6 +1,7 @@
 /* ITT collector. oneDNN loads this library (INTEL_LIBITTNOTIFY64), calls __itt_api_init with the table of its entry
  * points, and then reports the begin and the end of every primitive on the thread that runs it. The structures are
  * the public ones of ittnotify. */
+#include "native_process.h"
 #include "tftrace.h"
 
 #include <fcntl.h>
@@ -108,7 +109,7 @@ static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt
   int at = depth++;
   if (at >= NESTING) return;
   running[at].record = NULL;
-  if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return;
+  if (!tft_ready()) return;
   uint64_t index;
   uint16_t flags = 0;
   uint32_t tid = tft_tid();

@@ -1,6 +1,7 @@
 /* Files of fixed records: one atomic add hands out a slot, the kernel writes it back. A killed process loses
  * nothing that was stored, because the pages belong to the file. */
 #include "cudnn.h"
+#include "native_process.h"
 #include "tftrace.h"
 
 #include <fcntl.h>
@@ -129,6 +130,7 @@ TFT_API int tft_open(const char *directory) {
   tft_native_stacks_open(directory);
   tft_itt_open(directory);
   tft_verbose_open();
+  tft_c_api_open(directory);
   snprintf(opened, sizeof opened, "%s", directory);
   atomic_fetch_add(&generation, 1);
   tft_call = 0;
@@ -145,12 +147,4 @@ TFT_API void tft_counts(uint64_t out[4]) {
   out[2] = atomic_load(&tft_itt_file.next), out[3] = atomic_load(&tft_itt_file.lost);
 }
 
-/* A native process without an agent that inherited the environment: give it a directory of its own. */
-void tft_open_by_environment(void) {
-  const char *raw = getenv("TFTRACE_RAW");
-  char path[4300], host[256] = "host";
-  if (opened[0] || !raw) return;
-  gethostname(host, sizeof host - 1);
-  snprintf(path, sizeof path, "%s/%s-%d", raw, host, (int)getpid());
-  if (mkdir(path, 0700) == 0) tft_open(path);
-}
+int tft_is_open(void) { return opened[0] != 0; }

@@ -164,7 +164,8 @@ def _library(branch: Tree, group: dict[str, Any], number: int, stacks: dict[tupl
         branch.add(Text(f"C++: the same {len(functions)} functions as in {stacks[functions]}.", style="dim"))
         return
     stacks[functions] = number
-    path = branch.add(Text(f"C++ from Python down to the library, {len(functions)} functions", style="dim"))
+    top = "where the thread begins" if group["mode"] == "native" else "Python"
+    path = branch.add(Text(f"C++ from {top} down to the library, {len(functions)} functions", style="dim"))
     for function in reversed(functions):
         path.add(_function(function))
     if group.get("hops"):
