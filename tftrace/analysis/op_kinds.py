@@ -22,7 +22,7 @@ MOVES: Final = SHAPES | frozenset(
     ResourceGather DestroyResourceOp DisableCopyOnRead TensorListFromTensor TensorListReserve
     TensorListGetItem TensorListSetItem TensorListStack TensorListLength TensorListElementShape
     TensorListPushBack TensorListPopBack EmptyTensorList TensorArrayV3 TensorArrayReadV3 TensorArrayWriteV3
-    TensorArrayScatterV3 TensorArrayGatherV3 TensorArraySizeV3 SparseToDense SparseReorder Assert Print
+    TensorArrayScatterV3 TensorArrayGatherV3 TensorArraySizeV3 CheckNumerics SparseToDense SparseReorder Assert Print
     PrintV2 StringFormat function
     """.split()  # noqa: SIM905
 )

@@ -45,11 +45,13 @@ def document(
     """
     rows = [row(facts, records[facts["name"]]) for facts in functions]
     counts = Counter(str(r["category"]) for r in rows)
+    beneath = Counter(str(r["beneath"]) for r in rows if r["beneath"])
     traced = [r for r in rows if r["category"] != "not_traced"]
     return {
         "names": list(names),
         **{k: versions.get(k) for k in ("python", "tensorflow", "keras", "executable")},
         "counts": {c: counts.get(c, 0) for c in CATEGORIES},
+        "beneath": {c: beneath[c] for c in CATEGORIES if beneath.get(c)},
         "classified": round(len(traced) / len(rows), 4) if rows else None,
         "natives": {"called": index.get("called"), "of": index.get("of")},
         "functions": rows,
@@ -75,7 +77,7 @@ def row(facts: Mapping[str, Any], record: Mapping[str, Any]) -> Row:
         "native_us": verdict.native_us if verdict is not None else None,
         "native_timed": verdict.timed if verdict is not None else None,
         "equal": verdict.equal if verdict is not None else None,
-        "reason": None if traced or others else record["reason"],
+        "reason": None if traced else record["reason"],
         "added": verdict.added if verdict is not None else [],
         "calls": verdict.called if verdict is not None else [],
         "documented": _documented(facts),
@@ -191,7 +193,12 @@ def _work(case: Mapping[str, Any]) -> list[int]:
     if "data" not in kinds:
         kinds = ["data"] * len(ops)
     wanted = [i for i in case["result"] if isinstance(i, int)]
-    wanted += [i for i, op in enumerate(ops) if has_effect(op["op"])]
+    made = {i for i, op in enumerate(ops) if op["op"] == "VarHandleOp"}
+    of_variables = not wanted or set(wanted) <= made
+    for i, op in enumerate(ops):
+        # the initial value of a variable is work only of a function that gives back the variable
+        if has_effect(op["op"]) and (of_variables or made.isdisjoint(op["from"][:1])):
+            wanted.append(i)
     if not wanted:
         return [i for i, kind in enumerate(kinds) if kind == "data"]
     reached: set[int] = set()

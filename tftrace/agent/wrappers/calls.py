@@ -168,41 +168,36 @@ class Recorder:
     def _exported(self, frame: FrameType) -> Tuple[str, ...]:
         known = self._names.get(id(frame.f_code))
         if known is None:
-            module = str(frame.f_globals.get("__name__") or "")
-            names = (
-                exported_names(frame) or variable_method(frame) if module.startswith("tensorflow.") else []
-            )
-            known = self._names[id(frame.f_code)] = (
-                frame.f_code,
-                tuple(dict.fromkeys(function_name(n) for n in names if native(n))),
-            )
+            names = tuple(n for n in public_names(frame) if native(n))
+            known = self._names[id(frame.f_code)] = (frame.f_code, names)
         return known[1]
 
 
 def native(name: str) -> bool:
     return name.startswith("tf.") and not name.startswith(
-        ("tf.keras.", "tf.compat.v1.keras.", "tf.estimator.")
+        ("tf.keras.", "tf.compat.v1.keras.", "tf.estimator.", "tf.__internal__.")
     )
 
 
-def variable_method(frame: FrameType) -> List[str]:
-    """The public name of a method that an exported class hands down to the private one that defines it:
-    tf.Variable.assign, which BaseResourceVariable has."""
-    cls, _, method = qualified_name(frame).partition(".")
-    owner = frame.f_globals.get(cls)
-    if not isinstance(owner, type) or not method or method.startswith("_"):
+def public_names(frame: FrameType) -> List[str]:
+    """Names under which TensorFlow exports the function that runs in a frame; of a method, where its class is exported
+    or hands it down to one that is not: tf.Variable.assign is BaseResourceVariable's. Of a constructor, the class."""
+    module = str(frame.f_globals.get("__name__") or "")
+    if not module.startswith("tensorflow.") or module.startswith(
+        ("tensorflow.python.keras", "tensorflow.python.layers")
+    ):
         return []
-    for base in owner.__mro__:
-        if base is not owner and hasattr(base, method):
-            for name in base.__dict__.get("_tf_api_names", ()):
-                return ["tf.%s.%s" % (name, method)]
+    name, _, method = qualified_name(frame).partition(".")
+    if not method:
+        return exported_names(frame)
+    owner = frame.f_globals.get(name)
+    for base in owner.__mro__ if isinstance(owner, type) else ():
+        for public in base.__dict__.get("_tf_api_names", ()):
+            if method.startswith("_"):
+                return ["tf.%s" % public] if base is owner else []
+            if hasattr(base, method):
+                return ["tf.%s.%s" % (public, method)]
     return []
-
-
-def function_name(name: str) -> str:
-    """The public name to call: that of the class where a constructor runs."""
-    head, _, leaf = name.rpartition(".")
-    return head if leaf.startswith("_") else name
 
 
 def segments(calls: List[OpCall]) -> List[Dict[str, Any]]:

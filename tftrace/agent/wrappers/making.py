@@ -11,9 +11,17 @@ def given(*args: Any, **keywords: Any) -> Arguments:
     return args, keywords
 
 
+def fed(graph: Any) -> Dict[str, Any]:
+    """Values of the placeholders of a graph, by name."""
+    found: Dict[str, Any] = getattr(graph, "_tftrace_fed", {})
+    if not found:
+        graph._tftrace_fed = found
+    return found
+
+
 class Make:
     """Makes values of one dtype, the same ones each time. `n` is the size of the batch; in a graph tensors are
-    placeholders with their values as defaults, so that nothing folds them away."""
+    placeholders that are fed, so that nothing folds them away."""
 
     def __init__(self, dtype: str = "float32", n: int = 2, graph: bool = False) -> None:
         self.dtype, self.n, self.graph = dtype, n, graph
@@ -26,7 +34,8 @@ class Make:
 
         array = numpy.asarray(array)
         if self.graph and array.dtype.kind != "O":
-            value = tf.compat.v1.placeholder_with_default(array.astype(dtype or array.dtype), array.shape)
+            value = tf.compat.v1.placeholder(dtype or array.dtype, array.shape)
+            fed(value.graph)[value.name] = array
         else:
             value = tf.constant(array, dtype=dtype)
         self.tensors.append(value)

@@ -121,26 +121,26 @@ def _walk(path: str, module: Any, top: str, above: Set[int], depth: int) -> Iter
             continue
         inner = "%s.%s" % (path, leaf)
         if is_module(value):
-            if _is_public(value, top, inner):
+            if _is_public(value, module, top, inner):
                 yield from _walk(inner, value, top, above, depth + 1)
         elif callable(value):
             yield inner, value
 
 
-def _is_public(module: Any, top: str, path: str) -> bool:
+def _is_public(module: Any, parent: Any, top: str, path: str) -> bool:
     """Whether a module found as an attribute is part of the package's API, and no module that it merely imported."""
     try:
         name = str(module.__name__)
     except Exception:
         return False
-    if top == "tensorflow":
-        if name.startswith(("tensorflow._api.", "keras._tf_keras.", "keras.api.", "tf_keras.")) or path in (
+    if top == "tensorflow" and not path.startswith("tf.keras."):
+        return name.startswith(("tensorflow._api.", "keras._tf_keras.", "keras.api.", "tf_keras.")) or path in (
             "tf.keras", "tf.raw_ops", "tf.compat", "tf.compat.v1", "tf.experimental"
-        ):  # fmt: skip
-            return True
-        if not path.startswith("tf.keras."):
-            return False
+        )  # fmt: skip
+    if top == "tensorflow":
         top = "keras"
+    elif name != "%s.%s" % (getattr(parent, "__name__", ""), path.rpartition(".")[2]):
+        return False
     inside = name == top or name.startswith(top + ".")
     return inside and not any(p.startswith("_") or p in ("src", "python") for p in name.split(".")[1:])
 

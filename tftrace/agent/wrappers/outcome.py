@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Tuple
 import numpy
 
 from . import calls
+from .making import fed
 
 
 def seed() -> None:
@@ -75,25 +76,25 @@ def kernels_of(metadata: Any) -> List[str]:
     return list(found)
 
 
-def evaluated(graph: Any, result: Any, kernels: bool) -> Tuple[Optional[List[Any]], List[str]]:
-    """The values of what was put into a graph, and the kernels that ran for it; None where it cannot be run."""
+def evaluate(graph: Any, wanted: List[Any], kernels: bool) -> Tuple[Optional[List[Any]], List[str]]:
+    """The values of tensors of a graph, and the kernels that ran for them; None where it cannot be run."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
-    fetched = [v for v in leaves(result) if isinstance(v, (tf.Tensor, tf.Operation))]
+    fetched = [v for v in wanted if isinstance(v, (tf.Tensor, tf.Operation))]
     if not fetched:
         return None, []
     try:
-        with v1.Session(graph=graph) as session:
+        with graph.as_default(), v1.Session(graph=graph) as session:
             session.run(
                 [v1.global_variables_initializer(), v1.local_variables_initializer(), v1.tables_initializer()]
             )
             options = v1.RunOptions(output_partition_graphs=True) if kernels else None
-            metadata = v1.RunMetadata()
-            values = session.run(fetched, options=options, run_metadata=metadata if kernels else None)
+            metadata = v1.RunMetadata() if kernels else None
+            values = session.run(fetched, fed(graph), options=options, run_metadata=metadata)
     except Exception:
         return None, []
-    return [array(v) for v in values if v is not None], kernels_of(metadata)
+    return [array(v) for v in values if v is not None], kernels_of(metadata) if kernels else []
 
 
 def line(error: BaseException) -> str:

@@ -80,6 +80,7 @@ def versions(tf: Any) -> Dict[str, str]:
 def work(plan: Dict[str, Any], pipe: Pipe, tf: Any) -> None:
     from . import outcome, recipes, tracing  # they need numpy, which comes with TensorFlow
     from .calls import Recorder
+    from .running import Runner
 
     targets: List[Any] = []
     try:
@@ -100,7 +101,8 @@ def work(plan: Dict[str, Any], pipe: Pipe, tf: Any) -> None:
     if plan.get("index"):
         with open(plan["index"], encoding="utf-8") as file:
             index = json.load(file)["signatures"]
-    tracer = tracing.Tracer(Recorder(), names, index, recipes.Recipes(), lambda: pipe.say(calling=True))
+    runner = Runner(Recorder(), lambda: pipe.say(calling=True))
+    tracer = tracing.Tracer(runner, names, index, recipes.Recipes())
     done: Set[str] = set(plan["done"])
     tf.constant(0.0) + 1.0  # the runtime is there before memory is counted
     guard.limit(plan["memory_mb"])
