@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,3 +81,47 @@ def test_what_cannot_be_restored_takes_a_new_process(outcome: Any) -> None:
 def test_a_process_that_a_function_left_is_neither_waited_for_nor_ended(outcome: Any) -> None:
     assert outcome[1]["leaves_a_child"]["category"] == "thin"
     assert children_left()
+
+
+def test_a_worker_ends_with_its_parent(tmp_path: Path) -> None:
+    """However the parent ends: its worker, in the midst of a function that hangs, is not left."""
+    where = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[2], Path(__file__).parent))),
+    }
+    command = [
+        sys.executable,
+        "-c",
+        "from tftrace.cli import main; main()",
+        "wrappers",
+        "faulty.hangs",
+        "--seconds",
+        "300",
+    ]
+    parent = subprocess.Popen(command, env=where, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        worker = os.pidfd_open(next(iter(child_running("worker.py", parent))))
+    finally:
+        parent.kill()
+        parent.wait()
+    try:
+        ended, _, _ = select.select([worker], [], [], 60)
+        assert ended
+    finally:
+        os.close(worker)
+
+
+def child_running(script: str, parent: subprocess.Popen[bytes]) -> Iterator[int]:
+    """Children of a process that run a script, as soon as there is one; ends with the process."""
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            parent.wait(0.1)
+            return
+        for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split():
+            try:
+                said = Path(f"/proc/{pid}/cmdline").read_bytes()
+                loaded = b"tensorflow" in Path(f"/proc/{pid}/maps").read_bytes()
+            except OSError:
+                continue
+            if script.encode() in said and loaded:
+                yield int(pid)

@@ -85,20 +85,25 @@ def row(facts: Mapping[str, Any], record: Mapping[str, Any]) -> Row:
         "alias_of": others,
         "mode": record.get("mode"),
         "arguments": cases[0]["arguments"] if traced else [],
-        "cases": [_case(case) for case in cases],
+        "cases": _cases(cases),
         "file": facts.get("file"),
         "line": facts.get("line"),
     }
 
 
-def _case(case: Mapping[str, Any]) -> Row:
-    ops = case.get("ops")
-    return {
-        "dtype": case["dtype"],
-        "arguments": case.get("arguments", []),
-        "ops": [op["op"] for op in ops] if ops is not None else None,
-        "error": case.get("error"),
-    }
+def _cases(cases: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """The cases that differ in their arguments: not every function takes tensors of every dtype."""
+    found: dict[Any, Row] = {}
+    for case in cases:
+        ops = case.get("ops")
+        one = {
+            "dtype": case["dtype"],
+            "arguments": case.get("arguments", []),
+            "ops": [op["op"] for op in ops] if ops is not None else None,
+            "error": case.get("error"),
+        }
+        found.setdefault(str(one["error"] or one["arguments"]), one)
+    return list(found.values())
 
 
 class _Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from tftrace.cli.trace_argument import json_option, print_json, progress_bar
@@ -9,6 +11,7 @@ from tftrace.cli.trace_argument import json_option, print_json, progress_bar
 
 @click.command("wrappers")
 @click.argument("names", nargs=-1, required=True, metavar="MODULE|NAME..")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="HTML page to write as well.")
 @click.option("--python", metavar="PATH", help="Interpreter to call them in (default: this one).")
 @click.option(
     "--seconds", type=click.FloatRange(min=0, min_open=True), default=30.0, show_default=True,
@@ -21,6 +24,7 @@ from tftrace.cli.trace_argument import json_option, print_json, progress_bar
 @json_option
 def command(
     names: tuple[str, ...],
+    output: Path | None,
     python: str | None,
     seconds: float,
     memory_mb: int,
@@ -39,6 +43,10 @@ def command(
     with progress_bar("calling functions", quiet=as_json) as progress:
         traced, index = trace(names, python, Limits(seconds, memory_mb), progress)
     document = wrappers.document(names, traced.versions, traced.functions, traced.records, index)
+    if output is not None:
+        from tftrace.views.wrappers import write_wrappers
+
+        write_wrappers(document, output)
     if as_json:
         print_json(document)
         return
@@ -46,3 +54,5 @@ def command(
     from tftrace.views.terminal import wrappers as view
 
     view.draw(console(), document)
+    if output is not None:
+        click.echo(str(output))

@@ -116,7 +116,8 @@ def _attribute(name: str, call: OpCall) -> Optional[List[Any]]:
             value = call.attrs[other]
             if other == "explicit_paddings" or (isinstance(value, str) and value.startswith("<")):
                 continue
-            return [call.raw_attrs.get(other, value) if other in call.raw_attrs else value]
+            given = call.raw_attrs.get(other, value)
+            return [value if isinstance(given, bytes) else given]  # a graph gives words as bytes
     return None
 
 

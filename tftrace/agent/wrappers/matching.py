@@ -5,7 +5,7 @@ from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
 from . import arguments, binding, naming
 from .calls import OpCall
 from .outcome import array, equal, evaluate, leaves
-from .running import Builder, Ran, Runner
+from .running import TIMED, TIMED_PART, Builder, Ran, Runner
 
 MAX_CANDIDATES = 12
 
@@ -37,7 +37,8 @@ class Matcher:
                 continue
             row, native, make = match
             if not any("us" in r for r in rows) and row["equal"] is not False:
-                row["us"] = self.runner.python_us(make, native, wrapper.in_graph, wrapper.ran.graph)
+                timed = TIMED if whole else TIMED_PART
+                row["us"] = self.runner.python_us(make, native, wrapper.in_graph, wrapper.ran.graph, timed)
             rows.append(row)
         return rows
 

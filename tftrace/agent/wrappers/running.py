@@ -9,6 +9,7 @@ from .making import Arguments, Make
 from .outcome import array, consumed, effects, evaluate, kernels_of, leaves, seed
 
 TIMED = 25
+TIMED_PART = 9
 WARM_UP = 3
 TIMED_IN_GRAPH = 5
 LONG_NS = 100_000_000
@@ -114,14 +115,19 @@ class Runner:
     # -- time
 
     def python_us(
-        self, build: Callable[[], Arguments], function: Any, in_graph: bool, graph: Any = None
+        self,
+        build: Callable[[], Arguments],
+        function: Any,
+        in_graph: bool,
+        graph: Any = None,
+        timed: int = TIMED,
     ) -> Optional[float]:
         """Median time of a call less what it spends in the runtime; in a graph, of making the nodes, each time in a
         new graph unless one is given."""
         import tensorflow as tf
 
         times: List[int] = []
-        rounds = TIMED_IN_GRAPH if in_graph else TIMED + WARM_UP
+        rounds = TIMED_IN_GRAPH if in_graph else timed + WARM_UP
         self.about_to_call()
         try:
             for _ in range(rounds):

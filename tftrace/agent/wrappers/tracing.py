@@ -41,7 +41,9 @@ class Tracer:
         if only_ops:
             return row
         others = [Builder(build.build, make) for make in arguments.varied(build.make)]
-        row["cases"] += [self._other_case(function, other, own, in_graph) for other in others]
+        for other in others:
+            case = self._other_case(function, other, own, in_graph)
+            row["cases"].append(case)
         with_ops = [k for k, case in enumerate(row["cases"]) if case.get("ops")]
         if with_ops and with_ops[0] > 0:  # the one to look at is the first that runs an op
             row["cases"].insert(0, row["cases"].pop(with_ops[0]))

@@ -10,17 +10,9 @@ from rich.text import Text
 
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import count, plain
+from tftrace.views.wrappers.wording import MEANING, made_with
 
 Row = Mapping[str, Any]
-
-MEANING: Final = {
-    "alias": "the very object of another public name",
-    "no_op": "called, ran no op",
-    "thin": "the same op calls as one call of a native function",
-    "thick": "the ops of native functions, with more around them",
-    "unique": "no native function or short composition of them does the same",
-    "not_traced": "could not be called",
-}
 
 
 def draw(console: Console, document: Mapping[str, Any]) -> None:
@@ -33,27 +25,20 @@ def draw(console: Console, document: Mapping[str, Any]) -> None:
             style="bold",
         )
     )
-    console.print(Text(_made_with(document), style="dim"))
+    console.print(Text(plain(made_with(document)), style="dim"))
     for category, number in document["counts"].items():
         if not number:
             continue
         rows = [r for r in functions if r["category"] == category]
         console.print()
         title = Text(f"{category}  {number}", style="bold")
+        if category == "alias":
+            title.append(
+                f"  ({', '.join(f'{k} {n}' for k, n in document['beneath'].items())} by what they do)"
+            )
         title.append(f"  {MEANING[category]}", style="dim")
         console.print(title)
         _COLUMNS[category](console, rows)
-
-
-def _made_with(document: Mapping[str, Any]) -> str:
-    parts = [f"TensorFlow {plain(document['tensorflow'])}"]
-    if document["keras"]:
-        parts.append(f"Keras {plain(document['keras'])}")
-    parts.append(f"Python {plain(document['python'])}")
-    natives = document["natives"]
-    if natives["of"]:
-        parts.append(f"{natives['called']:,} of {natives['of']:,} native functions known by their op calls")
-    return ", ".join(parts)
 
 
 def _name(row: Row, marks: bool = True) -> str:
@@ -83,6 +68,7 @@ def _alias(console: Console, rows: Sequence[Row]) -> None:
             "function": _name(r),
             "is the object": ", ".join(r["alias_of"]),
             "which is": r["beneath"],
+            "op calls": _short(r["ops"]),
             "native": _native({"native": [n for n in r["native"] if n not in r["alias_of"]]}),
         }
         for r in rows
