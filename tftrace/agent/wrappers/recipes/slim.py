@@ -1,5 +1,6 @@
 """tf_slim: layers, losses and variables of a graph."""
 
+import importlib
 from typing import Any, Dict
 
 from ..making import Make, given
@@ -41,9 +42,7 @@ def _loss(m: Make) -> Any:
 
 
 def _slim(name: str) -> Any:
-    import tf_slim  # type: ignore[import-not-found,unused-ignore]
-
-    return getattr(tf_slim, name)
+    return getattr(importlib.import_module("tf_slim"), name)
 
 
 def _regularized(m: Make) -> Any:
