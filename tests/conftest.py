@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
+from tests.stacks import environments as stacks
 from tests.standin_gpu import build as standin
 from tests.standin_gpu import older
 from tests.standin_gpu.real_cudnn import build as nvidia
@@ -82,6 +83,15 @@ def cudnn_packages() -> Path:
 def older_tensorflow() -> older.Older:
     """An interpreter with TensorFlow 2.15.1, and the environment in which it finds a stand-in GPU with cuDNN 8."""
     return _with_downloads("older TensorFlow", older.prepare)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Callable[[str], str]:
+    """The interpreter of an environment with an older stack (tests/stacks/requirements), by its name."""
+    base = stacks.base_python()
+    if base is None:
+        pytest.skip("the older stacks need Python 3.11, and there is no python3.11 on PATH")
+    return lambda name: _with_downloads(name, lambda allowed: stacks.interpreter(name, base, allowed))
 
 
 def _with_downloads(what: str, make: Callable[[bool], T]) -> T:

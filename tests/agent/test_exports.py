@@ -66,12 +66,13 @@ def test_a_module_that_comes_later_is_seen(package: Callable[..., ModuleType]) -
     assert code.twice(names) == ["shown.late.twice"]
 
 
-def test_a_method_goes_by_the_class_itself_and_then_by_those_that_inherit_it(
+def test_a_method_goes_by_the_class_of_its_object_and_then_by_those_around_it(
     package: Callable[..., ModuleType],
 ) -> None:
     code = sys.modules["shown.src.code"]
     package("shown.layers", Heir=code.Heir, Own=code.Own, Base=code.Base)
-    assert code.Heir().call(names) == ["shown.layers.Base.call", "shown.layers.Heir.call"]
+    assert code.Heir().call(names) == ["shown.layers.Heir.call", "shown.layers.Base.call"]
+    assert code.Base().call(names) == ["shown.layers.Base.call", "shown.layers.Heir.call"]
     assert code.Own().call(names) == ["shown.layers.Own.call"]
 
 

@@ -1,8 +1,7 @@
-"""An interpreter with TensorFlow 2.15, named by TFTRACE_TEST_PYTHON_215, traced from this one."""
+"""An interpreter with TensorFlow 2.15 (tests/stacks), traced from this one."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import pytest
@@ -11,16 +10,12 @@ from tftrace.analysis import chain
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
-PYTHON = os.environ.get("TFTRACE_TEST_PYTHON_215", "")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not PYTHON, reason="TFTRACE_TEST_PYTHON_215 names no Python with TensorFlow 2.15"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def trace(recorded: Callable[..., Trace]) -> Trace:
-    return recorded("modes.py", python=PYTHON)
+def trace(recorded: Callable[..., Trace], stack: Callable[[str], str]) -> Trace:
+    return recorded("modes.py", python=stack("tf215_estimator_slim"))
 
 
 def test_versions_are_those_of_the_traced_interpreter(trace: Trace) -> None:

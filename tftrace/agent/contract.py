@@ -14,13 +14,14 @@ appended with single writes, so a killed process leaves at most one cut line.
 | status.json | probes, versions, devices, environment, `synthetic` (a stand-in GPU); replaced as they change |
 | clocks.bin | CLOCK records |
 | dispatch.bin | DISPATCH records: one call from Python, or from a program without it, into the runtime |
-| stacks.jsonl | {"key", "frames": [[file, line, function, module], ..innermost first]}: Python stacks |
+| stacks.jsonl | {"key", "frames": [[file, line, function, module(, own)], ..innermost first]}: Python stacks; |
+|  | own: class of the object that a method ran on, where it inherited the method |
 | metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
 | sessions.jsonl | {"key", "graph", "fetches": [..], "feeds": [..]}: what a Session.run was asked for |
 | graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t"} |
 | nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid"} |
 | sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |
-| exports.jsonl | {"code": [file, first line, name], "names": [exported names]} of the functions on seen stacks |
+| exports.jsonl | {"code": [file, first line, name(, own)], "names": [exported names]} of functions on seen stacks |
 | threads.bin | THREAD records |
 | itt.bin | ITT records: one task of a library that reports to ITT (oneDNN) |
 | itt_names.jsonl | {"id", "name"} of the tasks |

@@ -24,7 +24,8 @@ class PythonStacks:
         self._stacks = Lines(directory, "stacks.jsonl")
         self._exports = Lines(directory, "exports.jsonl")
         self._keys: Dict[Tuple[int, ...], int] = {}
-        self._codes: Dict[int, CodeType] = {}  # kept alive: their ids are in the keys
+        # described already, with the class of the object that the function ran on; kept alive: ids are in the keys
+        self._codes: Dict[Tuple[int, int], Tuple[CodeType, Optional[type]]] = {}
 
     def intern(self, frame: Optional[FrameType]) -> int:
         """The key of the stack that begins at `frame`; describes it where it is new.
@@ -54,12 +55,14 @@ class PythonStacks:
         while frame is not None and len(rows) < MAX_FRAMES:
             code = frame.f_code
             module = frame.f_globals.get("__name__")
-            rows.append([code.co_filename, frame.f_lineno, qualified_name(frame), str(module or "")])
-            if id(code) not in self._codes:
-                self._codes[id(code)] = code
+            name, own = qualified_name(frame), _own_class(frame)
+            path = [] if own is None else ["%s.%s" % (own.__module__, own.__qualname__)]
+            rows.append([code.co_filename, frame.f_lineno, name, str(module or ""), *path])
+            if (id(code), id(own)) not in self._codes:
+                self._codes[id(code), id(own)] = code, own
                 names = exported_names(frame)
                 if names:
-                    where = [code.co_filename, code.co_firstlineno, rows[-1][2]]
+                    where = [code.co_filename, code.co_firstlineno, name, *path]
                     self._exports.add({"code": where, "names": names})
             frame = frame.f_back
         self._stacks.add({"key": key, "frames": rows})
@@ -81,6 +84,17 @@ def qualified_name(frame: FrameType) -> str:
     return str(name)
 
 
+def _own_class(frame: FrameType) -> Optional[type]:
+    """Class of the object that a method runs on, where the method is another class's: that object inherited it."""
+    code = frame.f_code
+    if not code.co_argcount or code.co_varnames[0] != "self":
+        return None
+    cls = type(frame.f_locals.get("self"))
+    if cls.__dict__.get(code.co_name) is not None or code.co_name.startswith("<"):
+        return None
+    return cls if any(code.co_name in c.__dict__ for c in cls.__mro__) else None
+
+
 def code_of(value: Any) -> Optional[CodeType]:
     """Code of a function below its decorators: functools' `__wrapped__` and TensorFlow's own."""
     for _ in range(16):
@@ -95,27 +109,58 @@ def code_of(value: Any) -> Optional[CodeType]:
 
 
 def exported_names(frame: FrameType) -> List[str]:
-    """Public names of the function that runs in `frame`, TensorFlow's own first; empty where it has none."""
+    """Public names of the function that runs in `frame`, TensorFlow's own first; empty where it has none.
+
+    A method goes by the class of its object, or the nearest one above it that is public.
+    """
     code = frame.f_code
     names: List[str] = []
     module = str(frame.f_globals.get("__name__") or "")
     root = module.split(".", 1)[0]
     parts = qualified_name(frame).split(".")
     value = frame.f_globals.get(parts[0])
+    own = _own_class(frame)
     if len(parts) == 1:
-        names += _tensorflow_names(value, code)
+        names += _declared_by(value, code)
     elif isinstance(value, type) and len(parts) == 2:
-        names += ["%s.%s" % (name, parts[1]) for name in _class_names(value)]
+        for cls in _up_to(own, value):
+            names += ["%s.%s" % (name, parts[1]) for name in _class_names(cls, cls is value)]
     if root not in ("tensorflow", "") and "<locals>" not in parts:
-        names += _public_paths(root, code, value if isinstance(value, type) else None, parts)
+        names += _public_paths(root, code, value if isinstance(value, type) else None, own, parts)
     return list(dict.fromkeys(names))
 
 
-def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
+def _up_to(own: Optional[type], value: type) -> List[type]:
+    """The classes from that of the object to the one that defines the method."""
+    if own is None or value not in own.__mro__:
+        return [value]
+    return list(own.__mro__[: own.__mro__.index(value) + 1])
+
+
+_LEGACY = ("keras.__internal__.legacy.", "tf_keras.__internal__.legacy.")
+"""TensorFlow shows what Keras keeps there as its own: `tf.compat.v1.layers`, `tf.compat.v1.nn.rnn_cell`."""
+
+
+def _declared(own: Any) -> List[str]:
+    """Names that TensorFlow, Keras 2 and tf.estimator note on what they export."""
+    names = ["tf." + n for n in own.get("_tf_api_names", ())]
+    names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+    names += ["tf." + n for n in own.get("_estimator_api_names", ())]
+    names += ["tf.compat.v1." + n for n in own.get("_estimator_api_names_v1", ()) if "tf." + n not in names]
+    names += ["tf." + n for n in own.get("_keras_api_names", ()) if "__internal__" not in n]
+    for name in own.get("_keras_api_names_v1", ()):
+        legacy = next((name[len(p) :] for p in _LEGACY if name.startswith(p)), None)
+        if legacy is not None:
+            names.append("tf.compat.v1." + ("nn." if legacy.startswith("rnn_cell") else "") + legacy)
+        elif "__internal__" not in name and "tf." + name not in names:
+            names.append("tf.compat.v1." + name)
+    return names
+
+
+def _declared_by(value: Any, code: CodeType) -> List[str]:
     for _ in range(16):
         own = getattr(value, "__dict__", {})
-        names = ["tf." + n for n in own.get("_tf_api_names", ())]
-        names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+        names = _declared(own)
         if names and code_of(value) is code:
             return names
         if "__wrapped__" not in own:
@@ -124,35 +169,39 @@ def _tensorflow_names(value: Any, code: CodeType) -> List[str]:
     return []
 
 
-def _class_names(cls: type) -> List[str]:
-    names: List[str] = []
-    for c in [
-        cls,
-        *type.__subclasses__(cls),
-    ]:  # an exported class may inherit from a private one: Session, BaseSession
-        own = c.__dict__
-        names += ["tf." + n for n in own.get("_tf_api_names", ())]
-        names += ["tf.compat.v1." + n for n in own.get("_tf_api_names_v1", ()) if "tf." + n not in names]
+def _class_names(cls: type, heirs: bool) -> List[str]:
+    # an exported class may inherit from a private one: Session, BaseSession
+    for c in [cls, *(type.__subclasses__(cls) if heirs else ())]:
+        names = _declared(c.__dict__)
         if names:
-            break
-    return names
+            return names
+    return []
 
 
-def _public_paths(root: str, code: CodeType, cls: Optional[type], parts: List[str]) -> List[str]:
+def _public_paths(
+    root: str, code: CodeType, cls: Optional[type], own: Optional[type], parts: List[str]
+) -> List[str]:
     """Where a package other than TensorFlow exports this function or class: by looking through its public modules."""
     exports = _Exports.of(root)
-    if cls is not None:
-        found = [
-            "%s.%s" % (path, parts[-1])
-            for path, value in exports.classes.get(cls, ())
-            if value is cls or parts[-1] not in value.__dict__
-        ]
-    else:
+    if cls is None:
         found = [path for path, known in exports.functions.get(id(code), ()) if known is code]
-    # the class itself before its children, then the shortest path
-    own = cls.__name__ if cls is not None else ""
-    found.sort(key=lambda n: (own != "" and n.split(".")[-2] != own, n.count("."), len(n), n))
-    return found[:8]
+        return sorted(found, key=_length)[:8]
+    names: List[str] = []
+    for c in _up_to(own, cls):
+        found = [path for path, value in exports.classes.get(c, ()) if value is c]
+        names += sorted(found, key=lambda n: (n.rpartition(".")[2] != c.__name__, *_length(n)))
+    heirs = [
+        path
+        for path, value in exports.classes.get(cls, ())
+        if value is not cls and parts[-1] not in value.__dict__
+    ]
+    names += sorted(heirs, key=_length)
+    return ["%s.%s" % (name, parts[-1]) for name in dict.fromkeys(names)][:8]
+
+
+def _length(name: str) -> Tuple[int, int, str]:
+    """The shortest path first."""
+    return name.count("."), len(name), name
 
 
 class _Exports:

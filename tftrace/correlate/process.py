@@ -77,9 +77,10 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     found = read_cudnn(raw.path)
     facts.cudnn_version = found.version or _told_version(raw)
     cudnn = add_cudnn(raw, found, clock, build, common, stacks)
-    profile = read_windows(raw, clock, build, common, calls, cudnn.calls)
+    onednn = add_primitives(raw, clock, build, common, stacks)
+    profile = read_windows(raw, clock, build, common, calls, cudnn.calls, onednn)
     mark_launched_in_trials(build, profile, cudnn)
-    primitives = joined(add_primitives(raw, clock, build, common, stacks), cudnn.calls)
+    primitives = joined(onednn, cudnn.calls)
     _own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,6 +15,7 @@ from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.correlate.placing import Pairs, gap
 from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
@@ -53,8 +55,10 @@ def read_windows(
     common: dict[str, int],
     known: Dispatches,
     around: LibraryCalls,
+    within: LibraryCalls,
 ) -> ProfileEvents:
-    """Adds the windows' events of host and devices; `around` are the calls into libraries that launch work.
+    """Adds the windows' events of host and devices; `around` are the calls into libraries that launch work, `within`
+    those that lie inside kernels.
 
     A window whose profile is missing or cannot be read is marked as lost, and named in `problems`.
     """
@@ -72,7 +76,7 @@ def read_windows(
     for number, (window, space) in enumerate(spaces):
         options.append(dict(space.options))
         line_tid = np.array([keys.get(line.line_id, fold(line.line_id)) for line in space.lines], np.int64)
-        start = _placed(space, window, clock, line_tid, known)
+        start = _placed(space, window, clock, line_tid, known, within)
         host = add_host_events(space, build, common, start, line_tid, number, steps)
         work, found = add_device_work(space, build, common, start, host, first)
         runs = add_op_runs(space, build, common, host, work, first, by_node=True, around=around)
@@ -144,33 +148,37 @@ def _joined(
     )
 
 
-def _placed(space: XSpace, window: dict[str, Any], clock: Clock, line_tid: Int, known: Dispatches) -> Int:
+def _placed(
+    space: XSpace,
+    window: dict[str, Any],
+    clock: Clock,
+    line_tid: Int,
+    known: Dispatches,
+    within: LibraryCalls,
+) -> Int:
     """Start times on our time line.
 
-    A profile that does not tell when it began (TensorFlow up to 2.15) is placed by what both recorded: it began
-    between `asked` and `open`, and the offset in there is taken under which most of its own entries into the runtime
-    lie inside a call of ours on the same thread.
+    A profile that does not tell when it began (TensorFlow up to 2.15) began between `asked` and `open`: where in there
+    is told by its entries into the runtime and runs of sessions, each of which lies inside a call of ours, and by its
+    oneDNN kernels, inside which lie the primitives that oneDNN reported.
     """
     if space.absolute:
         return clock.from_wall(space.start_ns, int(window["open"]))
     low, high = clock.from_raw(
         np.array([window.get("asked", window["open"]), window["open"]], np.int64)
     ).tolist()
-    entry = np.array([n.startswith("TFE_Py_") for n in space.names], bool)
-    rows = np.flatnonzero(entry[space.name_code])[:400] if len(space) else np.empty(0, np.int64)
-    mine = np.flatnonzero((known.start >= low) & (known.start < low + 600_000_000_000))[:400]
-    best, most = high, -1
-    if len(rows) and len(mine):
-        tid, at = line_tid[space.line[rows]], space.start_ns[rows]
-        gaps = (known.start[mine][:, None] - at[None, :]).ravel()
-        gaps = np.unique(gaps[(gaps >= low - 1_000_000) & (gaps <= high + 1_000_000)])[
-            :: max(1, len(gaps) // 2000)
-        ]
-        for gap in gaps.tolist():
-            # an entry of TensorFlow's begins some hundred ns after ours
-            place = np.searchsorted(known.start[mine], at + gap + 300, "right") - 1
-            call = mine[np.maximum(place, 0)]
-            inside = (place >= 0) & (known.tid[call] == tid) & (at + gap + 300 < known.end[call])
-            if int(inside.sum()) > most:
-                best, most = gap + 300, int(inside.sum())
-    return np.asarray(space.start_ns + best, np.int64)
+
+    def named(fits: Callable[[str], bool]) -> tuple[Int, Int, Int]:
+        mask = np.array([fits(n) for n in space.names], bool)
+        rows = np.flatnonzero(mask[space.name_code]) if len(space) else np.empty(0, np.int64)
+        return line_tid[space.line[rows]], space.start_ns[rows], (space.start_ns + space.dur_ns)[rows]
+
+    entries = named(lambda n: n.startswith("TFE_Py_") or n == "SessionRun")
+    kernels = named(lambda n: ":_Mkl" in n)
+    whole = within.is_library & (within.outer < 0)
+    begun = gap(
+        low, high,
+        Pairs(entries, (known.tid, known.start, known.end), ours_outside=True),
+        Pairs(kernels, (within.tid[whole], within.start[whole], within.end[whole]), ours_outside=False),
+    )  # fmt: skip
+    return np.asarray(space.start_ns + begun, np.int64)

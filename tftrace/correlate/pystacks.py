@@ -35,6 +35,7 @@ class Frame:
     line: int
     function: str
     module: str
+    own: str | None = None  # class of the object a method ran on, where it inherited that
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,11 @@ class Origins:
         self._maps = raw.sourcemaps
         self._source = source
         self._libraries = tuple(os.path.join(p, "") for p in raw.process.get("libraries", []))
-        self._exports: dict[tuple[str, str], list[tuple[int, list[str]]]] = {}
+        self._exports: dict[tuple[str, str, str | None], list[tuple[int, list[str]]]] = {}
         for row in raw.exports:
-            file, first, name = row["code"]
-            self._exports.setdefault((str(file), str(name)), []).append((int(first), list(row["names"])))
+            file, first, name, *own = row["code"]
+            key = (str(file), str(name), str(own[0]) if own else None)
+            self._exports.setdefault(key, []).append((int(first), list(row["names"])))
         self._known: dict[int, Origin] = {}
         self._first: dict[int, int] = {}
 
@@ -114,12 +116,12 @@ class Origins:
         return Caller(frame.file, frame.line, code[:300] or None)
 
     def names(self, frame: Frame) -> list[str]:
-        candidates = self._exports.get((frame.file, frame.function), [])
+        candidates = self._exports.get((frame.file, frame.function, frame.own), [])
         fitting = [names for first, names in candidates if first <= frame.line]
         return fitting[-1] if fitting else []
 
     def _read(self, rows: list[list[object]]) -> Origin:
-        original = [Frame(str(r[0]), int(str(r[1])), str(r[2]), str(r[3])) for r in rows]
+        original = [_frame(r) for r in rows]
         frames = [self._mapped(f) for f in original]
         generated = [a.file != b.file for a, b in zip(original, frames, strict=True)]
         users = [i for i, f in enumerate(frames) if generated[i] or self._is_user(f)]
@@ -175,6 +177,11 @@ class Origins:
         if fallback is not None:
             return f"{fallback.module}.{fallback.function}", f"{fallback.file}:{fallback.line}"
         return None, None
+
+
+def _frame(row: list[object]) -> Frame:
+    own = str(row[4]) if len(row) > 4 else None
+    return Frame(str(row[0]), int(str(row[1])), str(row[2]), str(row[3]), own)
 
 
 def _public(name: str) -> str | None:

@@ -13,6 +13,7 @@ typedef struct {
   int count;
   tft_patches *done;
   const char *part, *found; /* the first function called whose name contains `part` */
+  int pointers;             /* look through the pointers of its data instead of its linkage table */
 } wish;
 
 static void point(void **slot, void *function, tft_patches *done) {
@@ -32,16 +33,23 @@ static int object(struct dl_phdr_info *info, size_t size, void *argument) {
   const ElfW(Dyn) *entry = NULL;
   for (int i = 0; i < info->dlpi_phnum; i++)
     if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) entry = (void *)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr);
-  const ElfW(Rela) *table = NULL;
-  size_t bytes = 0;
+  const ElfW(Rela) *table = NULL, *data = NULL;
+  size_t bytes = 0, data_bytes = 0, relative = 0;
   const ElfW(Sym) *symbols = NULL;
   const char *strings = NULL;
   for (; entry && entry->d_tag; entry++) switch (entry->d_tag) {
       case DT_JMPREL: table = (void *)entry->d_un.d_ptr; break;
       case DT_PLTRELSZ: bytes = entry->d_un.d_val; break;
+      case DT_RELA: data = (void *)entry->d_un.d_ptr; break;
+      case DT_RELASZ: data_bytes = entry->d_un.d_val; break;
+      case DT_RELACOUNT: relative = entry->d_un.d_val; break; /* they come first, and name no function */
       case DT_SYMTAB: symbols = (void *)entry->d_un.d_ptr; break;
       case DT_STRTAB: strings = (void *)entry->d_un.d_ptr; break;
     }
+  if (w->pointers && data) {
+    table = data + relative;
+    bytes = data_bytes > relative * sizeof *data ? data_bytes - relative * sizeof *data : 0;
+  }
   if (!table || !symbols || !strings) return 0;
   for (size_t i = 0; i < bytes / sizeof *table; i++) {
     unsigned type = ELF64_R_TYPE(table[i].r_info);
@@ -56,12 +64,17 @@ static int object(struct dl_phdr_info *info, size_t size, void *argument) {
 }
 
 void tft_redirect_calls(const char *library, const tft_redirect *to, int count, tft_patches *done) {
-  wish w = {library, to, count, done, NULL, NULL};
+  int before = done->count;
+  wish w = {library, to, count, done, NULL, NULL, 0};
   dl_iterate_phdr(object, &w);
+  if (done->count == before) { /* not looked through otherwise: that table is long */
+    w.pointers = 1;
+    dl_iterate_phdr(object, &w);
+  }
 }
 
 const char *tft_called_function(const char *library, const char *part) {
-  wish w = {library, NULL, 0, NULL, part, NULL};
+  wish w = {library, NULL, 0, NULL, part, NULL, 0};
   dl_iterate_phdr(object, &w);
   return w.found;
 }

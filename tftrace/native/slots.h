@@ -15,7 +15,8 @@ typedef struct {
   int count;
 } tft_patches;
 
-/* In the first loaded library whose path contains `library`; what was replaced is added to `done`. */
+/* In the first loaded library whose path contains `library`; what was replaced is added to `done`. Where its linkage
+ * table has a slot for none of the functions, it may call them through pointers in its data: those are taken then. */
 void tft_redirect_calls(const char *library, const tft_redirect *to, int count, tft_patches *done);
 /* Whole name of the first function that this library calls through a slot and whose name contains `part`, or NULL. */
 const char *tft_called_function(const char *library, const char *part);

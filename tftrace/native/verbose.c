@@ -13,6 +13,7 @@
 static int pass_on; /* the user had asked for the lines too */
 static atomic_ullong lines, primitives;
 static __thread int swallow; /* an fflush(stdout) that follows a line of ours is swallowed with it */
+static __thread int unended; /* oneDNN prints its head of columns in two parts, up to version 3.2 */
 
 static tft_patches patches;
 
@@ -27,6 +28,12 @@ static void keep(const char *text, int length) {
     atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
 }
 
+static void count(const char *text, int length) {
+  keep(text, length);
+  /* Eigen calls the matrix product alone, which is no primitive: no ITT task belongs to it */
+  if (strstr(text, ",exec,") && !strstr(text, ",gemm_api,")) atomic_fetch_add(&primitives, 1);
+}
+
 static int take(const char *format, va_list arguments) {
   char small[4096], *text = small;
   va_list again;
@@ -38,13 +45,11 @@ static int take(const char *format, va_list arguments) {
     vsnprintf(text, (size_t)n + 1, format, second);
     va_end(second);
   }
-  int ours = n > 0 && text && of_onednn(text);
+  int ours = n > 0 && text && (unended || of_onednn(text));
   if (ours) {
-    if (atomic_load_explicit(&tft_recording, memory_order_relaxed)) {
-      keep(text, n);
-      /* Eigen calls the matrix product alone, which is no primitive: no ITT task belongs to it */
-      if (strstr(text, ",exec,") && !strstr(text, ",gemm_api,")) atomic_fetch_add(&primitives, 1);
-    }
+    int whole = text[n - 1] == '\n';
+    if (whole && !unended && atomic_load_explicit(&tft_recording, memory_order_relaxed)) count(text, n);
+    unended = !whole;
     swallow = !pass_on;
   }
   if (!ours || pass_on) n = vprintf(format, again);
@@ -70,6 +75,23 @@ static int hook_printf_chk(int flag, const char *format, ...) {
   return n;
 }
 
+/* What a compiler makes of printf("%s\n", line). */
+static int hook_puts(const char *text) {
+  if (!of_onednn(text)) return puts(text);
+  if (atomic_load_explicit(&tft_recording, memory_order_relaxed)) {
+    size_t n = strlen(text);
+    char *line = malloc(n + 2);
+    if (line) {
+      memcpy(line, text, n);
+      memcpy(line + n, "\n", 2);
+      count(line, (int)n + 1);
+      free(line);
+    }
+  }
+  swallow = !pass_on;
+  return pass_on ? puts(text) : 1;
+}
+
 static int hook_fflush(FILE *file) {
   if (file == stdout && swallow) {
     swallow = 0;
@@ -80,9 +102,12 @@ static int hook_fflush(FILE *file) {
 
 /* Number of slots patched in `library`; 0: none found, lines would reach stdout. */
 TFT_API int tft_verbose_install(const char *library, int also_pass_on) {
-  static const tft_redirect to[] = {{"printf", hook_printf}, {"__printf_chk", hook_printf_chk}, {"fflush", hook_fflush}};
+  static const tft_redirect print[] = {
+      {"printf", hook_printf}, {"__printf_chk", hook_printf_chk}, {"puts", hook_puts}};
+  static const tft_redirect flush[] = {{"fflush", hook_fflush}};
   pass_on = also_pass_on;
-  if (!patches.count) tft_redirect_calls(library, to, 3, &patches);
+  if (!patches.count) tft_redirect_calls(library, print, 3, &patches);
+  if (patches.count) tft_redirect_calls(library, flush, 1, &patches);
   return patches.count;
 }
 

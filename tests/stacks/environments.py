@@ -1,0 +1,55 @@
+"""Environments of older stacks, each from its requirements, installed once into a cache of this user.
+
+`python -m tests.stacks.environments` makes them all and prints their interpreters.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from shutil import which
+
+from tests.standin_gpu.build import DOWNLOAD, UnavailableError, built_once, cache_directory, place_for
+
+REQUIREMENTS = Path(__file__).parent / "requirements"
+STACKS = tuple(sorted(path.stem for path in REQUIREMENTS.glob("*.txt")))
+PYTHON = (3, 11)
+"""The newest Python that all of them have wheels for."""
+
+
+def interpreter(stack: str, base: str, download: bool) -> str:
+    """The Python of an environment with that stack, made with the Python `base` where it is not there yet.
+
+    Raises UnavailableError where it is not there and may not be downloaded, or cannot be installed.
+    """
+    requirements = REQUIREMENTS / f"{stack}.txt"
+    key = place_for(stack, requirements.read_bytes(), repr(PYTHON).encode()).name
+    place = cache_directory() / "stacks" / key
+    with built_once(place) as folder:
+        if folder is not None:
+            if not download:
+                raise UnavailableError(f"{stack} is not in {place.parent}; {DOWNLOAD}=1 downloads it (1 GB)")
+            _run(base, "-m", "venv", folder)
+            _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", requirements)
+    return str(place / "bin" / "python")
+
+
+def base_python() -> str | None:
+    """An interpreter of the version that the stacks need, if there is one."""
+    return sys.executable if sys.version_info[:2] == PYTHON else which("python" + ".".join(map(str, PYTHON)))
+
+
+def _run(*command: str | Path) -> None:
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise UnavailableError(f"{' '.join(map(str, command[1:5]))} failed: {last}")
+
+
+if __name__ == "__main__":
+    python = base_python()
+    if python is None:
+        raise SystemExit("the older stacks need Python 3.11, and there is no python3.11 on PATH")
+    for name in STACKS:
+        print(name, interpreter(name, python, download=True))
