@@ -34,6 +34,7 @@ PAGES = (
     "docs/overhead.md",
     "docs/predict.md",
     "docs/kernel-names.md",
+    "docs/keras-backend-or-tf-math.md",
 )
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"
