@@ -87,6 +87,8 @@ def test_primitives_are_ranges_inside_their_op(natively: tuple[Trace, list[Range
     library = [r for r in found if r.category == "library"]
     tasks = trace.events
     tasks = tasks[(tasks.probe == "itt") & tasks.layer.isin(["library", "device"])]
+    # one that handed out no shares has its own time as the device's, told apart by no record of its own
+    tasks = tasks[tasks.name != "calling thread"]
     assert Counter(r.message for r in library) == Counter(tasks.name.astype(str))
     assert len([r for r in library if r.message == "convolution" and r.depth == 1]) >= 6
     assert {r.category for r in found} <= set(LAYERS)
