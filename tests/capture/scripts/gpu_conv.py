@@ -19,4 +19,4 @@ with tf.device("/GPU:0"):
 LIBC.perror(b"C after")
 sys.stderr.write("Python after, without a line end: ")
 print({k: v for k, v in os.environ.items() if k.startswith("TF_CPP")}, file=sys.stderr)
-subprocess.run(["sh", "-c", "env | grep TF_CPP >&2; echo a child >&2"], check=True)
+subprocess.run(["sh", "-c", "env | grep ^TF_CPP >&2; echo a child >&2"], check=True)
