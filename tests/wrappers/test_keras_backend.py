@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.analysis import contracts
-from tests.wrappers.tracing import PYTHON_215, document, functions
+from tests.wrappers.tracing import OLDER, document, functions
 
 KEY = json.loads((Path(__file__).parent / "key.json").read_text())
 MODULE = "tf.keras.backend"
@@ -22,9 +22,7 @@ def keras(request: pytest.FixtureRequest) -> tuple[str, str]:
     """Which Keras, and an interpreter that has it."""
     if request.param == "keras 3":
         return request.param, sys.executable
-    if not PYTHON_215:
-        pytest.skip("TFTRACE_TEST_PYTHON_215 names no Python with TensorFlow 2.15")
-    return request.param, PYTHON_215
+    return request.param, request.getfixturevalue("stack")(OLDER)
 
 
 def test_the_document_fits_its_contract(keras: tuple[str, str]) -> None:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.analysis import contracts
-from tests.wrappers.tracing import PYTHON_215, PYTHON_SLIM, document, functions
+from tests.wrappers.tracing import OLDER, document, functions
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
-needs_215 = pytest.mark.skipif(
-    not PYTHON_215, reason="TFTRACE_TEST_PYTHON_215 names no Python with TensorFlow 2.15"
-)
-needs_slim = pytest.mark.skipif(
-    not PYTHON_SLIM, reason="TFTRACE_TEST_PYTHON_SLIM names no Python with tf_slim"
-)
 
 
 def check(*names: str, python: str | None = None, least: float = 0.95) -> dict[str, dict[str, Any]]:
@@ -63,9 +58,8 @@ def test_keras_ops() -> None:
     assert what(rows["keras.ops.is_tensor"]) == "no_op"
 
 
-@needs_215
-def test_layers_of_version_1_are_called_in_a_graph() -> None:
-    rows = check("tf.compat.v1.layers", python=PYTHON_215)
+def test_layers_of_version_1_are_called_in_a_graph(stack: Callable[[str], str]) -> None:
+    rows = check("tf.compat.v1.layers", python=stack(OLDER))
     assert all(r["mode"] == "graph" for r in rows.values())
     conv = rows["tf.compat.v1.layers.conv2d"]
     assert conv["category"] == "thick"
@@ -79,10 +73,9 @@ def test_layers_of_version_1_are_called_in_a_graph() -> None:
     assert "tf.nn.max_pool2d" in pool["native"]
 
 
-@needs_slim
-def test_tf_slim() -> None:
+def test_tf_slim(stack: Callable[[str], str]) -> None:
     rows = check(
-        "tf_slim", python=PYTHON_SLIM, least=0.92
+        "tf_slim", python=stack(OLDER), least=0.92
     )  # some of it does not run on TensorFlow 2.15 any more
     conv = rows["tf_slim.conv2d"]
     assert (conv["category"], conv["beneath"]) == ("alias", "thick")

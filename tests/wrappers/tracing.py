@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import Any
 
 from tftrace.analysis import wrappers
 from tftrace.capture.wrappers import Limits, Traced, trace
 
-PYTHON_215 = os.environ.get("TFTRACE_TEST_PYTHON_215", "")
-PYTHON_SLIM = os.environ.get("TFTRACE_TEST_PYTHON_SLIM", "")
+OLDER = "tf215_estimator_slim"
+"""The stack (fixture `stack`) with TensorFlow 2.15, so Keras 2, and tf_slim."""
 
 
 @cache
