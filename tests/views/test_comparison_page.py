@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.analysis.comparison.runs import conv, row, run, times
-from tests.views.browser import CONTRAST, Opened, chromium, opened
+from tests.views.browser import CONTRAST, Opened, opened
 from tests.views.traces import eager_convs, function_run
 from tftrace.analysis.comparison import compare
 from tftrace.errors import UsageError
@@ -35,12 +35,6 @@ def gpu_run(name: str, winner: str, scale: float, **more: Any) -> Trace:
         row("SMALL", times(0.1), problem_id=2, problem=small, workspace_bytes=0, device_model="A100"),
     ]
     return run(name, *rows[: 4 if more.pop("without_small", False) else 5], **more)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

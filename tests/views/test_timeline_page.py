@@ -13,17 +13,11 @@ import numpy as np
 import pytest
 
 from tests.views import traces
-from tests.views.browser import CONTRAST, Opened, chromium, opened
+from tests.views.browser import CONTRAST, Opened, opened
 from tftrace.model.layers import LAYERS
 from tftrace.views.timeline import write_timeline
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

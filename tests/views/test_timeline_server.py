@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 
 from tests.views import traces
-from tests.views.browser import chromium
 from tests.views.test_timeline_page import at, in_view, ready_page
 from tftrace.errors import UsageError
 from tftrace.model.trace import Trace
@@ -151,12 +150,6 @@ def test_the_command_stops_cleanly_and_leaves_nothing(tmp_path: Path, how: signa
     assert sorted(p.name for p in trace.iterdir()) == before
     with pytest.raises(ConnectionRefusedError):
         http.client.HTTPConnection("127.0.0.1", port, timeout=5).connect()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
 
 
 @pytest.mark.browser

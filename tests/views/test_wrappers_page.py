@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.views.browser import Opened, chromium, opened
+from tests.views.browser import Opened, opened
 from tftrace.errors import UsageError
 from tftrace.views.wrappers import write_wrappers
 
@@ -47,12 +47,6 @@ def document() -> dict[str, Any]:
         "counts": counts, "beneath": {"no_op": 1}, "classified": 0.8, "natives": {"called": 10, "of": 12},
         "functions": FUNCTIONS,
     }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
