@@ -15,12 +15,16 @@ memory as well, which bear no annotation. Checks of a result follow its call: th
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from tftrace.correlate.columns import Int, TraceBuilder
 from tftrace.correlate.cudnn import CudnnEvents
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.correlate.tuning import named, say_so
+
+_NEVER: Final = np.iinfo(np.int64).max
 
 
 def mark_launched_in_trials(build: TraceBuilder, profile: ProfileEvents, cudnn: CudnnEvents) -> None:
@@ -38,7 +42,8 @@ def mark_launched_in_trials(build: TraceBuilder, profile: ProfileEvents, cudnn: 
     checks = named(build, work, "redzone")[rows] & after
     end = last.copy()
     np.maximum.at(end, span[checks], at[checks])
-    outcome = named(build, work, "memcpyd2h")[rows] & after
+    # without an execution for real behind it, a later copy may be anybody's
+    outcome = named(build, work, "memcpyd2h")[rows] & after & (real[span] != _NEVER)
     say_so(build, work, rows[inside | (after & (at <= end[span])) | outcome])
 
 
@@ -58,8 +63,7 @@ def _spans(cudnn: CudnnEvents) -> tuple[Int, Int, Int, Int]:
     if not len(parts):
         return (np.empty(0, np.int64),) * 4
     ends = np.append(begins[1:], len(mine)) - 1
-    never = np.iinfo(np.int64).max
-    next_real = np.full(int(part.max()) + 1, never)
+    next_real = np.full(int(part.max()) + 1, _NEVER)
     next_real[part[for_real]] = start[for_real]
     return tid[mine[begins]], start[mine[begins]], end[mine[ends]], next_real[parts]
 
