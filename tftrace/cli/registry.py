@@ -18,6 +18,7 @@ COMMANDS: Final[dict[str, str]] = {
     "predict": "tftrace.cli.predict",
     "wrappers": "tftrace.cli.wrappers",
     "import": "tftrace.cli.import_files",
+    "export": "tftrace.cli.export",
     "query": "tftrace.cli.query",
     "list": "tftrace.cli.list",
     "doctor": "tftrace.cli.doctor",

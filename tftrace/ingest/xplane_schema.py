@@ -4,8 +4,7 @@ needed.
 Source: tsl/profiler/protobuf/xplane.proto of TensorFlow 2.3 to 2.21. Two things differ from it on purpose:
 events and stats are `bytes` here, as `tftrace.ingest.wire` reads them in columns, and so is text, because
 TensorFlow writes the names of a program as they are, valid UTF-8 or not, and one bad name must not cost the
-whole profile. On the wire all of these look the same. The descriptors live in a pool of their own, so they
-never meet TensorFlow's.
+whole profile. On the wire all of these look the same.
 """
 
 from __future__ import annotations
@@ -13,52 +12,47 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-_Field = descriptor_pb2.FieldDescriptorProto
-_INT64: Final = _Field.TYPE_INT64
-_BYTES: Final = _Field.TYPE_BYTES
+from tftrace.model.messages import BYTES, INT64, Declared, message_class
 
 _PACKAGE: Final = "tftrace.xplane"
 
-# message -> (field, number, type or message, repeated)
-_MESSAGES: Final[dict[str, list[tuple[str, int, int | str, bool]]]] = {
+_MESSAGES: Final[Declared] = {
     "XSpace": [
         ("planes", 1, "XPlane", True),
-        ("errors", 2, _BYTES, True),
-        ("warnings", 3, _BYTES, True),
-        ("hostnames", 4, _BYTES, True),
+        ("errors", 2, BYTES, True),
+        ("warnings", 3, BYTES, True),
+        ("hostnames", 4, BYTES, True),
     ],
     "XPlane": [
-        ("id", 1, _INT64, False),
-        ("name", 2, _BYTES, False),
+        ("id", 1, INT64, False),
+        ("name", 2, BYTES, False),
         ("lines", 3, "XLine", True),
         ("event_metadata", 4, "EventMetadataEntry", True),  # a map, which on the wire is a list of entries
         ("stat_metadata", 5, "StatMetadataEntry", True),
-        ("stats", 6, _BYTES, True),
+        ("stats", 6, BYTES, True),
     ],
     "XLine": [
-        ("id", 1, _INT64, False),
-        ("name", 2, _BYTES, False),
-        ("timestamp_ns", 3, _INT64, False),
-        ("events", 4, _BYTES, True),
-        ("duration_ps", 9, _INT64, False),
-        ("display_id", 10, _INT64, False),
-        ("display_name", 11, _BYTES, False),
+        ("id", 1, INT64, False),
+        ("name", 2, BYTES, False),
+        ("timestamp_ns", 3, INT64, False),
+        ("events", 4, BYTES, True),
+        ("duration_ps", 9, INT64, False),
+        ("display_id", 10, INT64, False),
+        ("display_name", 11, BYTES, False),
     ],
-    "EventMetadataEntry": [("key", 1, _INT64, False), ("value", 2, "XEventMetadata", False)],
-    "StatMetadataEntry": [("key", 1, _INT64, False), ("value", 2, "XStatMetadata", False)],
+    "EventMetadataEntry": [("key", 1, INT64, False), ("value", 2, "XEventMetadata", False)],
+    "StatMetadataEntry": [("key", 1, INT64, False), ("value", 2, "XStatMetadata", False)],
     "XEventMetadata": [
-        ("id", 1, _INT64, False),
-        ("name", 2, _BYTES, False),
-        ("metadata", 3, _BYTES, False),
-        ("display_name", 4, _BYTES, False),
-        ("stats", 5, _BYTES, True),
+        ("id", 1, INT64, False),
+        ("name", 2, BYTES, False),
+        ("metadata", 3, BYTES, False),
+        ("display_name", 4, BYTES, False),
+        ("stats", 5, BYTES, True),
     ],
     "XStatMetadata": [
-        ("id", 1, _INT64, False),
-        ("name", 2, _BYTES, False),
-        ("description", 3, _BYTES, False),
+        ("id", 1, INT64, False),
+        ("name", 2, BYTES, False),
+        ("description", 3, BYTES, False),
     ],
 }
 
@@ -111,17 +105,4 @@ PROFILE_OPTIONS_SWITCH: Final = frozenset({1, 7, 13})
 @cache
 def xspace_class() -> Any:
     """The message class of XSpace, parsed by protobuf's own runtime."""
-    file = descriptor_pb2.FileDescriptorProto(name="tftrace/xplane.proto", package=_PACKAGE, syntax="proto3")
-    for name, declared in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for field, number, kind, repeated in declared:
-            message.field.add(
-                name=field,
-                number=number,
-                label=_Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL,
-                type=_Field.TYPE_MESSAGE if isinstance(kind, str) else kind,
-                type_name=f".{_PACKAGE}.{kind}" if isinstance(kind, str) else None,
-            )
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.XSpace"))
+    return message_class(_PACKAGE, _MESSAGES, "XSpace")

@@ -31,9 +31,12 @@ RAW: Final = "raw"
 RUN: Final = "run.json"
 TIMELINE: Final = "timeline.html"
 """Where a view of the trace goes that was not told another place."""
+EXPORTED: Final = "exported"
+"""The same for what is exported, before its suffix."""
 
 _OWN: Final = (MANIFEST, RUN, RAW, TIMELINE, *(name + SUFFIX for name in TABLES))
 _PART: Final = re.compile(r".*\.\d+\.part")
+_EXPORT: Final = re.compile(EXPORTED + r"(\.\w+)+")
 
 
 def open_trace(path: str | os.PathLike[str]) -> Trace:
@@ -138,7 +141,7 @@ def _take_over(path: Path, force: bool) -> None:
         )
     _check_writable(path)
     for entry in entries:
-        if entry.name not in _OWN and not _PART.fullmatch(entry.name):
+        if entry.name not in _OWN and not _PART.fullmatch(entry.name) and not _EXPORT.fullmatch(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
