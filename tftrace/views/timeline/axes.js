@@ -80,7 +80,7 @@ async function recolour() {
 function measure() {
   const { xaxis, yaxis } = gd._fullLayout;
   Object.assign(plot, { left: xaxis._offset, top: yaxis._offset, width: xaxis._length, height: yaxis._length });
-  plot.row = Math.max(17, Math.min(28, Math.floor(plot.height / M.rows)));
+  plot.row = Math.max(17, Math.min(28, Math.floor(plot.height / lines.count)));
 }
 
 // ---- view
@@ -91,7 +91,7 @@ function setView(t0, t1, top = view.top) {
   const middle = Math.min(Math.max((t0 + t1) / 2, -M.span * 0.1 + width / 4), M.span * 1.1 - width / 4);
   view.t0 = middle - width / 2;
   view.t1 = middle + width / 2;
-  view.top = Math.max(0, Math.min(top, M.rows - plot.height / plot.row));
+  view.top = Math.max(0, Math.min(top, lines.count - plot.height / plot.row));
   redraw();
   pushAxis();
   remember();
@@ -121,36 +121,43 @@ const wholeTrace = () => setView(-M.span * 0.01, M.span * 1.01, 0);
 // Brings an event into view, with room around it.
 function showEvent(event) {
   const inTime = event.t >= view.t0 && event.t + event.d <= view.t1 && event.d > (view.t1 - view.t0) / 200;
-  const rows = plot.height / plot.row, inRows = event.row >= view.top + 1 && event.row < view.top + rows - 1;
+  uncover(event.row);
+  const rows = plot.height / plot.row, line = lines.at[event.row], inRows = line >= view.top + 1 && line < view.top + rows - 1;
   const room = Math.max(event.d * 2, 200);
   const [t0, t1] = inTime ? [view.t0, view.t1] : [event.t - room, event.t + event.d + room];
-  setView(t0, t1, inRows ? view.top : event.row - rows / 3);
+  setView(t0, t1, inRows ? view.top : line - rows / 3);
 }
 
-// ---- deep link: #t=start,end in seconds from the start of the trace, &e=event
+// ---- deep link: #t=start,end in seconds from the start of the trace, &f=folded, &e=event, &r=start,end of totals
+const seconds = (ns) => (ns / 1e9).toFixed(9).replace(/0+$/, '').replace(/\.$/, '');
 let linkTimer = 0;
 function remember() {
   clearTimeout(linkTimer);
   linkTimer = setTimeout(() => {
-    const seconds = (ns) => (ns / 1e9).toFixed(9).replace(/0+$/, '').replace(/\.$/, '');
-    const chosen = selection ? `&e=${selection.rank}` : '';
-    const hash = `#t=${seconds(view.t0)},${seconds(view.t1)}${chosen}`;
+    const chosen = selection ? `&e=${selection.rank}` : range ? `&r=${seconds(range.t0)},${seconds(range.t1)}` : '';
+    const shut = folded.size ? `&f=${foldedText()}` : '';
+    const hash = `#t=${seconds(view.t0)},${seconds(view.t1)}${shut}${chosen}`;
     try { history.replaceState(null, '', hash); } catch { /* a page in a sandboxed frame has no history */ }
   }, 250);
 }
 
 function followLink() {
-  const range = /[#&]t=(-?[\d.]+),(-?[\d.]+)/.exec(location.hash), chosen = /[#&]e=(\d+)/.exec(location.hash);
-  const t0 = range ? range[1] * 1e9 : NaN, t1 = range ? range[2] * 1e9 : NaN;
-  if (t1 > t0) setView(t0, t1);
+  const times = (name) => {
+    const found = new RegExp(`[#&]${name}=(-?[\\d.]+),(-?[\\d.]+)`).exec(location.hash);
+    return found && +found[2] > +found[1] ? [Math.round(found[1] * 1e9), Math.round(found[2] * 1e9)] : null;
+  };
+  const stretch = times('t'), counted = times('r'), chosen = /[#&]e=(\d+)/.exec(location.hash);
+  foldFrom((/[#&]f=([\w.-]+)/.exec(location.hash) || ['', ''])[1]);
+  if (stretch) setView(...stretch);
   else wholeTrace();
   if (chosen) select(+chosen[1]);
+  else if (counted) showTotals(...counted);
 }
 
 // ---- hand
 const inPlot = (e) => {
   const box = gd.getBoundingClientRect(), x = e.clientX - box.left - plot.left, y = e.clientY - box.top - plot.top;
-  return { x, y, inside: x >= 0 && x <= plot.width && y >= 0 && y <= plot.height, beside: x < 0 && y >= 0 && y <= plot.height };
+  return { x, y, inside: x >= 0 && x <= plot.width && y >= 0 && y <= plot.height, beside: x < 0 && y >= 0 && y <= plot.height, above: x >= 0 && x <= plot.width && y < 0 };
 };
 
 function listen() {
@@ -165,9 +172,9 @@ function listen() {
     else zoom(Math.exp(Math.max(-0.6, Math.min(0.6, pixels(e.deltaY) / 400))), p.x / plot.width);
   }, { capture: true, passive: false });
   gd.addEventListener('pointerdown', (e) => {
-    const p = inPlot(e);
-    if (e.button || !p.inside || e.target.closest('.modebar, .legend')) return;
-    drag = { ...p, ...view, box: e.shiftKey, moved: false };
+    const p = inPlot(e), total = e.ctrlKey || e.metaKey || p.above;
+    if (e.button || !(p.inside || p.above) || e.target.closest('.modebar, .legend')) return;
+    drag = { ...p, ...view, box: total ? 'totals' : e.shiftKey && 'zoom', moved: false };
     unhover();
   }, true);
   addEventListener('pointermove', (e) => {
@@ -189,7 +196,9 @@ function listen() {
     if (!done.moved) click(p);
     else if (done.box) {
       const at = (x) => done.t0 + (Math.max(0, Math.min(plot.width, x)) / plot.width) * (done.t1 - done.t0);
-      setView(Math.min(at(done.x), at(p.x)), Math.max(at(done.x), at(p.x)));
+      const [t0, t1] = [at(done.x), at(p.x)].sort((a, b) => a - b);
+      if (done.box === 'zoom') setView(t0, t1);
+      else showTotals(Math.round(t0), Math.round(t1));
     }
   });
   addEventListener('pointercancel', () => { drag = null; gd.classList.remove('dragging'); });
@@ -210,7 +219,7 @@ function listen() {
   addEventListener('keydown', keys);
 }
 
-// Shows the stretch of time that a shift-drag will zoom to.
+// Shows the stretch of time that a drag will zoom to, or count.
 function stretch(a, b) {
   const box = byId('stretch'), outer = gd.getBoundingClientRect(), parent = box.parentElement.getBoundingClientRect();
   box.hidden = false;
@@ -230,9 +239,9 @@ function keys(e) {
     w: () => zoom(0.6), s: () => zoom(1 / 0.6), a: () => pan(-0.2), d: () => pan(0.2), 0: wholeTrace,
     '/': () => byId('search').select(), ArrowUp: () => setView(view.t0, view.t1, view.top - 2),
     ArrowDown: () => setView(view.t0, view.t1, view.top + 2), ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2),
-    '?': () => byId('help').toggleAttribute('open'),
+    f: foldAll, '?': () => byId('help').toggleAttribute('open'),
   }[e.key];
-  if (!act || e.target.closest('#panel') && e.key.startsWith('Arrow')) return;
+  if (!act || (e.target.closest('#panel') && e.key.startsWith('Arrow'))) return;
   e.preventDefault();
   act();
 }

@@ -146,7 +146,10 @@ class Composer:
             "widths": self.widths.tolist(),
             "rows": e.lanes.rows,
             "lanes": [[x.layer, x.row, x.depth, x.track] for x in e.lanes.lanes],
-            "tracks": [[legible(x.label, 160), legible(x.detail, 160), x.row] for x in e.lanes.tracks],
+            "tracks": [
+                [legible(x.label, 160), legible(x.detail, 160), x.row, x.process] for x in e.lanes.tracks
+            ],
+            "processes": [[legible(x.label, 160), -1 if x.row is None else x.row] for x in e.lanes.processes],
             "layers": LAYER_MEANING,
             "unobserved": details.unobserved(self.trace, set(e.infos["layer"])),
             "chunks": heads,

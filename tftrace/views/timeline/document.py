@@ -9,7 +9,17 @@ from typing import Any
 from tftrace.model.trace import Trace
 from tftrace.views.page import json_element, legible, one_scope, page, plotly, resource
 
-SCRIPTS = ("data.js", "relations.js", "draw.js", "axes.js", "panel.js", "search.js", "timeline.js")
+SCRIPTS = (
+    "data.js",
+    "relations.js",
+    "lanes.js",
+    "draw.js",
+    "axes.js",
+    "panel.js",
+    "totals.js",
+    "search.js",
+    "timeline.js",
+)
 """Parts of one script, in this order; they share one scope."""
 
 _HERE = "tftrace.views.timeline"
@@ -28,14 +38,16 @@ _SKELETON = """\
 <dt>wheel, <kbd>w</kbd> <kbd>s</kbd></dt><dd>zoom in and out</dd>
 <dt>drag, <kbd>a</kbd> <kbd>d</kbd></dt><dd>move</dd>
 <dt><kbd>Shift</kbd> + drag</dt><dd>zoom to a stretch, and measure it</dd>
+<dt><kbd>Ctrl</kbd> + drag</dt><dd>totals of a stretch by layer and op (or drag on the time axis)</dd>
 <dt><kbd>Alt</kbd> + wheel</dt><dd>scroll the lanes (or wheel over their names)</dd>
+<dt>click on a name, <kbd>f</kbd></dt><dd>fold a lane, thread or process; <kbd>f</kbd>: all threads</dd>
 <dt><kbd>0</kbd></dt><dd>whole trace</dd>
 <dt>click</dt><dd>chain of the event's call; a block: zoom in</dd>
 <dt><kbd>/</kbd>, <kbd>Enter</kbd></dt><dd>search, next hit (<kbd>Shift</kbd>: previous)</dd>
 <dt><kbd>Esc</kbd></dt><dd>close the panel, end the search</dd></dl>
 <div>A lane is a layer of one thread or device stream; below one another in it, what ran inside what. Where
 events are too short to see they are drawn as blocks: the height is the share of time that was busy. The
-address of the page holds the stretch in view: copy it to share what you see.</div></div></details>
+address of the page holds what is in view, folded and selected: copy it to share what you see.</div></div></details>
 </div></header>
 <p id="notes" hidden></p>
 <canvas id="overview" aria-hidden="true"></canvas>

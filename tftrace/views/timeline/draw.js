@@ -1,4 +1,4 @@
-// Drawing: events on a canvas below plotly's axes, lane labels beside it, the overview above it.
+// Drawing: events on a canvas below plotly's axes, the overview above it.
 
 // Okabe and Ito's colours by layer. Black is grey where the page is dark; yellow, sky blue and orange get a dark outline
 // on white, where they would be too pale alone. White text only on what is dark enough.
@@ -15,16 +15,12 @@ const INK = {
 const darkMedia = matchMedia('(prefers-color-scheme: dark)');
 const theme = () => document.documentElement.dataset.theme || (darkMedia.matches ? 'dark' : 'light');
 
-const view = { t0: 0, t1: M.span, top: 0 }; // ns, and the first row shown
+const view = { t0: 0, t1: M.span, top: 0 }; // ns, and the first line shown
 const shown = { chunks: [], level: -1 }; // what the last frame drew: hover and clicks look here
 const hidden = new Set(); // layers switched off in the legend
 let hits = null; // Set of infos that the search matches
 let selection = null; // { rank, events: Map(rank -> event), links } of the open panel
 let frame = 0;
-
-const rowLayer = new Int8Array(M.rows).fill(-1), rowTrack = new Int32Array(M.rows).fill(-1);
-for (const [layer, row, depth, track] of M.lanes)
-  for (let r = row; r < row + depth; r++) { rowLayer[r] = layer; rowTrack[r] = track; }
 
 const plot = { left: 0, top: 0, width: 1, height: 1, row: 20 }; // px
 const canvas = document.createElement('canvas'), ctx = canvas.getContext('2d');
@@ -45,7 +41,8 @@ function fitCanvas(c, width, height) {
   return context;
 }
 
-const yOf = (row) => (row - view.top) * plot.row;
+const yOf = (row) => (lines.at[row] - view.top) * plot.row; // top of the line, or of the strip
+const yAt = (line) => (line - view.top) * plot.row;
 const xOf = (t) => ((t - view.t0) / (view.t1 - view.t0)) * plot.width;
 
 function draw() {
@@ -64,6 +61,7 @@ function draw() {
     for (const chunk of found.list) if (chunk.kind === kind) drawChunk(chunk, labels, seen);
   ctx.globalAlpha = 1;
   drawLabels(labels);
+  if (range) drawRange(ink);
   if (selection) drawSelection(ink);
   drawScroll(ink);
   if (found.ready) say(found.level, seen);
@@ -72,31 +70,34 @@ function draw() {
 // Where among all rows the ones in view lie, if they do not all fit.
 function drawScroll(ink) {
   const rows = plot.height / plot.row;
-  if (rows >= M.rows) return;
+  if (rows >= lines.count) return;
   ctx.fillStyle = ink.faint;
   ctx.globalAlpha = 0.6;
-  ctx.fillRect(plot.width - 5, (view.top / M.rows) * plot.height, 5, (rows / M.rows) * plot.height);
+  const long = Math.max(8, (rows / lines.count) * plot.height);
+  ctx.fillRect(plot.width - 5, (view.top / (lines.count - rows)) * (plot.height - long), 5, long);
   ctx.globalAlpha = 1;
 }
 
 function drawBands(ink) {
-  ctx.fillStyle = ink.band;
-  for (const [, , row] of M.tracks) ctx.fillRect(0, yOf(row), plot.width, plot.row);
-  ctx.fillStyle = ink.grid;
-  for (const [, row, depth] of M.lanes) ctx.fillRect(0, Math.round(yOf(row + depth)) - 0.5, plot.width, 0.5);
+  for (const { kind, line, height } of itemsInView()) {
+    ctx.fillStyle = kind === 'l' ? ink.grid : ink.band;
+    if (kind === 'l') ctx.fillRect(0, Math.round(yAt(line + height)) - 0.5, plot.width, 0.5);
+    else ctx.fillRect(0, yAt(line), plot.width, plot.row);
+  }
 }
 
 function drawChunk(chunk, labels, seen) {
   const { t, d, off, info } = chunk, scale = plot.width / (view.t1 - view.t0), mode = theme();
-  const first = Math.max(0, Math.floor(view.top)), last = Math.min(M.rows - 1, Math.ceil(view.top + plot.height / plot.row));
-  const exact = chunk.kind === 'E', h = plot.row - 3;
-  for (let row = first; row <= last; row++) {
-    const layer = rowLayer[row], end = off[row + 1];
-    if (off[row] === end || layer < 0) continue;
+  const first = firstOn(Math.floor(view.top)), last = firstOn(Math.ceil(view.top + plot.height / plot.row));
+  const exact = chunk.kind === 'E';
+  for (let at = first; at < last; at++) {
+    const row = lines.rows[at], layer = rowLayer[row], end = off[row + 1];
+    if (off[row] === end) continue;
+    const whole = lines.part[row] === 1, h = whole ? plot.row - 3 : Math.max(1, plot.row * lines.part[row]);
     let i = lowerBound(t, off[row], end, view.t0);
     if (i > off[row] && t[i - 1] + d[i - 1] > view.t0) i--;
     if (hidden.has(layer)) continue;
-    const y = yOf(row) + 1.5, outlined = exact && OUTLINED[mode].has(layer);
+    const y = yOf(row) + (whole ? 1.5 : 0), outlined = whole && exact && OUTLINED[mode].has(layer);
     ctx.fillStyle = COLOURS[mode][layer];
     ctx.strokeStyle = 'rgba(0,0,0,.55)';
     ctx.lineWidth = 1;
@@ -116,9 +117,9 @@ function drawChunk(chunk, labels, seen) {
         ctx.fillRect(left, y + h * (1 - part), Math.max(Math.round(x + w) - left, 1), h * part);
         continue;
       }
-      ctx.fillRect(x, y, w > 4 ? w - 1 : Math.max(w, 1), h); // a gap of a pixel tells neighbours apart
+      ctx.fillRect(x, y, whole && w > 4 ? w - 1 : Math.max(w, 1), h); // a gap of a pixel tells neighbours apart
       if (outlined && w > 4) ctx.strokeRect(x + 0.5, y + 0.5, w - 2, h - 1);
-      if (w > 30 && labels.length < 600) labels.push([x, w, y, info[i], layer, hit]);
+      if (whole && w > 30 && labels.length < 600) labels.push([x, w, y, info[i], layer, hit]);
     }
   }
 }
@@ -138,8 +139,8 @@ function drawLabels(labels) {
 }
 
 function drawSelection(ink) {
-  const h = plot.row - 3;
   const box = (event, width) => {
+    const h = Math.max(3, plot.row * lines.part[event.row] - 3);
     // A bar that reaches far out of view is cut, or its outline would be longer than a canvas can draw.
     const left = Math.max(xOf(event.t), -9), right = Math.min(xOf(event.t + event.d), plot.width + 9);
     if (left > plot.width || right < 0) return;
@@ -162,9 +163,10 @@ function drawSelection(ink) {
 
 // From where the parent's bar and the child's start meet, down (or up) to the child's first pixel.
 function arrow(a, b, ink) {
-  const down = b.row > a.row, xb = xOf(b.t), xa = Math.min(Math.max(xb - 14, xOf(a.t)), xOf(a.t + a.d));
+  const down = lines.at[b.row] > lines.at[a.row], xb = xOf(b.t), xa = Math.min(Math.max(xb - 14, xOf(a.t)), xOf(a.t + a.d));
   if (Math.max(xa, xb) < -50 || Math.min(xa, xb) > plot.width + 50) return;
-  const ya = yOf(a.row + (down ? 1 : 0)) + (down ? -2 : 2), yb = yOf(b.row + 0.5);
+  const ya = yOf(a.row) + (down ? plot.row * lines.part[a.row] - 2 : 2);
+  const yb = yOf(b.row) + (plot.row * lines.part[b.row]) / 2;
   const path = () => {
     ctx.beginPath();
     ctx.moveTo(xa, ya);
@@ -182,56 +184,6 @@ function arrow(a, b, ink) {
   ctx.lineTo(xb - 6, yb - 4);
   ctx.lineTo(xb - 6, yb + 4);
   ctx.fill();
-}
-
-// ---- lane labels
-const labelBox = document.createElement('div');
-labelBox.id = 'lanes';
-const labelList = document.createElement('div');
-labelBox.append(labelList);
-
-function makeLabels() {
-  const add = (row, depth, kind, name, title, layer) => {
-    const label = document.createElement('div');
-    label.className = kind;
-    label.title = title;
-    if (layer !== undefined) {
-      const swatch = document.createElement('i');
-      swatch.dataset.layer = layer;
-      label.append(swatch);
-    }
-    const words = document.createElement('span');
-    words.textContent = name;
-    label.append(words);
-    labelList.append(label);
-    return { label, row, depth };
-  };
-  const made = M.tracks.map(([name, detail, row]) => add(row, 1, 'track', name, `${name}\n${detail}`));
-  for (const [layer, row, depth] of M.lanes) {
-    const name = LAYERS[layer] || 'tftrace itself';
-    made.push(add(row, depth, 'lane', name, M.layers[name] || "tftrace's own work, part of no layer of the program", layer));
-  }
-  return made;
-}
-let laneLabels = [], labelledFor = '';
-
-function placeLabels() {
-  laneLabels = laneLabels.length ? laneLabels : makeLabels();
-  const key = [plot.row, plot.top, plot.left, plot.height, theme(), [...hidden]].join();
-  if (key !== labelledFor) {
-    labelledFor = key;
-    labelBox.style.setProperty('--row', plot.row + 'px');
-    Object.assign(labelBox.style, { top: plot.top + 'px', width: plot.left + 'px', height: plot.height + 'px' });
-    for (const { label, row, depth } of laneLabels) {
-      label.style.top = row * plot.row + 'px';
-      label.style.height = depth * plot.row + 'px';
-      const swatch = label.querySelector('i');
-      if (!swatch) continue;
-      swatch.style.background = COLOURS[theme()][swatch.dataset.layer];
-      label.classList.toggle('off', hidden.has(+swatch.dataset.layer));
-    }
-  }
-  labelList.style.transform = `translateY(${-view.top * plot.row}px)`;
 }
 
 // ---- overview: events over the whole trace, hits, and the part in view

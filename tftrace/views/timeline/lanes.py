@@ -35,12 +35,22 @@ class Track:
     label: str
     detail: str
     row: int
+    process: int
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process; `row` is its heading's, None where the trace holds no other process and needs no heading."""
+
+    label: str
+    row: int | None
 
 
 @dataclass(frozen=True)
 class Lanes:
     lanes: list[Lane]
     tracks: list[Track]
+    processes: list[Process]
     rows: int
     row: Ints
     """Row of each event. Events of one row never overlap."""
@@ -121,9 +131,11 @@ def assign_lanes(
     order_in_lane = np.lexsort((-end, start, layer, track_of))
     row_of = np.zeros(len(start), np.int64)
     lane_key = track_of * (OTHER + 1) + layer
-    sorted_keys = lane_key[order_in_lane]
+    bounds = np.searchsorted(lane_key[order_in_lane], np.arange(len(sample) * (OTHER + 1) + 1)).tolist()
     lanes: list[Lane] = []
     tracks: list[Track] = []
+    processes: list[Process] = []
+    owners: dict[tuple[int, int], int] = {}
     row = 0
     for k in sorted(range(len(sample)), key=rank):
         i = int(sample[k])
@@ -136,12 +148,15 @@ def assign_lanes(
             label = f"{name} {tid[i]}"
         else:
             label = "thread unknown"
-        if several:
-            label = f"{owner} › {label}"
-        tracks.append(Track(label, owner, row))
+        process = (int(host[0][i]), int(pid[i]))
+        if process not in owners:
+            owners[process] = len(processes)
+            processes.append(Process(owner, row if several else None))
+            row += several
+        tracks.append(Track(label, owner, row, owners[process]))
         row += 1
         for number in range(OTHER + 1):
-            low, high = np.searchsorted(sorted_keys, [k * (OTHER + 1) + number, k * (OTHER + 1) + number + 1])
+            low, high = bounds[k * (OTHER + 1) + number : k * (OTHER + 1) + number + 2]
             if low == high:
                 continue
             mine = order_in_lane[low:high]
@@ -150,7 +165,7 @@ def assign_lanes(
             rows = int(depth.max()) + 1
             lanes.append(Lane(number, row, rows, len(tracks) - 1))
             row += rows
-    return Lanes(lanes, tracks, row, row_of)
+    return Lanes(lanes, tracks, processes, row, row_of)
 
 
 def _thread_names(manifest: Mapping[str, Any]) -> dict[tuple[int, int], str]:

@@ -5,9 +5,9 @@ const count = (n) => Math.round(n).toLocaleString('en');
 // What lies under the pointer: an event, or a block of merged ones.
 function hit({ x, y, inside }) {
   if (!inside) return null;
-  const row = Math.floor(y / plot.row + view.top), slack = (2 * (view.t1 - view.t0)) / plot.width;
+  const row = rowAt(y / plot.row + view.top), slack = (2 * (view.t1 - view.t0)) / plot.width;
   const t = view.t0 + (x / plot.width) * (view.t1 - view.t0);
-  if (row < 0 || row >= M.rows || rowLayer[row] < 0 || hidden.has(rowLayer[row])) return null;
+  if (row < 0 || hidden.has(rowLayer[row])) return null;
   let best = null;
   for (const chunk of shown.chunks) {
     const low = chunk.off[row], high = chunk.off[row + 1];
@@ -28,7 +28,7 @@ const escaped = (s, limit = 110) => (s.length > limit ? s.slice(0, limit - 1) + 
 const algorithmOf = (attrs) => [attrs.implementation, attrs.algorithm, attrs.engine && `engine ${attrs.engine}`].filter(Boolean);
 
 function hoverLines({ chunk, i, row }) {
-  const info = infoOf(chunk.info[i]), track = M.tracks[rowTrack[row]][0];
+  const info = infoOf(chunk.info[i]), track = trackName(row);
   if (chunk.kind === 'M') return [
     `<b>${count(chunk.count[i])} event${chunk.count[i] === 1 ? '' : 's'}</b> drawn as one block`,
     `longest: ${escaped(info.name)}`, `${escaped(info.layerName)} · ${escaped(track)}`,
@@ -112,20 +112,26 @@ async function select(rank, show = false) {
   const chain = await chainOf(rank).catch((error) => { if (!serverGone) throw error; });
   if (!chain || turn !== selecting || !chain.events.has(rank)) return;
   selection = { ...chain, links: chain.links.slice(0, LIMIT.arrows) };
-  const panel = byId('panel'), wasHidden = panel.hidden;
-  panel.hidden = false;
-  byId('panel-body').replaceChildren(...panelParts(chain));
-  if (wasHidden) await Plotly.Plots.resize(gd);
-  else panel.scrollTop = 0;
-  measure();
+  range = null;
+  await showPanel('Selected event', panelParts(chain));
   if (show) showEvent(chain.events.get(rank));
   redraw();
   remember();
 }
 
+async function showPanel(label, parts) {
+  const panel = byId('panel'), wasHidden = panel.hidden;
+  panel.hidden = false;
+  panel.setAttribute('aria-label', label);
+  byId('panel-body').replaceChildren(...parts);
+  if (wasHidden) await Plotly.Plots.resize(gd);
+  else panel.scrollTop = 0;
+  measure();
+}
+
 async function closePanel() {
   selecting++;
-  selection = null;
+  selection = range = null;
   byId('panel').hidden = true;
   await Plotly.Plots.resize(gd);
   redraw();
@@ -152,7 +158,7 @@ function facts(rows) {
 function panelParts(chain) {
   const event = chain.events.get(chain.rank), info = infoOf(event.info), call = chain.call || info.kind;
   const site = call && call.site, parts = [];
-  parts.push(el('p', { class: 'kind' }, swatch(info.layer), info.layerName, ' · ', M.tracks[rowTrack[event.row]][0]));
+  parts.push(el('p', { class: 'kind' }, swatch(info.layer), info.layerName, ' · ', trackName(event.row)));
   parts.push(el('h2', { dir: 'auto' }, info.name));
   parts.push(facts([
     ['duration', formatTime(event.d, 6) + (info.open ? ' (had not ended when the process did)' : '')],

@@ -9,7 +9,7 @@ function say(level, { exact, blocks, merged }) {
     parts.push(`${count(merged)} shorter than ${shorter} aggregated into ${count(blocks)} blocks (height = busy share)` +
       (finest ? ', which this page holds no finer' : ', zoom in to see them'));
   }
-  if (rows < M.rows) parts.push('more lanes above or below: drag, or Alt + wheel');
+  if (rows < lines.count) parts.push('more lanes above or below: drag, or Alt + wheel');
   const line = parts.join(' · ');
   if (line !== said && !serverGone) byId('status').textContent = said = line;
 }
@@ -44,6 +44,7 @@ async function start() {
   describePage();
   await loadStatic();
   await loadIndex();
+  layOut();
   await makePlot();
   measure();
   byId('search').addEventListener('input', (e) => search(e.target.value));
