@@ -55,8 +55,9 @@ class TestWithTensorFlow:
             "TFE_Py_FastPathExecute", "TFE_Py_Execute", "TF_SessionRun_wrapper", "_apply_op_helper",
             "_create_op_internal", "transform", "from_func_graph", "ProfilerSession", "__init__",
         }  # fmt: skip
-        assert any(during["slots"][k] != v for k, v in before["slots"].items() if k.endswith("printf"))
-        assert during["environment"]["ONEDNN_VERBOSE"] == "profile_exec,filter=primitive"
+        for function in ("printf", "getenv"):
+            assert any(during["slots"][k] != v for k, v in before["slots"].items() if k.endswith(function))
+        assert during["environment"]["ONEDNN_VERBOSE"] is None
         assert twice.executed("first") == twice.executed("second") == {"Fill": 3, "Relu": 3}
 
     def test_variables_of_the_user_come_back(self, tmp_path: Path) -> None:

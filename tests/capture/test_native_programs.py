@@ -7,13 +7,15 @@ import json
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.capture.running import TFTRACE, Finished, environment
+from tests.capture.running import SCRIPTS, TFTRACE, Finished, environment
+from tests.capture.running import run as run_script
 from tftrace.api import load
 from tftrace.capture import native
 from tftrace.model.trace import Trace
@@ -143,6 +145,22 @@ def test_shell_that_the_program_starts_leaves_no_records_and_no_word(traced: Run
         [b"", b"1 done", b"begins", b"from a shell"],
     )
     assert len(list((place / "raw").iterdir())) == 1
+
+
+def test_program_that_a_script_starts_prints_what_it_prints_by_itself(program: Path, tmp_path: Path) -> None:
+    """Its oneDNN inherits no variable that has it print on the script's stdout."""
+    line = (SCRIPTS / "starts_program.py", str(program), "eager", "2")
+    plain, traced = run_script(*line), run_script(*line, traced_to=tmp_path / "trace")
+    assert traced.exit_status == 0, traced.stderr.decode()
+    assert traced.stdout == plain.stdout == b"[]\nbegins\n2 done\n" * 2
+    trace = load(tmp_path / "trace")
+    calls = trace.events[(trace.events.layer == "library") & (trace.events.name == "convolution")]
+    by_process = Counter(calls.pid)
+    assert sorted(by_process.values()) == [1, 2, 2]
+    # the script's own is asked all the same
+    (own,) = (p["pid"] for p in trace.manifest["processes"] if p["main"])
+    assert by_process[own] == 1
+    assert '"implementation"' in calls[calls.pid == own]["attrs"].iloc[0]
 
 
 def test_primitives_come_without_problem_where_onednn_is_not_asked(traced: Run) -> None:

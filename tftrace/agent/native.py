@@ -38,7 +38,8 @@ class Native:
         p.tft_around_wrap.argtypes = [ctypes.py_object, ctypes.c_int]
         p.tft_dispatch_trigger.argtypes = [ctypes.c_uint64]
         c.tft_open.argtypes = [ctypes.c_char_p]
-        c.tft_verbose_install.argtypes = [ctypes.c_char_p, ctypes.c_int]
+        c.tft_verbose_install.argtypes = [ctypes.c_char_p]
+        c.tft_verbose_ask.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         c.tft_verbose_lines.restype = c.tft_verbose_primitives.restype = ctypes.c_uint64
         c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
         c.tft_log_install.restype = ctypes.c_char_p
@@ -108,8 +109,16 @@ class Native:
     def itt_attached(self) -> bool:
         return bool(self._plain.tft_itt_attached())
 
-    def verbose_install(self, library: str, pass_on: bool) -> int:
-        return int(self._plain.tft_verbose_install(os.fsencode(library), 1 if pass_on else 0))
+    def verbose_install(self, library: str) -> int:
+        return int(self._plain.tft_verbose_install(os.fsencode(library)))
+
+    def verbose_ask(self, library: str, value: str) -> int:
+        """Answers `library` where it asks for ONEDNN_VERBOSE, "" no longer: slots taken over, 0 where it has none."""
+        return int(self._plain.tft_verbose_ask(os.fsencode(library), value.encode()))
+
+    def verbose_passed_on(self) -> bool:
+        """Whether the user asked oneDNN to print, and gets its lines as well."""
+        return bool(self._plain.tft_verbose_passed_on())
 
     def verbose_remove(self) -> None:
         self._plain.tft_verbose_remove()

@@ -8,7 +8,7 @@ socket FD and are answered there in JSON lines; stdout and stderr stay TensorFlo
     ended     {pid, seconds}           -> {code}: how such a fork has ended
     prepare   {key, problem, variant}  -> {first_us, max_abs_difference, max_relative_difference, finite}: builds the
                                           function, calls it, compares with the reference
-    time      {key, seconds, release}  -> {us: [..], repeats}: one call unmeasured, then calls until the time is over
+    time      {key, seconds, release}  -> {us: [..]}: one call unmeasured, then calls until the time is over
     drop      {}                       -> {}: forgets all functions and tensors
     recorded  {key, problem, variant, marker}  -> {steady_us}: two calls, with marks on stdout around what is printed
 
@@ -44,11 +44,8 @@ TENSORS = {
     "backprop_input": ("filter", "output"),
     "backprop_filter": ("input", "output"),
 }
-RESULTS = {"forward": "output", "backprop_input": "input", "backprop_filter": "filter"}
-SUFFIXES = {"forward": "", "backprop_input": "BackpropInput", "backprop_filter": "BackpropFilter"}
 LAID_OUT = ("input", "output")
 MOST_CALLS = 2000
-MOST_REPEATS, REPEATED_BYTES = 16, 1 << 29
 _DRIVER = "libcuda.so.1"
 _STANDIN = "tftrace_standin_gpu"
 
@@ -62,14 +59,13 @@ class Replay:
     def __init__(self, problem: Problem, variant: Dict[str, Any]) -> None:
         self.problem, self.variant = problem, variant
         self.last = variant["layout"] == "NHWC"
-        compiled = True if variant["jit_compile"] else None
-        self.function = tf.function(self._body, jit_compile=compiled, autograph=False)
+        self.function = tf.function(
+            self._body, jit_compile=True if variant["jit_compile"] else None, autograph=False
+        )
         self.tensors: Optional[List[Any]] = None
         self.last_s = 0.0
-        self.repeats = 1
 
-    def call(self, repeats: int = 1) -> Any:
-        """Runs the op so many times, each with arguments of its own, so that nothing can take two for the same."""
+    def call(self) -> Any:
         if self.tensors is None:
             names = TENSORS[self.problem["direction"]]
             files = [os.path.join(self.problem["tensors"], name + ".npy") for name in names]
@@ -78,7 +74,10 @@ class Replay:
                 values = [v.transpose(0, 3, 1, 2) if n in LAID_OUT else v for n, v in zip(names, values)]
             self.tensors = [tf.cast(tf.constant(value), self.variant["dtype"]) for value in values]
             wait()
-        return self.function(*self.tensors * repeats)
+        return self.function(*self.tensors)
+
+    def release(self) -> None:
+        self.tensors = None
 
     def options(self) -> None:
         """Grappler's remapper is what fuses bias and activation into the convolution."""
@@ -102,11 +101,6 @@ class Replay:
         return "EXPLICIT", [side for pair in pairs for side in pair]
 
     def _body(self, *tensors: Any) -> Any:
-        count = len(TENSORS[self.problem["direction"]])
-        results = [self._op(*tensors[i : i + count]) for i in range(0, len(tensors), count)]
-        return results if len(results) > 1 else results[0]
-
-    def _op(self, *tensors: Any) -> Any:
         problem = self.problem
         padding, explicit = self._padding()
         n, h, w, c = problem["input"]
@@ -118,9 +112,12 @@ class Replay:
         depthwise = problem["groups"] > 1 and problem["groups"] == c
         if depthwise:  # the op that TensorFlow has for it; its filter is [KH, KW, C, K / C]
             filter_sizes = [*filter_sizes[:2], c, problem["output"][3] // c]
-        op = getattr(
-            tf.raw_ops, ("DepthwiseConv2dNative" if depthwise else "Conv2D") + SUFFIXES[problem["direction"]]
-        )
+        names = {
+            "forward": "DepthwiseConv2dNative" if depthwise else "Conv2D",
+            "backprop_input": "DepthwiseConv2dNativeBackpropInput" if depthwise else "Conv2DBackpropInput",
+            "backprop_filter": "DepthwiseConv2dNativeBackpropFilter" if depthwise else "Conv2DBackpropFilter",
+        }
+        op = getattr(tf.raw_ops, names[problem["direction"]])
         if problem["direction"] == "backprop_filter":
             return op(input=tensors[0], filter_sizes=filter_sizes, out_backprop=tensors[1], **attributes)
         if problem["direction"] == "backprop_input":
@@ -136,13 +133,9 @@ class Replay:
         return y
 
 
-def on_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
 def wait() -> None:
     """Until the devices have done what they were told; a CPU has when a call returns."""
-    if on_gpu():
+    if tf.config.list_physical_devices("GPU"):
         tf.test.experimental.sync_devices()
 
 
@@ -151,20 +144,27 @@ _replays: Dict[str, Replay] = {}
 
 def start(command: Dict[str, Any]) -> Dict[str, Any]:
     global tf
+    begun = time.monotonic()
     import tensorflow
-    from tensorflow.python.framework import test_util
 
     tf = tensorflow
     gpus = tf.config.list_physical_devices("GPU")
-    # with a GPU, the driver maps more addresses than any machine has memory
+    # with a GPU the driver maps more addresses than any machine has memory
     if command.get("memory_bytes") and not gpus:
         _limit_memory(int(command["memory_bytes"]))
     return {
-        "executable": sys.executable,
+        "import_s": time.monotonic() - begun, "python": sys.version.split()[0], "executable": sys.executable,
         "versions": {"tensorflow": str(tf.__version__), "python": sys.version.split()[0]},
         "gpus": [tf.config.experimental.get_device_details(d).get("device_name") for d in gpus],
-        "synthetic": _on_standin(), "onednn": bool(test_util.IsMklEnabled()),
+        "synthetic": _on_standin(), "onednn": _uses_onednn(), "pid": os.getpid(), "host": socket.gethostname(),
     }  # fmt: skip
+
+
+def _uses_onednn() -> bool:
+    """Whether TensorFlow runs its ops by oneDNN, which depends on the processor where the environment does not say."""
+    from tensorflow.python.framework import test_util
+
+    return bool(test_util.IsMklEnabled())
 
 
 def _on_standin() -> bool:
@@ -183,11 +183,6 @@ def prepare(command: Dict[str, Any]) -> Dict[str, Any]:
     wait()
     first = (time.perf_counter_ns() - begun) / 1e3
     answer = {"first_us": first, **difference(replay)}
-    if on_gpu():  # what a call costs beside the op would be most of its time
-        elements = int(np.prod(replay.problem[RESULTS[replay.problem["direction"]]]))
-        replay.repeats = max(1, min(MOST_REPEATS, REPEATED_BYTES // (4 * elements)))
-        replay.call(replay.repeats)
-        wait()
     _replays[command["key"]] = replay
     return answer
 
@@ -207,21 +202,22 @@ def difference(replay: Replay) -> Dict[str, Any]:
 
 
 def timed(command: Dict[str, Any]) -> Dict[str, Any]:
-    """Wall time of calls, in us. On a GPU the mean of ops, several in a call, that are waited for together."""
+    """Wall time of calls, in us. On a GPU the calls follow each other and are waited for together: their mean."""
     replay = _replays[command["key"]]
     replay.options()
-    # what other processes left in the caches is nothing to a longer call
-    if replay.last_s < command["seconds"]:
-        replay.call(replay.repeats)
+    if (
+        replay.last_s < command["seconds"]
+    ):  # what other processes left in the caches is nothing to a longer call
+        replay.call()
         wait()
     calls: List[float] = []
     end = time.perf_counter() + command["seconds"]
-    if on_gpu():
+    if tf.config.list_physical_devices("GPU"):
         begun = time.perf_counter_ns()
         done = 0
         while done == 0 or (done < MOST_CALLS and time.perf_counter() < end):
-            replay.call(replay.repeats)
-            done += replay.repeats
+            replay.call()
+            done += 1
         wait()
         calls = [(time.perf_counter_ns() - begun) / 1e3 / done]
     else:
@@ -231,8 +227,8 @@ def timed(command: Dict[str, Any]) -> Dict[str, Any]:
             calls.append((time.perf_counter_ns() - begun) / 1e3)
     replay.last_s = calls[-1] / 1e6
     if command.get("release"):
-        replay.tensors = None
-    return {"us": calls, "repeats": replay.repeats}
+        replay.release()
+    return {"us": calls}
 
 
 def drop(command: Dict[str, Any]) -> Dict[str, Any]:
@@ -259,6 +255,9 @@ def recorded(command: Dict[str, Any]) -> Dict[str, Any]:
     finally:
         mark("end")
     return {"steady_us": steady}
+
+
+# -- the process
 
 
 def _limit_memory(more: int) -> None:

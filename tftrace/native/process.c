@@ -21,7 +21,8 @@
 extern char **environ;
 extern int tft_open(const char *directory);
 extern int tft_itt_attached(void);
-extern int tft_verbose_install(const char *library, int also_pass_on);
+extern int tft_verbose_install(const char *library);
+extern char *tft_verbose_answer(const char *ours);
 extern uint64_t tft_verbose_lines(void);
 extern void tft_counts(uint64_t out[4]);
 
@@ -286,23 +287,17 @@ int tft_open_native(void) {
 /* ---- oneDNN's lines, asked for without touching the environment that children inherit */
 static const char *program_of_onednn = ""; /* library that holds it; "": the program itself, where all is linked into it */
 
-static int the_user_asked(void) {
-  const char *user = getenv("ONEDNN_VERBOSE");
-  if (!user) user = getenv("DNNL_VERBOSE");
-  return user && *user && strcmp(user, "0") && strcmp(user, "none");
-}
-
 static char *hook_getenv(const char *name) {
   if (strcmp(name, "ONEDNN_VERBOSE")) return getenv(name);
   /* whoever asks for that is oneDNN */
   const char *(*version)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "TF_Version");
   int major = 0, minor = 0;
   if (!tft_is_open()) atomic_store(&tft_waiting, 1);
-  if (!verbose_slots) verbose_slots = tft_verbose_install(program_of_onednn, the_user_asked());
-  if (verbose_slots <= 0 || !tft_ready() || the_user_asked()) return getenv(name);
+  if (!verbose_slots) verbose_slots = tft_verbose_install(program_of_onednn);
+  if (verbose_slots <= 0 || !tft_ready()) return tft_verbose_answer("");
   /* Eigen's own products, of which there may be thousands, are left out where oneDNN knows the filter */
   int filters = version && sscanf(version(), "%d.%d", &major, &minor) == 2 && (major > 2 || minor >= 18);
-  return filters && !option("\"eigen_gemm\": true") ? "profile_exec,filter=primitive" : "1";
+  return tft_verbose_answer(filters && !option("\"eigen_gemm\": true") ? "profile_exec,filter=primitive" : "1");
 }
 
 static int with_tensorflow(struct dl_phdr_info *info, size_t size, void *found) {

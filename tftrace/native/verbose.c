@@ -100,18 +100,51 @@ static int hook_fflush(FILE *file) {
   return fflush(file);
 }
 
+/* ---- oneDNN is asked for its lines where it looks into the environment, at its first primitive: in the environment
+ * itself a child would inherit the question, and print on the user's stdout. */
+static char told[64]; /* what the agent has it told; "": nothing */
+static tft_patches asked;
+
+static int user_asked(void) {
+  const char *user = getenv("ONEDNN_VERBOSE");
+  if (!user) user = getenv("DNNL_VERBOSE");
+  return user && *user && strcmp(user, "0") && strcmp(user, "none");
+}
+
+/* What oneDNN finds as its ONEDNN_VERBOSE: the user's, who may have set it since TensorFlow was imported, or `ours`. */
+char *tft_verbose_answer(const char *ours) {
+  pass_on = user_asked();
+  return pass_on || !*ours ? getenv("ONEDNN_VERBOSE") : (char *)ours;
+}
+
+static char *hook_getenv(const char *name) {
+  return strcmp(name, "ONEDNN_VERBOSE") ? getenv(name) : tft_verbose_answer(told);
+}
+
 /* Number of slots patched in `library`; 0: none found, lines would reach stdout. */
-TFT_API int tft_verbose_install(const char *library, int also_pass_on) {
+TFT_API int tft_verbose_install(const char *library) {
   static const tft_redirect print[] = {
       {"printf", hook_printf}, {"__printf_chk", hook_printf_chk}, {"puts", hook_puts}};
   static const tft_redirect flush[] = {{"fflush", hook_fflush}};
-  pass_on = also_pass_on;
+  pass_on = user_asked();
   if (!patches.count) tft_redirect_calls(library, print, 3, &patches);
   if (patches.count) tft_redirect_calls(library, flush, 1, &patches);
   return patches.count;
 }
 
 TFT_API void tft_verbose_remove(void) { tft_restore_calls(&patches); }
+
+/* Answers `library` with `value` where it asks for ONEDNN_VERBOSE; no longer where that is "". Number of slots; 0: it
+ * does not ask through a slot. */
+TFT_API int tft_verbose_ask(const char *library, const char *value) {
+  static const tft_redirect to[] = {{"getenv", hook_getenv}};
+  snprintf(told, sizeof told, "%s", value);
+  if (*told && !asked.count) tft_redirect_calls(library, to, 1, &asked);
+  if (!*told) tft_restore_calls(&asked);
+  return asked.count;
+}
+
+TFT_API int tft_verbose_passed_on(void) { return pass_on; }
 
 /* A new recording counts from 0. */
 void tft_verbose_open(void) { atomic_store(&lines, 0), atomic_store(&primitives, 0); }

@@ -130,8 +130,7 @@ class Race:
         elif "error" in answer:
             self._notebook.fail(n, candidate, answer["error"])
         else:
-            us = [round(us, 3) for us in answer["us"]]
-            self._notebook.note("times", n, candidate, us=us, repeats=answer["repeats"])
+            self._notebook.note("times", n, candidate, us=[round(us, 3) for us in answer["us"]])
 
     def _is_prepared(self, n: int, candidate: Candidate) -> bool:
         worker = self._pool.get(candidate.setting)

@@ -47,7 +47,7 @@ def slots():
     """Every slot of those libraries for the functions that tftrace stands in for, read from their relocations."""
     from tests.capture.elf_slots import slots_of
 
-    wanted = ("printf", "__printf_chk", "fflush", "fwrite", "fprintf", "__fprintf_chk")
+    wanted = ("getenv", "printf", "__printf_chk", "fflush", "fwrite", "fprintf", "__fprintf_chk")
     return {
         f"{os.path.basename(path)}:{name}": ctypes.c_uint64.from_address(base + offset).value
         for path, base in bases().items()
