@@ -1,4 +1,4 @@
-"""Starts a program without Python before an op of its own ran, and another one after that; prints what it sets of oneDNN."""
+"""Starts a program without Python before an op of its own ran, and again after it; says what is set of oneDNN."""
 
 import os
 import subprocess
