@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tftrace.correlate.nesting import nest, union_length
+from tftrace.correlate.nesting import latest_before, nest, union_length
 
 
 @st.composite
@@ -82,3 +82,19 @@ def test_union_counts_overlaps_once(rows: list[tuple[int, int, int]]) -> None:
     for g, s, n in rows:
         covered[g].update(range(s, s + n))
     assert union_length(group, start, start + length, 4).tolist() == [len(c) for c in covered]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 20)), max_size=12),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(-1, 21)), max_size=12),
+)
+def test_the_latest_before_a_moment_is_the_one_that_a_search_of_all_rows_finds(
+    rows: list[tuple[int, int]], asked: list[tuple[int, int]]
+) -> None:
+    def column(pairs: list[tuple[int, int]], n: int) -> np.ndarray:
+        return np.array([pair[n] for pair in pairs], np.int64)
+
+    found = latest_before(column(rows, 0), column(rows, 1), column(asked, 0), column(asked, 1))
+    for (group, at), row in zip(asked, found, strict=True):
+        before = [(start, n) for n, (g, start) in enumerate(rows) if g == group and start <= at]
+        assert row == (max(before)[1] if before else -1)

@@ -78,3 +78,24 @@ def union_length(group: Int, start: Int, end: Int, groups: int) -> Int:
     covered = e - np.maximum(s, np.where(fresh, s, before))
     np.add.at(total, g, np.maximum(covered, 0))
     return total
+
+
+def latest_before(group: Int, start: Int, wanted: Int, at: Int) -> Int:
+    """The row of the same group that began last before or at each moment: of `group[row] == wanted`, the greatest
+    `start[row] <= at`. -1 where there is none; of equal starts, the later row."""
+    n = len(group)
+    order = np.lexsort(
+        (
+            np.concatenate([np.zeros(n, np.int8), np.ones(len(at), np.int8)]),
+            np.concatenate([start, at]),
+            np.concatenate([group, wanted]),
+        )
+    )
+    seen = np.maximum.accumulate(np.where(order < n, np.arange(len(order)), -1))
+    asked = order >= n
+    found = np.where(seen >= 0, order[seen], -1)
+    result = np.full(len(at), -1, np.int64)
+    result[order[asked] - n] = found[asked]
+    same = result >= 0
+    same[same] = group[result[same]] == wanted[same]
+    return np.where(same, result, -1)

@@ -27,7 +27,7 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
 from tftrace.correlate.library_calls import LibraryCalls
-from tftrace.correlate.nesting import nest, running_max
+from tftrace.correlate.nesting import latest_before, nest, running_max
 from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.correlate.tuning import mark_trials
 from tftrace.ingest.xplane import XSpace
@@ -206,22 +206,7 @@ def _known_kernels(host: HostEvents, head: Int, label: Int) -> np.ndarray:
     tids = np.concatenate([host.tid[kernels], host.tid[head[asked]]])
     key = np.unique(np.stack([tids, names]), axis=1, return_inverse=True)[1].reshape(-1)
     key, wanted = key[: len(kernels)], key[len(kernels) :]
-    order = np.lexsort((host.start[kernels], key))
-    begin = host.start[kernels][order]
-    at = host.start[head[asked]]
-    merged = np.lexsort(
-        (
-            np.concatenate([np.zeros(len(order)), np.ones(len(asked))]),
-            np.concatenate([begin, at]),
-            np.concatenate([key[order], wanted]),
-        )
-    )
-    latest = np.maximum.accumulate(np.where(merged < len(order), merged, -1))
-    before = np.empty(len(merged), np.int64)
-    before[merged] = latest
-    found = before[len(order) :]
-    row = kernels[order[np.maximum(found, 0)]]
-    known[asked] = (
-        (found >= 0) & (key[order[np.maximum(found, 0)]] == wanted) & (host.end[row] >= host.end[head[asked]])
-    )
+    found = latest_before(key, host.start[kernels], wanted, host.start[head[asked]])
+    row = kernels[found]
+    known[asked] = (found >= 0) & (host.end[row] >= host.end[head[asked]])
     return known

@@ -21,6 +21,7 @@ import numpy as np
 
 from tftrace.correlate.columns import Int, TraceBuilder
 from tftrace.correlate.cudnn import CudnnEvents
+from tftrace.correlate.nesting import latest_before
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.correlate.tuning import named, say_so
 
@@ -36,7 +37,7 @@ def mark_launched_in_trials(build: TraceBuilder, profile: ProfileEvents, cudnn: 
         return
     launch = work.launch[rows]
     at, thread = profile.start[launch], profile.tid[launch]
-    span = _latest(tid, first, thread, at)
+    span = latest_before(tid, first, thread, at)
     inside = (span >= 0) & (at <= last[span])
     after = (span >= 0) & ~inside & (at < real[span])
     checks = named(build, work, "redzone")[rows] & after
@@ -66,22 +67,3 @@ def _spans(cudnn: CudnnEvents) -> tuple[Int, Int, Int, Int]:
     next_real = np.full(int(part.max()) + 1, _NEVER)
     next_real[part[for_real]] = start[for_real]
     return tid[mine[begins]], start[mine[begins]], end[mine[ends]], next_real[parts]
-
-
-def _latest(tid: Int, first: Int, thread: Int, at: Int) -> Int:
-    """The span of the same thread that began last before each moment; -1 where there is none."""
-    n = len(tid)
-    order = np.lexsort(
-        (
-            np.concatenate([np.zeros(n), np.ones(len(at))]),
-            np.concatenate([first, at]),
-            np.concatenate([tid, thread]),
-        )
-    )
-    seen = np.maximum.accumulate(np.where(order < n, np.arange(len(order)), -1))
-    found = np.where(seen >= 0, order[seen], -1)
-    result = np.full(len(at), -1, np.int64)
-    asked = order >= n
-    result[order[asked] - n] = found[asked]
-    same = (result >= 0) & (tid[result] == thread)
-    return np.where(same, result, -1)

@@ -81,26 +81,19 @@ def _names(console: Console, rows: Sequence[Row]) -> None:
 
 
 def _thin(console: Console, rows: Sequence[Row]) -> None:
-    table = [
-        {
-            "function": _name(r, marks=False),
-            "native": _native(r),
-            "op calls": _short(r["ops"]),
-            "python_us": r["python_us"],
-            "native_us": r["native_us"],
-            "numbers": _same(r),
-        }
-        for r in rows
-    ]
-    console.print(rows_table(console, table))
+    _beside_native(console, rows, "op calls", "ops")
 
 
 def _thick(console: Console, rows: Sequence[Row]) -> None:
+    _beside_native(console, rows, "adds", "added")
+
+
+def _beside_native(console: Console, rows: Sequence[Row], title: str, ops: str) -> None:
     table = [
         {
             "function": _name(r, marks=False),
             "native": _native(r),
-            "adds": _short(r["added"]),
+            title: _short(r[ops]),
             "python_us": r["python_us"],
             "native_us": r["native_us"],
             "numbers": _same(r),
