@@ -174,6 +174,7 @@ def rows_of(*runs: tuple[str, list[str]]) -> list[dict[str, Any]]:
     device_work = DeviceWork(
         ids=np.arange(n), start=start, end=start + 10_000, device=device, label=label, hlo=none, node=none, scope=none,
         step=none, launch=none, name=name, attrs=none, trial=none,
+        others=none, node_rule=none,
     )  # fmt: skip
     run = np.array([w[2] for w in work], np.int64)
     add_profile_algorithms(build, [OpWork(device_work, label, run, start)], {GPU: "a GPU"})

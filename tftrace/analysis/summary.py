@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from tftrace.analysis.attribution import kernel_time
 from tftrace.analysis.columns import Bools, Ints, Numbers, Texts, combined, numbers, positions, table, texts
 from tftrace.analysis.layers import layers, steady_events
 from tftrace.errors import UsageError
@@ -44,7 +45,7 @@ def by(trace: Trace, what: str, steady: bool = False) -> pd.DataFrame:
 
 
 def document(trace: Trace, by_what: str = "op", steady: bool = False) -> dict[str, Any]:
-    """The document of `tftrace summary --json`: layers, rows, lost, and what they are of."""
+    """The document of `tftrace summary --json`: layers, rows, whose the kernel time is, lost, and what they are of."""
     of_layers = layers(trace, steady)
     return {
         "trace": trace.name,
@@ -53,6 +54,7 @@ def document(trace: Trace, by_what: str = "op", steady: bool = False) -> dict[st
         "synthetic": trace.synthetic,
         "layers": _records(of_layers),
         "rows": _records(of_layers if by_what == "layer" else by(trace, by_what, steady)),
+        "kernel_time": kernel_time(trace),
         "lost": _records(lost(trace)),
     }
 

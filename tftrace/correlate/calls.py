@@ -23,7 +23,8 @@ from tftrace.ingest.agent_raw import RawProcess
 @dataclass(frozen=True)
 class NodeCalls:
     call: Int  # per node execution
-    row: Int  # profile row of its kernel
+    tid: Int
+    total: Int  # time of its kernels, ns
     of_profile: Int  # profile row -> position here, or NONE
     of_primitive: Int  # primitive row -> position here, or NONE
     kernel_start: Int  # kernels derived from native stacks ..
@@ -48,7 +49,9 @@ def add_node_calls(
     eager = (profile_root >= 0) & (in_graph == NONE)
     rows = np.flatnonzero(profile.is_kernel & ~eager)
     pairs, which = np.unique(
-        np.stack([in_graph[rows], profile.name[rows], profile.node[rows]]), axis=1, return_inverse=True
+        np.stack([in_graph[rows], profile.name[rows], profile.node[rows], profile.node_rule[rows]]),
+        axis=1,
+        return_inverse=True,
     )
     which = np.asarray(which).reshape(-1)
     sites = np.empty(pairs.shape[1], np.int64)
@@ -56,7 +59,7 @@ def add_node_calls(
     unresolved: Counter[str] = Counter()
     counts = np.bincount(which, minlength=pairs.shape[1]) if len(rows) else np.zeros(pairs.shape[1], int)
     for i in range(pairs.shape[1]):
-        graph, word, made_of = (int(v) for v in pairs[:, i])
+        graph, word, made_of, _ = (int(v) for v in pairs[:, i])
         kernel = build.words.values[word]
         name, _, kind = (
             kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
@@ -68,31 +71,39 @@ def add_node_calls(
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
             sites[i] = build.site(
                 op=kind.lstrip("_"), mode="function" if graph == NONE else graphs.mode(graph), node=name,
-                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None,
-                executions=int(counts[i]),
+                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
             )  # fmt: skip
         else:
             sites[i] = node_sites[found]
-            build.sites[int(node_sites[found])]["executions"] += int(counts[i])
     node = node_of[which] if len(rows) else np.empty(0, np.int64)
     words = build.words
     shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
+    place, head, total = _executions(profile, rows, sites[which] if len(rows) else which, profile_root[rows])
+    rows, every, node = rows[head], rows, node[head]
+    which = which[head]
+    for i, n in enumerate(np.bincount(which, minlength=len(sites)).tolist()):
+        build.sites[int(sites[i])]["executions"] += n
     parent_row = profile_root[rows]
     step = taken(calls.step, parent_row)
     call = build.calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
         step=np.where(step > 0, step, NONE), warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node),
         dtypes=taken(dtypes, node), op_attrs=taken(attrs, node), device=common["device"], pid=common["pid"],
-        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=(profile.end - profile.start)[rows],
+        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total,
         status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
-    of_profile[rows] = np.arange(len(rows))
-    build.belong(profile.ids[rows], call)
+    of_profile[every] = place
+    build.belong(profile.ids[every], call[place])
+    rows, node = every, node[place]
     if len(making):
-        build.link(profile.ids[rows], taken(making, node), "node name", "inferred")
+        told = profile.node_rule[rows]
+        for code in np.unique(told).tolist():
+            some = told == code
+            rule = "node name" if code == NONE else words.values[code]
+            build.link(profile.ids[rows[some]], taken(making, node[some]), rule, "inferred")
 
     # -- TensorFlow's own events belong to the entry they lead back to; what runs a node serves it with a share
     others = np.flatnonzero((of_profile == NONE) & ~profile.is_launch)
@@ -101,8 +112,10 @@ def add_node_calls(
     runs = np.flatnonzero((above >= 0) & (above < npf))
     if len(runs):
         dur = (profile.end - profile.start)[rows[runs]].astype(np.float64)
-        total = np.bincount(above[runs], weights=dur, minlength=npf)[above[runs]]
-        build.belong(profile.ids[above[runs]], call[runs], dur / np.maximum(total, 1))
+        spent = np.bincount(above[runs], weights=dur, minlength=npf)
+        served, pair = np.unique(np.stack([above[runs], place[runs]]), axis=1, return_inverse=True)
+        mine = np.bincount(np.asarray(pair).reshape(-1), weights=dur)
+        build.belong(profile.ids[served[0]], call[served[1]], mine / np.maximum(spent[served[0]], 1))
 
     # -- primitives
     of_primitive = _primitive_nodes(parent, nd, npf, len(prim.ids), of_profile)
@@ -112,7 +125,41 @@ def add_node_calls(
     build.belong(prim.stream_executor, own)
     kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
     _calling_thread(build, prim, shares, own, common)
-    return NodeCalls(call, rows, of_profile, of_primitive, *kernels, dict(unresolved))
+    return NodeCalls(
+        call, profile.tid[rows[head]], total, of_profile, of_primitive, *kernels, dict(unresolved)
+    )
+
+
+def _executions(profile: ProfileEvents, rows: Int, site: Int, root: Int) -> tuple[Int, Int, Int]:
+    """(execution of each of the kernels `rows`, position of its first kernel, its time) in the order of first kernels.
+
+    A kernel is one execution of its node; but XLA may have made several instructions of a node, which are one
+    execution: the first time that each of them runs in a call of the graph is the first execution, the second time the
+    second (a loop). Their time is the union of theirs: they may run beside each other.
+
+        call of the graph   site   kernel        execution
+        7                   A      copy.19       0
+        7                   A      Conv2D_1.1    0
+        7                   B      MatMul.4      1
+        7                   A      copy.19       2
+    """
+    n = len(rows)
+    if not n:
+        return rows, rows, rows
+    thunk = np.flatnonzero((profile.hlo[rows] != NONE) & ~profile.is_hlo[rows])
+    key = np.stack([np.arange(n), np.full(n, NONE), np.full(n, NONE)])
+    order = thunk[np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(profile.name[rows[order]]) != 0) | (np.diff(root[order]) != 0)
+    position = np.arange(len(order))
+    key[:, order] = np.stack([site[order], root[order], position - np.maximum.accumulate(position * fresh)])
+    key[1, order] = np.maximum(key[1, order], 0)  # apart from the kernels that are executions by themselves
+    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    rank = np.argsort(first, kind="stable")
+    back = np.empty(len(rank), np.int64)
+    back[rank] = np.arange(len(rank))
+    place = back[np.asarray(inverse).reshape(-1)]
+    return place, first[rank], union_length(place, profile.start[rows], profile.end[rows], len(rank))
 
 
 def _pair(value: Any) -> bool:
@@ -293,7 +340,7 @@ def layer_times(
 
     # node executions
     n = len(nodes.call)
-    dur = (profile.end - profile.start)[nodes.row]
+    dur = nodes.total
     of = nodes.of_primitive
     library = _union(n, (of[lib], prim.start[lib], prim.end[lib]), served.launches(served.node))
     device = _union(
@@ -305,7 +352,7 @@ def layer_times(
     build.fill_calls(
         nodes.call,
         self_ns=dur,
-        cpu_ns=_worker_time(n, of, prim, profile.tid[nodes.row]),
+        cpu_ns=_worker_time(n, of, prim, nodes.tid),
         **_below(dur, between, library, device),
     )
 

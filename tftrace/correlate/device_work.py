@@ -47,6 +47,8 @@ class DeviceWork:
     name: Int
     attrs: Int  # codes of the builder's attributes
     trial: Int  # 1 for what an autotuner ran, as far as its annotation or its module says so
+    others: Int  # further nodes that the instruction computes (JSON array), as far as its program tells
+    node_rule: Int  # how `node` was told, where it was not by the profile itself
 
 
 @dataclass(frozen=True)
@@ -89,47 +91,21 @@ def add_device_work(
     launch, counts = _launches(space, rows, host)
     build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
     labels = lines.op_labels(space)[rows]
-    hlo, node, trial = _instructions(space, build)
-    trial = trial[rows] | (labels == TUNING)
+    made = host.made
+    trial = made.trial[rows] | (labels == TUNING)
     work = DeviceWork(
-        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), hlo[rows], node[rows],
-        _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
+        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), made.op[rows],
+        made.node[rows], _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
         np.where(launch >= 0, launch + first, NONE), name, attrs, trial.astype(np.int64),
+        made.others[rows], made.rule[rows],
     )  # fmt: skip
     derived = int(per_line[is_derived].sum())
     return work, Counts(len(rows), derived) + counts
 
 
-def _instructions(space: XSpace, build: TraceBuilder) -> tuple[Int, Int, np.ndarray]:
-    """(HLO instruction, node of the graph, whether it is a trial) of each event.
-
-    XLA's autotuner runs an instruction in a module of its own, which bears the instruction's name: what it runs there
-    is a trial.
-    """
-    texts = {
-        stat: np.full(len(space), None, np.object_)
-        for stat in ("hlo_op", "hlo_module", "name")
-        if stat in space.stats
-    }
-    for stat, values in texts.items():
-        column = space.stats[stat]
-        values[column.event] = column.values
-    none = np.full(len(space), NONE, np.int64)
-    if "hlo_op" not in texts:
-        return none, none.copy(), np.zeros(len(space), bool)
-    op, module = texts["hlo_op"], texts.get("hlo_module", np.full(len(space), None, np.object_))
-    trials = {m for o, m in zip(op.tolist(), module.tolist(), strict=True) if m is not None and o == m}
-    real = np.array([o is not None and m not in trials for o, m in zip(op, module, strict=True)], bool)
-    hlo, node = none, none.copy()
-    hlo[real] = build.words.codes(str(v) for v in op[real])
-    if "name" in texts:
-        node[real] = build.words.codes(str(v) if v else None for v in texts["name"][real])
-    return hlo, node, np.array([m is not None and m in trials for m in module.tolist()], bool)
-
-
 def joined(parts: list[DeviceWork]) -> DeviceWork:
     names = ("ids", "start", "end", "device", "label", "hlo", "node", "scope", "step", "launch", "name", "attrs",
-             "trial")  # fmt: skip
+             "trial", "others", "node_rule")  # fmt: skip
     none = [np.empty(0, np.int64)]
     return DeviceWork(*(np.concatenate([getattr(p, n) for p in parts] or none) for n in names))
 

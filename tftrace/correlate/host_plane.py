@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.hlo_nodes import Instructions, add_instructions
 from tftrace.ingest.xplane import XSpace
 
 Bools = npt.NDArray[np.bool_]
@@ -42,6 +43,7 @@ class HostEvents:
     consumer: Int
     run: Int  # TensorFlow's id of a run of the executor, dense; NONE where absent
     eager_op: Int  # op type of an `EagerExecute` that runs a single op; NONE elsewhere
+    made: Instructions  # of all events of the XSpace
 
 
 def add_host_events(
@@ -75,7 +77,7 @@ def add_host_events(
     return HostEvents(
         rows, events, start[rows], (start + space.dur_ns)[rows], tid, name[rows], is_kernel[rows], is_launch[rows],
         _key_pairs(space, "_pt", "_p", window)[rows], _key_pairs(space, "_ct", "_c", window)[rows], run[rows],
-        _eager_ops(space, build)[rows],
+        _eager_ops(space, build)[rows], add_instructions(space, build),
     )  # fmt: skip
 
 

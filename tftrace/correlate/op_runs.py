@@ -52,6 +52,8 @@ class OpRuns:
     device: Int
     hlo: np.ndarray  # which are HLO instructions ..
     node: Int  # .. and of which node of the graph these were made
+    others: Int  # .. which others they compute besides
+    node_rule: Int  # .. and how that is known
     by_scope: np.ndarray
     launch_run: Int
     work: OpWork  # all work of the devices, by execution
@@ -69,13 +71,14 @@ def add_op_runs(
     """
     words = build.words
     n = len(host.ids)
-    label, scope, step, device, hlo, made_of = (np.full(n, NONE, np.int64) for _ in range(6))
+    label, scope, step, device, hlo, made_of, others, rule = (np.full(n, NONE, np.int64) for _ in range(8))
     launched = np.flatnonzero(work.launch >= 0)[::-1]  # of several kernels of one launch the first counts
     at = work.launch[launched] - first
     named = np.array([names_kernel(v) for v in words.values], bool)
     own = np.where(_flags(named, work.label[launched]), work.label[launched], work.hlo[launched])
     label[at], scope[at], step[at] = own, work.scope[launched], work.step[launched]
     device[at], hlo[at], made_of[at] = work.device[launched], work.hlo[launched], work.node[launched]
+    others[at], rule[at] = work.others[launched], work.node_rule[launched]
 
     node = _node_names(space, build, host, np.where(by_node & (made_of != NONE), made_of, label))
     rows = np.flatnonzero(node != NONE)
@@ -119,7 +122,7 @@ def add_op_runs(
     mark_trials(build, work, of_op.run, of_op.launched)
     runs = OpRuns(
         ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], hlo[head] == label[head],
-        made_of[head], scope[head] != NONE, launch_run, of_op,
+        made_of[head], others[head], rule[head], scope[head] != NONE, launch_run, of_op,
     )  # fmt: skip
     _link(build, host, runs)
     return runs

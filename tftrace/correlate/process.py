@@ -172,7 +172,7 @@ _XLA_RUNS = (
     "GpuExecutable::ExecuteAsyncOnStreamImpl",
     "ThunkExecutor::Execute",
 )
-_NOT_HLO = ("BlockUntilReady",)
+_NOT_HLO = ("BlockUntilReady", "MemoryAllocation", "MemoryDeallocation")
 
 
 def _thunks(
@@ -195,9 +195,12 @@ def _thunks(
         bool,
     )
     thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
+    if not profile.is_hlo.any():  # else the work of a device tells of each instruction
+        thunk |= (profile.hlo != NONE) & (profile.hlo == profile.name)
+    thunk &= ~profile.container & ~profile.is_launch
     build.relayer(profile.ids[thunk], "kernel")
     profile.is_kernel[thunk] = True
-    rows = root[nd : nd + npf][runs | profile.is_hlo]
+    rows = root[nd : nd + npf][runs | thunk | profile.is_hlo]
     graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
     return set(graphs[graphs != NONE].tolist())
 

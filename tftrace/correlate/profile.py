@@ -38,7 +38,11 @@ class ProfileEvents:
     step: Int  # TensorFlow's step id, dense; NONE where absent
     eager_op: Int  # op type of an `EagerExecute` that runs a single op; NONE elsewhere
     is_hlo: np.ndarray  # HLO instructions among the executions that annotations told ..
-    node: Int  # .. and the node each was made of; NONE where XLA did not keep it
+    hlo: Int  # HLO instructions, on threads of the CPU too
+    node: Int  # .. and the node each was made of; NONE where nothing tells
+    others: Int  # .. the nodes that it computes besides (JSON array)
+    node_rule: Int  # .. and how its program told that
+    container: np.ndarray  # .. and whether it only runs others
     is_launch: np.ndarray  # driver calls
     told: np.ndarray  # launches that are linked to the op they serve by what TensorFlow said of it
     options: list[dict[str, Any]]
@@ -114,13 +118,16 @@ def _rows(host: HostEvents, runs: OpRuns) -> dict[str, Any]:
     n = len(runs.ids)
     none, no = np.full(n, NONE, np.int64), np.zeros(n, bool)
     told = (runs.launch_run >= 0) & host.is_launch
+    made = host.made
     pairs = {
         "ids": (host.ids, runs.ids), "start": (host.start, runs.start), "end": (host.end, runs.end),
         "tid": (host.tid, runs.tid), "name": (host.name, runs.name), "is_kernel": (host.is_kernel, ~no),
         "producer": (host.producer, none), "consumer": (host.consumer, none), "step": (host.run, none),
         "eager_op": (host.eager_op, none), "is_hlo": (np.zeros(len(host.ids), bool), runs.hlo),
-        "node": (np.full(len(host.ids), NONE, np.int64), runs.node), "is_launch": (host.is_launch, no),
-        "told": (told, no),
+        "hlo": (made.op[host.row], np.where(runs.hlo, runs.name, NONE)), "node": (made.node[host.row], runs.node),
+        "others": (made.others[host.row], runs.others), "node_rule": (made.rule[host.row], runs.node_rule),
+        "container": (made.container[host.row], no),
+        "is_launch": (host.is_launch, no),        "told": (told, no),
     }  # fmt: skip
     return {name: np.concatenate(pair) for name, pair in pairs.items()}
 
@@ -133,7 +140,7 @@ def _joined(
     counts: Counts,
     op_work: list[OpWork],
 ) -> ProfileEvents:
-    flags = ("is_kernel", "is_hlo", "is_launch", "told")
+    flags = ("is_kernel", "is_hlo", "is_launch", "told", "container")
     names = [
         f.name
         for f in fields(ProfileEvents)

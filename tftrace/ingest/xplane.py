@@ -12,7 +12,7 @@ date. A line time that is itself an epoch time is taken as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -22,6 +22,7 @@ from google.protobuf.message import DecodeError
 
 from tftrace.errors import InputError
 from tftrace.ingest import wire
+from tftrace.ingest.hlo import PROGRAMS_PLANE, XlaProgram, program_of
 from tftrace.ingest.xplane_schema import (
     PROFILE_OPTIONS,
     PROFILE_OPTIONS_SWITCH,
@@ -80,7 +81,7 @@ class XSpace:
     `dur_ns` is the difference of the rounded ends, so that an event inside another one stays inside;
     `dur_ps` is as written. `occurrences` is 1, except for an aggregated event: that stands for so many, has
     no time of its own, and carries the start of its line. `options` are the tensorflow.ProfileOptions that
-    were in force, empty where the profile has none (TensorFlow 2.3, TPU).
+    were in force, empty where the profile has none (TensorFlow 2.3, TPU). `programs` are those that XLA compiled.
     """
 
     path: Path
@@ -103,6 +104,7 @@ class XSpace:
     hostnames: list[str]
     errors: list[str]
     warnings: list[str]
+    programs: list[XlaProgram] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.start_ns)
@@ -206,6 +208,7 @@ class _Reader:
             hostnames=_texts(message.hostnames),
             errors=_texts(message.errors),
             warnings=_texts(message.warnings),
+            programs=self._programs(),
         )
 
     @staticmethod
@@ -255,6 +258,17 @@ class _Reader:
                     name = _text(entry.name) or f"(event {key} without a name)"
                     metas.append(XEventMeta(at, key, name, _text(entry.display_name), stats))
         return metas, meta
+
+    def _programs(self) -> list[XlaProgram]:
+        return [
+            program
+            for at, plane in enumerate(self.message.planes)
+            if _text(plane.name) == PROGRAMS_PLANE
+            for entry in plane.event_metadata
+            for program in program_of(
+                entry.key, _text(entry.value.name), self._stats_of(at, entry.value.stats)
+            )
+        ]
 
     def _stats_of(self, plane: int, parts: Iterable[bytes]) -> dict[str, Scalar]:
         """Stats of a plane or of event metadata, few in number, as a dict."""

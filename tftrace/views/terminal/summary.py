@@ -28,9 +28,28 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
         console.print(rows_table(console, rows[:limit], share_of))
         if len(rows) > limit:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
+    if document.get("kernel_time"):
+        _whose(console, document["kernel_time"])
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
         console.print(Text(text, style="yellow"))
+
+
+def _whose(console: Console, time: dict[str, Any]) -> None:
+    """One line where all kernel time is the user's; else the rest by what the framework made it for."""
+    rows = time["framework_made"]
+    if not rows:
+        return
+    console.print()
+    share = f"{100 * time['share']:.3f}".rstrip("0").rstrip(".") if time["share"] is not None else "none"
+    console.print(
+        f"{share} % of {micros(time['total_us'])} in kernels led back to lines of yours; framework-made:"
+    )
+    for row in rows:
+        more = "" if row["count"] <= len(row["names"]) else " .."
+        line = Text(f"  {micros(row['total_us'])}  {plain(row['kind'])} ({count(row['count'])}): ")
+        line.append(plain(", ".join(row["names"])) + more, style="dim")
+        console.print(line, no_wrap=True, overflow="ellipsis")
 
 
 def _layers(layers: list[dict[str, Any]]) -> Table:

@@ -1,0 +1,100 @@
+"""Whose the kernel time is: led back to a line of the user's, or made by the framework, and then what for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from tftrace.analysis.columns import Bools, numbers, positions, table, texts
+from tftrace.model.trace import Trace
+
+NOT_WATCHED: Final = "nodes that nobody was seen to make"
+KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
+    ("transfers between devices", re.compile(r":_(Host)?(Send|Recv)$|:_?Memcpy|:_?(Arg|Retval)$")),
+    ("layout transposes", re.compile(r"(^|[/_])LayoutOptimizer\b|-LayoutOptimizer|Transpose(NHWCToNCHW|NCHWToNHWC)")),
+    ("folded constants", re.compile(r"(^|/)ConstantFolding/|__cf__\d+(:|$)")),
+    ("Grappler's own nodes", re.compile(r"(^|/)(ArithmeticOptimizer|LoopOptimizer|remapper|Mkl\w*Optimizer)/")),
+    ("iterator and tf.data", re.compile(r":\w*(Iterator|Dataset|Optional)\w*$")),
+    ("optimizer slots", re.compile(r"/(Initializer|Momentum|Adam|Adagrad|RMSProp|Ftrl|m|v|momentum|velocity)(_\d+)?/")),
+)  # fmt: skip
+"""What the framework makes for itself, by the name of the kernel (`node:Kernel`); the first that fits."""
+_NAMES: Final = 5
+
+
+def kernel_time(trace: Trace) -> dict[str, Any] | None:
+    """Kernel time by whose it is: `total_us`, `yours_us` (of ops that a line of the user's made), their `share` (None
+    where no kernel was seen), and `framework_made`: rows of kind, count, total_us and the costliest `names`. None of a trace
+    that knows no line of Python, such as an imported one.
+
+    Time is that of the kernels themselves, on whatever thread; kernels that run beside each other count each.
+    """
+    if not (texts(table(trace, "sites"), "python_file").codes >= 0).any():
+        return None
+    frame = framework_made(trace)
+    total = float(frame["total_us"].sum())
+    rest = frame[~frame["yours"]]
+    rows = []
+    for kind, group in rest.groupby("kind", sort=False):
+        costly = group.sort_values("total_us", ascending=False, kind="stable")
+        rows.append(
+            {
+                "kind": str(kind),
+                "count": int(group["count"].sum()),
+                "total_us": round(float(group["total_us"].sum()), 3),
+                "names": [str(n) for n in costly["kernel"].head(_NAMES)],
+            }
+        )
+    yours = float(frame.loc[frame["yours"], "total_us"].sum())
+    return {
+        "total_us": round(total, 3),
+        "yours_us": round(yours, 3),
+        "share": round(yours / total, 6) if total else None,
+        "framework_made": sorted(rows, key=lambda r: (-float(r["total_us"]), str(r["kind"]))),
+    }
+
+
+def framework_made(trace: Trace) -> pd.DataFrame:
+    """One row for each kernel name, apart for what is the user's: columns kernel, kind (null where it is the user's),
+    yours, count, total_us; the costliest first.
+    """
+    events = table(trace, "events")
+    layer, name, dur = texts(events, "layer"), texts(events, "name"), numbers(events, "dur_ns")
+    kernel = layer.where(np.array([v == "kernel" for v in layer.values], bool))
+    mine = _yours(trace, kernel)
+    key = name.codes * 2 + mine
+    used, inverse = np.unique(key[kernel], return_inverse=True)
+    frame = pd.DataFrame(
+        {
+            "kernel": ["(no name)" if k < 0 else name.values[k // 2] for k in used.tolist()],
+            "yours": used % 2 == 1,
+            "count": np.bincount(inverse, minlength=len(used)),
+            "total_us": np.bincount(inverse, weights=dur.values[kernel], minlength=len(used)) / 1000,
+        }
+    )
+    frame["kind"] = [None if y else kind(k) for k, y in zip(frame["kernel"], frame["yours"], strict=True)]
+    frame = frame.sort_values("total_us", ascending=False, kind="stable").reset_index(drop=True)
+    ranked: pd.DataFrame = frame[["kernel", "kind", "yours", "count", "total_us"]]
+    return ranked
+
+
+def kind(kernel: str) -> str:
+    """What the framework made a kernel for, by its name."""
+    return next((title for title, pattern in KINDS if pattern.search(kernel)), NOT_WATCHED)
+
+
+def _yours(trace: Trace, kernel: Bools) -> Bools:
+    """Which of the kernels serve a call whose site has a line of the user's."""
+    events, members = table(trace, "events"), table(trace, "event_calls")
+    calls, sites = table(trace, "calls"), table(trace, "sites")
+    lines = texts(sites, "python_file").codes >= 0
+    site = positions(sites, "site_id", numbers(calls, "site_id"))
+    call = positions(calls, "call_id", numbers(members, "call_id"))
+    event = positions(events, "event_id", numbers(members, "event_id"))
+    of_call = np.append(np.append(lines, False)[site], False)  # the last element stands for no call
+    serves = (event >= 0) & of_call[call]
+    yours = np.zeros(events.num_rows, bool)
+    yours[event[serves]] = True
+    return yours & kernel
