@@ -47,9 +47,10 @@ def by_hand(wrap):
     def step(x, y):
         with tf.GradientTape() as tape:
             loss = loss_of(x, y, weights)
-        for w, m, g in zip(weights, momenta, tape.gradient(loss, weights)):
-            m.assign(0.9 * m + g)
-            w.assign_sub(0.01 * m)
+        gradients = tape.gradient(loss, weights)
+        for i, gradient in enumerate(gradients):
+            momenta[i].assign(0.9 * momenta[i] + gradient)
+            weights[i].assign_sub(0.01 * momenta[i])
         return loss
 
     step = wrap(step)

@@ -26,8 +26,8 @@ _NAMES: Final = 5
 
 def kernel_time(trace: Trace) -> dict[str, Any] | None:
     """Kernel time by whose it is: `total_us`, `yours_us` (of ops that a line of the user's made), their `share` (None
-    where no kernel was seen), and `framework_made`: rows of kind, count, total_us and the costliest `names`. None of a trace
-    that knows no line of Python, such as an imported one.
+    where no kernel was seen), and `framework_made`: rows of kind, count, total_us and the costliest `names`.
+    None of a trace that knows no line of Python, such as an imported one.
 
     Time is that of the kernels themselves, on whatever thread; kernels that run beside each other count each.
     """
