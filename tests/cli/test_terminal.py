@@ -130,7 +130,7 @@ tftrace: traces/train  (12.3 s, exit 0)
 
 
 def test_closing_is_seven_lines_of_eighty_columns() -> None:
-    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 0}
+    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 0, "op": "Conv2D"}
     text = drawn(lambda c: closing.draw(c, run, documents.summary(), documents.algorithms(), {"probes": []}))
     assert text == CLOSING
 
@@ -155,7 +155,7 @@ def test_listing_keeps_whole_names_and_drops_columns_instead() -> None:
 
 
 def test_a_stand_in_gpu_is_named_wherever_its_times_are_shown() -> None:
-    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 0}
+    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 0, "op": "Conv2D"}
     made_up = {"synthetic": True}
     for draw in (
         lambda c: chain.draw(c, documents.why() | made_up),

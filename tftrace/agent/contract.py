@@ -17,8 +17,12 @@ appended with single writes, so a killed process leaves at most one cut line.
 | stacks.jsonl | {"key", "frames": [[file, line, function, module(, own)], ..innermost first]}: Python stacks; |
 |  | own: class of the object that a method ran on, where it inherited the method |
 | metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
-| sessions.jsonl | {"key", "graph", "fetches": [..], "feeds": [..]}: what a Session.run was asked for |
-| graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t"} |
+| sessions.jsonl | {"key", "graph", "session", "fetches": [..]}: what a Session.run was asked for |
+| graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t", "stack"}; |
+|  | stack: Python stack that made the graph, or null |
+| opened.jsonl | {"session", "graph", "class", "stack", "t"}: TensorFlow's sessions, with the stack that opened them |
+| failures.jsonl | {"what", "error", "message", "stack", "t", "ns", "tid", "session", "tensors": [[name, graph], ..]}: |
+|  | runs of a graph that raised |
 | nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid"} |
 | sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |
 | exports.jsonl | {"code": [file, first line, name(, own)], "names": [exported names]} of functions on seen stacks |

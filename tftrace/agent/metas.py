@@ -56,8 +56,8 @@ class Metas:
         }
         self._lines.add(row)
 
-    def add_session(self, key: int, graph: Optional[int], fetches: List[str]) -> None:
-        self._sessions.add({"key": key, "graph": graph, "fetches": fetches})
+    def add_session(self, key: int, graph: Optional[int], session: Optional[int], fetches: List[str]) -> None:
+        self._sessions.add({"key": key, "graph": graph, "session": session, "fetches": fetches})
 
 
 def _text(value: Any) -> str:

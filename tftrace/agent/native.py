@@ -89,8 +89,8 @@ class Native:
         self._kept.append(original)
         return self._python.tft_dispatch_wrap(kind, original)
 
-    def wrap_around(self, original: Any, before: Any, after: Any, as_method: bool) -> Any:
-        parts = (original, before, after)
+    def wrap_around(self, original: Any, before: Any, after: Any, failed: Any, as_method: bool) -> Any:
+        parts = (original, before, after, failed)
         self._kept.append(parts)
         return self._python.tft_around_wrap(parts, 1 if as_method else 0)
 

@@ -1,7 +1,7 @@
 """Python stacks, each described once, and the exported names of the functions on them."""
 
 import sys
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Dict, List, Optional, Tuple
 
 from .files import Lines
@@ -53,19 +53,34 @@ class PythonStacks:
             frame = frame.f_back
         rows: List[List[Any]] = []
         while frame is not None and len(rows) < MAX_FRAMES:
-            code = frame.f_code
-            module = frame.f_globals.get("__name__")
-            name, own = qualified_name(frame), _own_class(frame)
-            path = [] if own is None else ["%s.%s" % (own.__module__, own.__qualname__)]
-            rows.append([code.co_filename, frame.f_lineno, name, str(module or ""), *path])
-            if (id(code), id(own)) not in self._codes:
-                self._codes[id(code), id(own)] = code, own
-                names = exported_names(frame)
-                if names:
-                    where = [code.co_filename, code.co_firstlineno, name, *path]
-                    self._exports.add({"code": where, "names": names})
+            rows.append(self._described(frame, frame.f_lineno))
             frame = frame.f_back
         self._stacks.add({"key": key, "frames": rows})
+
+    def describe_traceback(self, traceback: Optional[TracebackType]) -> Optional[int]:
+        """The key of the stack on which an exception was raised; None without a traceback."""
+        rows: List[List[Any]] = []
+        while traceback is not None:
+            rows.append(self._described(traceback.tb_frame, traceback.tb_lineno))
+            traceback = traceback.tb_next
+        if not rows:
+            return None
+        key = (hash(str(rows)) & _MASK) or 1
+        self._stacks.add({"key": key, "frames": rows[: -MAX_FRAMES - 1 : -1]})
+        return key
+
+    def _described(self, frame: FrameType, line: int) -> List[Any]:
+        code = frame.f_code
+        module = frame.f_globals.get("__name__")
+        name, own = qualified_name(frame), _own_class(frame)
+        path = [] if own is None else ["%s.%s" % (own.__module__, own.__qualname__)]
+        if (id(code), id(own)) not in self._codes:
+            self._codes[id(code), id(own)] = code, own
+            names = exported_names(frame)
+            if names:
+                where = [code.co_filename, code.co_firstlineno, name, *path]
+                self._exports.add({"code": where, "names": names})
+        return [code.co_filename, line, name, str(module or ""), *path]
 
     def close(self) -> None:
         self._stacks.close()

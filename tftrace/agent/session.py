@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any, Dict, List, Optional
 
-from . import contract, files, standin
+from . import contract, files, graph_runs, standin
 from . import native as native_library
 from .clocks import Clocks, raw
 from .metas import Metas
@@ -81,22 +81,29 @@ class Session:
     def probe(self, name: str) -> Any:
         return next((p for p in self.probes if p.name == name), None)
 
-    def around(self, patches: Patches, owner: Any, name: str, after: Any, before: Any = lambda: 0) -> None:
-        """Runs `after(token, result, keyword names, *arguments)` when `owner.name` has returned, `after(token)` when
-        it has raised; `token` is what `before()` gave. Works on a module's function and on a class's method."""
+    def around(
+        self, patches: Patches, owner: Any, name: str, after: Any, before: Any = lambda: 0, failed: Any = None
+    ) -> None:
+        """Runs `after(token, result, keyword names, *arguments)` when `owner.name` has returned; when it has raised,
+        `failed(token, exception, keyword names, *arguments)`, or `after(token)` without a `failed`. `token` is what
+        `before()` gave. Works on a module's function and on a class's method."""
         before, after = self.guarded(before), self.guarded(after)
+        failed = failed and self.guarded(failed)
         original = owner.__dict__.get(name) or getattr(owner, name)  # a class may inherit it
         as_method = isinstance(owner, type)
         if self.native is not None:
-            patches.set(owner, name, self.native.wrap_around(original, before, after, as_method))
+            patches.set(owner, name, self.native.wrap_around(original, before, after, failed, as_method))
             return
 
         def wrapper(*arguments: Any, **keywords: Any) -> Any:
             token = before()
             try:
                 result = original(*arguments, **keywords)
-            except BaseException:
-                after(token)
+            except BaseException as error:
+                if failed:
+                    failed(token, error, tuple(keywords), *arguments, *keywords.values())
+                else:
+                    after(token)
                 raise
             after(token, result, tuple(keywords), *arguments, *keywords.values())
             return result
@@ -209,6 +216,7 @@ class Session:
             "probes": [p.status() for p in self.probes],
             "native": None if self.native else self.native_reason,
             "faults": {"count": self.faults, "first": self.fault},
+            "exception": graph_runs.uncaught(self) if finished else None,
             "threads": self._threads(),
         }
         with contextlib.suppress(OSError):  # the disk is full: what stands there already has to do

@@ -11,6 +11,7 @@ import pandas as pd
 
 from tftrace.analysis.attribution import kernel_time
 from tftrace.analysis.columns import Bools, Ints, Numbers, Texts, combined, numbers, positions, table, texts
+from tftrace.analysis.graph_runs import by_graph, failures
 from tftrace.analysis.layers import layers, steady_events
 from tftrace.errors import UsageError
 from tftrace.model.trace import Trace
@@ -26,7 +27,7 @@ _WHAT_IS_LOST: Final = {
 
 
 def by(trace: Trace, what: str, steady: bool = False) -> pd.DataFrame:
-    """One row for each op, layer, line, kernel or step, the costliest first (steps and layers in their order).
+    """One row for each op, layer, line, kernel, step or graph, the costliest first (steps and layers in their order).
 
     `count` is executions, `total_us` their time on the thread that waits, `self_us` that less the calls within them.
     With `steady`, executions in warm-up are left out. Raises UsageError for another `what`.
@@ -38,6 +39,7 @@ def by(trace: Trace, what: str, steady: bool = False) -> pd.DataFrame:
     | kernel | kernel (`node:Kernel`), mean_us, max_us; self_us is without the library calls below. Where work of a device's streams was seen, layer tells OpKernels (kernel) from what the device ran (device) |
     | step | step (null: before the first), span_us from first start to last end; total_us is of the calls from Python |
     | layer | as `tftrace.analysis.layers.layers` |
+    | graph | as `tftrace.analysis.graph_runs.by_graph` |
     """  # noqa: E501 - a table
     if what not in _BY:
         raise UsageError(f"no summary by {what!r}; there are {', '.join(_BY)}")
@@ -56,6 +58,7 @@ def document(trace: Trace, by_what: str = "op", steady: bool = False) -> dict[st
         "rows": _records(of_layers if by_what == "layer" else by(trace, by_what, steady)),
         "kernel_time": kernel_time(trace),
         "lost": _records(lost(trace)),
+        "failures": failures(trace),
     }
 
 
@@ -219,6 +222,7 @@ _BY: Final[dict[str, Callable[[Trace, bool], pd.DataFrame]]] = {
     "line": _by_line,
     "kernel": _by_kernel,
     "step": _by_step,
+    "graph": by_graph,
 }
 
 

@@ -138,11 +138,17 @@ def finish(outcome: RunOutcome, quiet: bool, open_page: bool) -> None:
         build(outcome.directory, progress)
     if not quiet:
         from tftrace.analysis import algorithms, summary
+        from tftrace.analysis.next_question import costliest_op
         from tftrace.store.directory import open_trace
         from tftrace.views.terminal import closing, console
 
         trace = open_trace(outcome.directory)
-        facts = {"wall_s": outcome.wall_s, "exit_status": outcome.exit_status, "directory": outcome.directory}
+        facts = {
+            "wall_s": outcome.wall_s,
+            "exit_status": outcome.exit_status,
+            "directory": outcome.directory,
+            "op": costliest_op(trace),
+        }
         document = summary.document(trace, "op")
         closing.draw(console(stderr=True), facts, document, algorithms.document(trace), trace.manifest)
     if open_page:

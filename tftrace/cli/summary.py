@@ -8,7 +8,7 @@ import click
 
 from tftrace.cli.trace_argument import json_option, opened, print_json, trace_argument
 
-BY = ("op", "layer", "line", "kernel", "step")
+BY = ("op", "layer", "line", "kernel", "step", "graph")
 
 
 @click.command("summary")
@@ -23,7 +23,7 @@ def command(trace: Path | None, by: str, steady: bool, limit: int, as_json: bool
     """Show where the time went in TRACE (default: the newest under traces/).
 
     First the eight layers, each with its time or the reason why it was not observed; then the ops, or lines,
-    kernels or steps; then what was lost.
+    kernels, steps or graphs; then what was lost, and what failed.
     """
     from tftrace.analysis import summary
 

@@ -104,6 +104,9 @@ def _manifest(
             for p, f in parts
         ],
         "processes": [_process(p, f) for p, f in parts],
+        "graphs": [row for _, f in parts for row in f.graphs],
+        "sessions": [row for _, f in parts for row in f.sessions],
+        "failures": sorted((row for _, f in parts for row in f.failures), key=lambda row: row["start_ns"]),
         "probes": _probes(run, parts, raw),
         "unobserved": {"stream_executor": NO_GPU} if not _has_gpu(parts) else {},
         "problems": problems,
@@ -137,6 +140,7 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         if status.get("finished")
         else "the process ended suddenly: what it had not written is missing",
         "events": facts.events,
+        "exception": facts.exception,
         "threads": status.get("threads", {}),
         "faults": status.get("faults", {}),
         "cut_lines": process.cut_lines,

@@ -71,7 +71,8 @@ def add_node_calls(
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
             sites[i] = build.site(
                 op=kind.lstrip("_"), mode="function" if graph == NONE else graphs.mode(graph), node=name,
-                graph=graphs.label(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
+                graph=graphs.label(graph) if graph != NONE else None,
+                graph_id=graphs.id(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
             )  # fmt: skip
         else:
             sites[i] = node_sites[found]
@@ -89,9 +90,10 @@ def add_node_calls(
     step = taken(calls.step, parent_row)
     call = build.calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
-        step=np.where(step > 0, step, NONE), warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node),
-        dtypes=taken(dtypes, node), op_attrs=taken(attrs, node), device=common["device"], pid=common["pid"],
-        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total,
+        session_id=taken(calls.session, parent_row), step=np.where(step > 0, step, NONE),
+        warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node), dtypes=taken(dtypes, node),
+        op_attrs=taken(attrs, node), device=common["device"], pid=common["pid"], tid=profile.tid[rows],
+        start_ns=profile.start[rows], total_ns=total,
         status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
@@ -173,7 +175,8 @@ def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: d
         origin = origins.of(key)
         number = int(row["graph"])
         numbers[i] = build.site(
-            op=str(row["op"]), mode=graphs.mode(number), graph=graphs.label(number), node=str(row["node"]),
+            op=str(row["op"]), mode=graphs.mode(number), graph=graphs.label(number), graph_id=graphs.id(number),
+            node=str(row["node"]),
             trace_us=int(row["ns"]) / 1000, stack_id=python_stack(build, common["pid"], key, origin), executions=0,
             **origin_fields(origin),
         )  # fmt: skip

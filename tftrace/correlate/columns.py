@@ -70,6 +70,7 @@ class TraceBuilder:
         self._described: list[tuple[Int, Int]] = []
         self.event_count = 0
         self.call_count = 0
+        self.graphs = self.tf_sessions = 0  # numbers given to those of the processes so far
         self.sites: list[dict[str, Any]] = []
         self._calls: list[dict[str, Int]] = []
         self.stacks: list[list[dict[str, Any]]] = []

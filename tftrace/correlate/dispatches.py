@@ -31,6 +31,7 @@ class Dispatches:
     op: list[str]  # op type or function name of each distinct description
     description: Int  # row -> index into `op`
     graph: Int  # number of the graph a row ran, or NONE
+    session: Int  # id of TensorFlow's session that ran it, or NONE
     site: Int
     step: Int
     warm_up: Int
@@ -133,10 +134,16 @@ def add_dispatches(
 
     graph_of = np.array([_graph(m, graphs) for m in described], np.int64)
     graph = graph_of[meta_of] if n else np.empty(0, np.int64)
+    session_of = np.array(
+        [NONE if m["run_by"] is None else graphs.session_id(int(m["run_by"])) for m in described], np.int64
+    )
+    session = session_of[meta_of] if n else np.empty(0, np.int64)
     site = np.full(n, NONE, np.int64)
     pairs = stack_of.astype(np.int64) * max(len(meta_keys), 1) + meta_of
     op_codes = words.codes(ops)
     site_key = stack_of.astype(np.int64) * (len(words.values) + 1) + (op_codes[meta_of] if n else 0)
+    # a line that runs several graphs is a site for each
+    site_key = site_key * (int(graph.max(initial=0)) + 2) + graph + 1
     unique_sites, examples, site_of = np.unique(site_key, return_index=True, return_inverse=True)
     numbers = np.empty(len(unique_sites), np.int64)
     for i, at in enumerate(examples.tolist()):
@@ -147,6 +154,7 @@ def add_dispatches(
             op=meta["op"],
             mode=mode,
             graph=graphs.label(int(graph[at])) if graph[at] != NONE else None,
+            graph_id=graphs.id(int(graph[at])) if graph[at] != NONE else None,
             node=None,
             trace_us=None,
             stack_id=int(stack_ids[stack_of[at]]),
@@ -177,9 +185,10 @@ def add_dispatches(
     step = d["step"].astype(np.int64)
     pick = (lambda codes: codes[meta_of]) if n else (lambda codes: np.empty(0, np.int64))
     call = build.calls(
-        n, site_id=site, parent_call_id=NONE, step=np.where(step > 0, step, NONE), warm_up=warm_up, shapes=pick(shapes),
-        dtypes=pick(dtypes), op_attrs=pick(op_attrs), device=common["device"], pid=common["pid"], tid=tid,
-        start_ns=start, total_ns=dur, status=words.codes(contract.STATUS)[d["status"]] if n else NONE,
+        n, site_id=site, parent_call_id=NONE, session_id=session, step=np.where(step > 0, step, NONE),
+        warm_up=warm_up, shapes=pick(shapes), dtypes=pick(dtypes), op_attrs=pick(op_attrs), device=common["device"],
+        pid=common["pid"], tid=tid, start_ns=start, total_ns=dur,
+        status=words.codes(contract.STATUS)[d["status"]] if n else NONE,
     )  # fmt: skip
     columns = {
         "start_ns": start,
@@ -227,6 +236,7 @@ def add_dispatches(
         ops,
         meta_of,
         graph,
+        session,
         site,
         step,
         warm_up,
@@ -244,6 +254,7 @@ def _description(raw: RawProcess, key: int) -> dict[str, Any]:
             "op": str(meta["op"]),
             "is_function": bool(meta["is_function"]),
             "session": None,
+            "run_by": None,
             "shapes": compact([_part(v, 1) for v in inputs]),
             "dtypes": compact([_part(v, 0) for v in inputs]),
             "attrs": compact(meta["attrs"]) if meta["attrs"] else None,
@@ -251,13 +262,15 @@ def _description(raw: RawProcess, key: int) -> dict[str, Any]:
     session = raw.sessions.get(key)
     if session is not None:
         return {
-            "op": "Session.run", "is_function": False, "session": session.get("graph"), "shapes": None, "dtypes": None,
+            "op": "Session.run", "is_function": False, "session": session.get("graph"),
+            "run_by": session.get("session"), "shapes": None, "dtypes": None,
             "attrs": compact({"fetches": session.get("fetches", [])}),
         }  # fmt: skip
     return {
         "op": "(not described)",
         "is_function": False,
         "session": None,
+        "run_by": None,
         "shapes": None,
         "dtypes": None,
         "attrs": None,

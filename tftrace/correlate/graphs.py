@@ -25,7 +25,17 @@ class Graph:
 
 
 class Graphs:
-    def __init__(self, graphs: list[dict[str, Any]], nodes: list[dict[str, Any]]) -> None:
+    """The graphs of one process. Their numbers are those of the process; `id` and `session_id` are those of the
+    trace, after `graphs_before` and `sessions_before` of other processes."""
+
+    def __init__(
+        self,
+        graphs: list[dict[str, Any]],
+        nodes: list[dict[str, Any]],
+        graphs_before: int = 0,
+        sessions_before: int = 0,
+    ) -> None:
+        self._graphs_before, self._sessions_before = graphs_before, sessions_before
         self.by_number: dict[int, Graph] = {}
         self.by_function: dict[str, Graph] = {}
         self.nodes = nodes
@@ -57,8 +67,14 @@ class Graphs:
     def label(self, number: int) -> str:
         graph = self.by_number.get(number)
         if graph is None:
-            return f"graph {number}"
-        return graph.functions[0] if graph.functions else (graph.name or f"graph {number}")
+            return f"graph {self.id(number)}"
+        return graph.functions[0] if graph.functions else (graph.name or f"graph {self.id(number)}")
+
+    def id(self, number: int) -> int:
+        return self._graphs_before + number
+
+    def session_id(self, number: int) -> int:
+        return self._sessions_before + number
 
     def resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
         """(row in `nodes`, rule) of the node `name` of what ran `graph`; (None, why not) where there is none.

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tftrace.correlate import graph_runs
 from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
@@ -52,6 +53,10 @@ class ProcessFacts:
         self.unwrapped: dict[str, int] = {}
         self.events = 0
         self.problems: list[str] = []
+        self.graphs: list[dict[str, Any]] = []
+        self.sessions: list[dict[str, Any]] = []
+        self.failures: list[dict[str, Any]] = []
+        self.exception: dict[str, Any] | None = None
 
 
 def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFacts:
@@ -68,7 +73,14 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     common = {**host, "device": device}
     before = build.event_count
 
-    origins, graphs = Origins(raw, source), Graphs(raw.graphs, raw.nodes)
+    origins = Origins(raw, source)
+    graphs = Graphs(raw.graphs, raw.nodes, build.graphs, build.tf_sessions)
+    facts.graphs = graph_runs.graph_rows(raw, graphs, origins)
+    facts.sessions = graph_runs.session_rows(raw, graphs, origins)
+    facts.failures = graph_runs.failure_rows(raw, graphs, origins, clock)
+    facts.exception = graph_runs.exception(raw, origins)
+    build.graphs += max(graphs.by_number, default=0)
+    build.tf_sessions += len(raw.opened)
     end_raw = int(raw.status.get("stopped") or raw.clocks["raw"].max())
     calls = add_dispatches(raw, clock, build, origins, graphs, common, end_raw)
     facts.fallbacks = calls.fallbacks

@@ -26,6 +26,7 @@ _WRAPPERS = (  # decorators and the like: never what the user called
     "tf_slim.ops.arg_scope",
     "functools",
     "contextlib",
+    "importlib",
 )
 
 

@@ -54,6 +54,8 @@ class RawProcess:
     exports: list[dict[str, Any]]
     graphs: list[dict[str, Any]]
     nodes: list[dict[str, Any]]
+    opened: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
     sourcemaps: dict[str, dict[int, tuple[str, int, str]]]
     native_stacks: dict[int, npt.NDArray[np.uint64]]
     windows: list[dict[str, Any]]
@@ -192,6 +194,8 @@ def read_process(path: Path) -> RawProcess:
         exports=lines.read(path / "exports.jsonl"),
         graphs=lines.read(path / "graphs.jsonl"),
         nodes=lines.read(path / "nodes.jsonl"),
+        opened=lines.read(path / "opened.jsonl"),
+        failures=lines.read(path / "failures.jsonl"),
         sourcemaps={
             str(r["file"]): {int(k): (str(v[0]), int(v[1]), str(v[2])) for k, v in r["lines"].items()}
             for r in lines.read(path / "sourcemaps.jsonl")

@@ -55,6 +55,7 @@ SITES: Final = pa.schema(
         ("trace_us", pa.float64()),  # Python time to make the node; null in eager mode
         ("stack_id", pa.int32()),  # Python stack that made the op or the node
         ("executions", pa.int64()),
+        ("graph_id", pa.int32()),  # the graph's number in the trace; null in eager mode
     ]
 )
 CALLS: Final = pa.schema(
@@ -80,6 +81,7 @@ CALLS: Final = pa.schema(
         ("status", _NAME),  # ok | raised | open (the process ended inside)
         *[(f"{layer}_total_ns", pa.int64()) for layer in LAYERS],
         *[(f"{layer}_self_ns", pa.int64()) for layer in LAYERS],
+        ("session_id", pa.int32()),  # TensorFlow's session that ran it, by its number in the trace
     ]
 )
 EVENT_CALLS: Final = pa.schema([("event_id", pa.int64()), ("call_id", pa.int64()), ("share", pa.float32())])
@@ -137,6 +139,8 @@ ALGORITHMS: Final = pa.schema(
     ]
 )
 ADDED: Final = {
+    "sites": ("graph_id",),
+    "calls": ("session_id",),
     "algorithms": (
         "low_us", "high_us", "samples_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by",
         "reason", "device_model", "confidence", "alternative",

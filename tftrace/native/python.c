@@ -51,41 +51,49 @@ TFT_API const char *tft_python_setup(object *the_none) {
   return NULL;
 }
 
-/* Any other function of TensorFlow's: `self` is (original, before, after). Calls token = before(), the original, and
- * where that returned, after(token, result, keyword names, *arguments). Being no Python function, it leaves no frame
- * in the tracebacks of what the original raises. */
+/* `function` with the token, what came out and the arguments of the original; what it raises is dropped. */
+static void tell(object *function, object *token, object *outcome, object *const *a, ptrdiff_t n, object *names) {
+  object *all[MAX_ITEMS];
+  ptrdiff_t total = n + (names ? tft_py.TupleSize(names) : 0), count = 0;
+  all[count++] = token, all[count++] = outcome, all[count++] = names ? names : none;
+  for (ptrdiff_t i = 0; i < total && count < MAX_ITEMS; i++) all[count++] = a[i];
+  object *done = tft_py.Vectorcall(function, all, (size_t)count, NULL);
+  if (done) tft_py.DecRef(done);
+  else tft_py.Clear();
+}
+
+/* Any other function of TensorFlow's: `self` is (original, before, after, failed or None). Calls token = before(), the
+ * original, and where that returned, after(token, result, keyword names, *arguments); where it raised,
+ * failed(token, exception, keyword names, *arguments), or after(token) if there is no `failed`. Being no Python
+ * function, it leaves no frame in the tracebacks of what the original raises. */
 static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *names) {
   object *original = tft_py.TupleItem(self, 0), *before = tft_py.TupleItem(self, 1), *after = tft_py.TupleItem(self, 2);
   if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return tft_py.Vectorcall(original, a, (size_t)n, names);
   object *token = tft_py.CallFunctionObjArgs(before, NULL);
   if (!token) tft_py.Clear();
   object *result = tft_py.Vectorcall(original, a, (size_t)n, names);
-  if (!result || !token) {
-    object *error[3] = {NULL, NULL, NULL};
-    if (token) { /* `after` is told of the failure, and the pending exception is kept as it is */
-      tft_py.Fetch(&error[0], &error[1], &error[2]);
+  if (!token) return result;
+  if (result) {
+    tell(after, token, result, a, n, names);
+  } else { /* the pending exception is kept as it is */
+    object *failed = tft_py.TupleItem(self, 3), *error[3] = {NULL, NULL, NULL};
+    tft_py.Fetch(&error[0], &error[1], &error[2]);
+    if (failed != none) {
+      tell(failed, token, error[1] ? error[1] : error[0], a, n, names);
+    } else {
       object *done = tft_py.CallFunctionObjArgs(after, token, NULL);
       if (done) tft_py.DecRef(done);
       else tft_py.Clear();
-      tft_py.DecRef(token);
-      tft_py.Restore(error[0], error[1], error[2]);
     }
-    return result;
+    tft_py.Restore(error[0], error[1], error[2]);
   }
-  object *all[MAX_ITEMS];
-  ptrdiff_t total = n + (names ? tft_py.TupleSize(names) : 0), count = 0;
-  all[count++] = token, all[count++] = result, all[count++] = names ? names : none;
-  for (ptrdiff_t i = 0; i < total && count < MAX_ITEMS; i++) all[count++] = a[i];
-  object *done = tft_py.Vectorcall(after, all, (size_t)count, NULL);
-  if (done) tft_py.DecRef(done);
-  else tft_py.Clear();
   tft_py.DecRef(token);
   return result;
 }
 
 static method around = {"tftrace_around", hook_around, METH_FASTCALL_KEYWORDS, NULL};
 
-/* A function object that runs `before` and `after` around an original; all three stand in `parts`, a tuple. Bound to
+/* A function object that runs `before`, `after` and `failed` around an original; all stand in `parts`, a tuple. Bound to
  * instances like a method where `as_method`. */
 TFT_API object *tft_around_wrap(object *parts, int as_method) {
   object *function = tft_py.NewCFunction(&around, parts, NULL), *method;

@@ -85,19 +85,26 @@ class DispatchProbe(Probe):
             self.python.sessions += 1
         elif self.session.native is not None:
             self.session.native.new_session()
+        graph = self._graph_probe()
+        if graph is not None and rest:
+            graph.runs.opened(rest[2])
+
+    def _graph_probe(self) -> Any:
+        probe = self.session.probe("graph")
+        return probe if probe is not None and probe.running else None
 
     def on_stack(self, key: int) -> None:
         self.session.stacks.describe(key, sys._getframe(1))  # tftrace's own frames are left out there
 
     def on_meta(self, key: int, kind: int, *arguments: Any) -> None:
         if kind == SESSION:
-            graph, fetches = self._session_graph()
-            self.session.metas.add_session(key, graph, fetches)
+            graph, session, fetches = self._session_graph()
+            self.session.metas.add_session(key, graph, session, fetches)
         else:
             self.session.metas.add(key, kind, arguments)
 
     def _session_graph(self) -> Any:
-        """(graph number, fetched names) of the Session.run on this thread's stack."""
+        """(graph number, session number, fetched names) of the Session.run on this thread's stack."""
         frame: Any = sys._getframe(1)
         names: List[str] = []
         while frame is not None:
@@ -105,12 +112,19 @@ class DispatchProbe(Probe):
                 names = [str(getattr(f, "name", f)) for f in (frame.f_locals.get("fetch_list") or [])][:32]
                 names += [str(getattr(f, "name", f)) for f in (frame.f_locals.get("target_list") or [])][:32]
             owner = frame.f_locals.get("self")
-            graph = getattr(getattr(owner, "_session", owner), "graph", None) or getattr(owner, "graph", None)
+            session = getattr(owner, "_session", owner)  # of a callable
+            if getattr(session, "graph", None) is None:
+                session = owner
+            graph = getattr(session, "graph", None)
             if graph is not None and frame.f_code.co_name in ("run", "__call__"):
-                probe = self.session.probe("graph")
-                return (probe.number(graph) if probe is not None and probe.running else None), names
+                probe = self._graph_probe()
+                return (
+                    (None, None, names)
+                    if probe is None
+                    else (probe.number(graph), probe.runs.number(session), names)
+                )
             frame = frame.f_back
-        return None, names
+        return None, None, names
 
     def on_step(self, step: int) -> None:
         for callback in self.on_steps:

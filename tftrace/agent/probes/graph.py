@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Set
 
 from .. import files
 from ..clocks import raw
+from ..graph_runs import GraphRuns
 from ..metas import plain, tensor
 from ..patches import Patches
 from .base import Probe
@@ -22,12 +23,14 @@ class GraphProbe(Probe):
 
     def prepare(self) -> None:
         self._numbers: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()
+        self._made_on: "weakref.WeakKeyDictionary[Any, int]" = weakref.WeakKeyDictionary()  # Python stacks
         self._nodes_in: Dict[int, int] = {}  # graph -> nodes, for the profiler's budget
         self._calls_in: Dict[int, Set[str]] = {}
         self._next = 0
         self._function_attributes: Dict[str, List[str]] = {}
         self._maps_written: Set[str] = set()
         self._local = threading.local()
+        self.runs = GraphRuns(self.session, self.number)
         self._open_files()
 
     def _open_files(self) -> None:
@@ -42,6 +45,8 @@ class GraphProbe(Probe):
 
         self.patches = Patches()
         around = self.session.around
+        around(self.patches, ops.Graph, "__init__", self._graph_made)
+        self.runs.start(self.patches)
         around(self.patches, ops.Graph, "_create_op_internal", self._node_made, before=raw)
         around(self.patches, op_def_library, "_apply_op_helper", self._op_applied, before=self._op_begins)
         around(self.patches, type(autograph._TRANSPILER), "transform", self._transformed)
@@ -60,6 +65,10 @@ class GraphProbe(Probe):
             )
         self.running = True
 
+    def _graph_made(self, token: Any, *rest: Any) -> None:
+        if rest:  # what it is called is not known yet: it is written with its first node
+            self._made_on[rest[2]] = self.session.stacks.intern(sys._getframe(1))
+
     def number(self, graph: Any) -> int:
         number = self._numbers.get(graph)
         if number is None:
@@ -67,7 +76,9 @@ class GraphProbe(Probe):
             number = self._numbers[graph] = self._next
             kind = "function" if getattr(graph, "building_function", False) else "graph"
             name = str(getattr(graph, "name", "") or "")
-            self._graphs.add({"graph": number, "name": name, "kind": kind, "function": None, "t": raw()})
+            stack = self._made_on.get(graph)
+            row = {"graph": number, "name": name, "kind": kind, "function": None, "t": raw(), "stack": stack}
+            self._graphs.add(row)
         return number
 
     # -- one node
@@ -196,6 +207,8 @@ class GraphProbe(Probe):
 
     def reopen(self) -> None:
         self._numbers.clear()
+        self._made_on.clear()
+        self.runs.reopen()
         self._maps_written.clear()
         self._open_files()
 

@@ -10,7 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from tftrace.views.terminal.failures import headline
 from tftrace.views.terminal.wording import SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
+
+_FAILURES = 3
 
 
 def draw(
@@ -20,7 +23,8 @@ def draw(
     algorithms: dict[str, Any],
     manifest: Mapping[str, Any],
 ) -> None:
-    """`run` holds `directory`, `wall_s` and `exit_status`; the others are the documents by those names."""
+    """`run` holds `directory`, `wall_s`, `exit_status` and `op`, the one to ask about next; the others are the
+    documents by those names."""
     head = Text("tftrace: ", style="bold")
     head.append(plain(run["directory"]), style="bold green")
     head.append(f"  ({micros(run['wall_s'] * 1e6)}, exit {run['exit_status']})")
@@ -33,13 +37,14 @@ def draw(
         ("library", _library(algorithms["problems"])),
         ("not seen", _unseen(summary["layers"], manifest)),
         ("lost", _lost(summary["lost"])),
+        *(("failed", headline(row)) for row in (summary.get("failures") or [])[:_FAILURES]),
     )
     for title, text in facts:
         line = Text(f"  {title:<9} ", style="dim")
         line.append(text, style="not dim")
         line.truncate(console.width, overflow="ellipsis")
         console.print(line)
-    advice = Text("  next      ", style="dim").append(_next(run, summary["rows"]), style="not dim bold")
+    advice = Text("  next      ", style="dim").append(_next(run, summary), style="not dim bold")
     console.print(advice, soft_wrap=True)
 
 
@@ -92,10 +97,10 @@ def _lost(lost: list[dict[str, Any]]) -> str:
     return "; ".join(parts) or "nothing"
 
 
-def _next(run: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+def _next(run: dict[str, Any], summary: dict[str, Any]) -> str:
     where = shlex.quote(plain(run["directory"], 4000))
-    ranked = sorted(rows, key=lambda row: -(row["self_us"] or 0))
-    ops = [row for row in ranked if not str(row["op"]).startswith("__")]  # not the graphs' own functions
-    if not ops:
+    if any(row["other_graph"] for row in summary.get("failures") or []):
+        return f"tftrace summary --by graph {where}"
+    if run.get("op") is None:
         return f"tftrace summary {where}"
-    return f"tftrace why {shlex.quote(plain(ops[0]['op']).lower())} {where}"
+    return f"tftrace why {shlex.quote(plain(run['op']).lower())} {where}"

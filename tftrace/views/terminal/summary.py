@@ -9,8 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tftrace.views.terminal import failures
 from tftrace.views.terminal.tables import rows_table
 from tftrace.views.terminal.wording import STATUS_STYLE, SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
+
+_HIDDEN = ("graph_id",)
+_TITLES = {"graph": {"count": "runs", "line": "made at"}}
 
 
 def draw(console: Console, document: dict[str, Any], limit: int) -> None:
@@ -21,11 +25,12 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
     if document.get("by") == "layer":
         pass  # that was the table above
     elif not rows:
-        console.print("\nNo executions were recorded.", style="bold")
+        what = "graphs" if document.get("by") == "graph" else "executions"
+        console.print(f"\nNo {what} were recorded.", style="bold")
     else:
         share_of = "self_us" if any(row.get("self_us") for row in rows) else "total_us"
         console.print()
-        console.print(rows_table(console, rows[:limit], share_of))
+        console.print(rows_table(console, rows[:limit], share_of, _HIDDEN, _TITLES.get(document["by"])))
         if len(rows) > limit:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
     if document.get("kernel_time"):
@@ -33,6 +38,7 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
         console.print(Text(text, style="yellow"))
+    failures.draw(console, document.get("failures") or [], limit)
 
 
 def _whose(console: Console, time: dict[str, Any]) -> None:

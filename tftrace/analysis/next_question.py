@@ -1,0 +1,28 @@
+"""The op that is most worth a `why` after a run."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tftrace.analysis.columns import numbers, positions, table, texts
+from tftrace.model.trace import Trace
+
+
+def costliest_op(trace: Trace) -> str | None:
+    """The op type with the most time of its own among those with something to tell: led back to a line of the user's,
+    and with a kernel or library call; where no op has one, among those with a line. None where no op has either.
+    """
+    calls, sites = table(trace, "calls"), table(trace, "sites")
+    site = positions(sites, "site_id", numbers(calls, "site_id"))
+    op, line = texts(sites, "op"), texts(sites, "python_file")
+    node, mode = texts(sites, "node"), texts(sites, "mode")
+    # what runs a graph is no op: its ops have rows of their own
+    is_op = (node.codes >= 0) | mode.where(np.array([m in ("eager", "native") for m in mode.values], bool))
+    lined = (site >= 0) & np.append(is_op & (line.codes >= 0), False)[site]
+    seen = numbers(calls, "kernel_total_ns").valid | numbers(calls, "library_total_ns").valid
+    for chosen in (lined & seen, lined):
+        if chosen.any():
+            code = np.append(op.codes, -1)[site[chosen]]
+            time = np.bincount(code, weights=numbers(calls, "self_ns").values[chosen])
+            return op.values[int(np.argmax(time))]
+    return None
