@@ -30,7 +30,9 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
     else:
         share_of = "self_us" if any(row.get("self_us") for row in rows) else "total_us"
         console.print()
-        console.print(rows_table(console, rows[:limit], share_of, _HIDDEN, _TITLES.get(document["by"])))
+        console.print(
+            rows_table(console, rows[:limit], share_of, _HIDDEN, _TITLES.get(document.get("by", "op")))
+        )
         if len(rows) > limit:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
     if document.get("kernel_time"):
