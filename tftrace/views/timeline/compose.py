@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from tftrace.model.layers import LAYER_MEANING
 from tftrace.model.trace import Trace
 from tftrace.views.page import legible
 from tftrace.views.timeline import details, pack, pyramid
-from tftrace.views.timeline.columns import Ints
+from tftrace.views.timeline.columns import Ints, numbered, order_of
 from tftrace.views.timeline.document import timeline_document
 from tftrace.views.timeline.events import Events, Strings, read_events
 
@@ -35,10 +36,12 @@ class Composer:
     def __init__(self, trace: Trace, events: Events, calls: details.Calls, strings: Strings) -> None:
         self.trace, self.events, self.calls, self.strings = trace, events, calls, strings
         self.widths = pyramid.widths(events.span)
-        self.by_row = np.lexsort((events.start, events.lanes.row))
         self.cls = pyramid.duration_class(events.dur, self.widths)
-        row, start = events.lanes.row[self.by_row], events.start[self.by_row]
-        self.levels = pyramid.useful_levels(row, start, self.cls[self.by_row], self.widths)
+        by_row = order_of(events.lanes.row)  # events are sorted by their start
+        self.row, self.start, self.dur, self.info, self.row_cls = (
+            column[by_row] for column in (events.lanes.row, events.start, events.dur, events.info, self.cls)
+        )
+        self.levels = pyramid.useful_levels(self.row, self.start, self.row_cls, self.widths)
         self.links = details.links(trace, events, strings)
         used = {s for s in events.infos["stack"] if s >= 0}
         self.static = {
@@ -56,48 +59,53 @@ class Composer:
     def fit(self, max_bytes: int) -> tuple[bytes, int, int]:
         """(page, events embedded exactly, shortest duration that is always embedded) of the finest level that
         fits."""
+        room = max_bytes - len(self.document(self.meta([], -1, 0), {}))
         chunks: list[pack.Chunk] = []
-        best: tuple[bytes, int, int] | None = None
+        held: dict[int, int] = {}  # level -> how many of the chunks it takes
         floor = len(self.widths)
         for level in reversed(self.levels):
-            for cls in range(floor - 1, level - 1, -1):
-                chunks += self._exact(cls)
+            fits = self._extend(chunks, range(floor - 1, level - 1, -1), level, room)
+            if not fits and held:
+                break
+            held[level] = len(chunks)
             floor = max(level, -1)
-            if level >= 0:
-                chunks += self._blocks(level)
-            # What is packed so far is a lower bound of the page: spare the rest of the work where it is too
-            # much.
-            if best and sum(len(c.body) for c in chunks) + len(self.static_text) > max_bytes:
-                break
+        # The details of single events come on top, so that the finest level whose chunks fit may not.
+        for level in sorted(held):
             embedded = (self.cls >= level).astype(np.int64)
-            page = self.embedded(chunks, level, embedded)
-            if len(page) > max_bytes:
-                if best is None:
-                    raise UsageError(
-                        f"the timeline of {self.trace.name} takes {len(page):,} bytes at its coarsest, "
-                        f"more than the {max_bytes:,} allowed; allow more, or view fewer steps"
-                    )
-                break
-            best = page, int(embedded.sum()), int(self.widths[level]) if level >= 0 else 0
-        assert best is not None
-        return best
+            page = self.embedded(chunks[: held[level]], level, embedded)
+            if len(page) <= max_bytes:
+                return page, int(embedded.sum()), int(self.widths[level]) if level >= 0 else 0
+        raise UsageError(
+            f"the timeline of {self.trace.name} takes {len(page):,} bytes at its coarsest, "
+            f"more than the {max_bytes:,} allowed; allow more, or view fewer steps"
+        )
 
-    def _exact(self, cls: int) -> list[pack.Chunk]:
+    def _extend(self, chunks: list[pack.Chunk], classes: range, level: int, room: int) -> bool:
+        """Adds the chunks of these duration classes and of the level's blocks; False where they exceed the room."""
+        taken = sum(len(chunk.body) for chunk in chunks)
+        exact = chain.from_iterable(map(self._exact, classes))
+        for chunk in chain(exact, self._blocks(level) if level >= 0 else ()):
+            chunks.append(chunk)
+            taken += len(chunk.body)
+            if taken > room and self.levels[-1] != level:
+                return False
+        return taken <= room
+
+    def _exact(self, cls: int) -> Iterator[pack.Chunk]:
         e = self.events
         rank = np.flatnonzero(self.cls == cls)
         return pack.exact_chunks(
             cls, e.lanes.rows, e.lanes.row[rank], e.start[rank], e.dur[rank], e.info[rank], rank
         )
 
-    def _blocks(self, level: int) -> list[pack.Chunk]:
+    def _blocks(self, level: int) -> Iterator[pack.Chunk]:
         return pack.block_chunks(level, self.events.lanes.rows, int(self.widths[level]), self.blocks(level))
 
     def blocks(self, level: int) -> pyramid.Blocks:
         """What stands for the events shorter than the level's width."""
-        e, order = self.events, self.by_row
-        short = order[self.cls[order] < level]
-        width = int(self.widths[level])
-        return pyramid.merge(e.lanes.row[short], e.start[short], e.dur[short], e.info[short], width)
+        short = self.row_cls < level
+        columns = (column[short] for column in (self.row, self.start, self.dur, self.info))
+        return pyramid.merge(*columns, int(self.widths[level]))
 
     def _search_index(self) -> str:
         """What 1024 stretches of the trace hold. Columns: events running in each; then per info the stretches
@@ -107,7 +115,7 @@ class Composer:
         ends = np.bincount(_stretch(e.start + e.dur, e.span) + 1, minlength=SEARCH_BINS + 1)
         running = np.cumsum(begins - ends)[:SEARCH_BINS]
         middle = _stretch(e.start + e.dur // 2, e.span)
-        key, count = np.unique(e.info * SEARCH_BINS + middle, return_counts=True)
+        key, count = _counted(e.info * SEARCH_BINS + middle)
         info, stretch = key // SEARCH_BINS, key % SEARCH_BINS
         gap = np.diff(stretch, prepend=0)
         first = np.r_[True, info[1:] != info[:-1]]
@@ -155,11 +163,20 @@ class Composer:
             "chunks": heads,
             "rules": [[self._text(rule), self._text(grade)] for rule, grade in self.links[3]],
             "infos": len(e.infos["name"]),
-            "rowIds": bool(np.array_equal(e.event_id, np.arange(len(e.event_id)))),
+            "rowIds": e.numbered,
         }
 
     def _text(self, number: int) -> str | None:
         return self.static["strings"][number] if number >= 0 else None
+
+
+def _counted(keys: Ints) -> tuple[Ints, Ints]:
+    """(distinct keys in ascending order, how often each occurs)."""
+    number, _ = numbered(keys)
+    count = np.bincount(number)
+    distinct = np.zeros(len(count), np.int64)
+    distinct[number] = keys
+    return distinct, count
 
 
 def _stretch(t: Ints, span: int) -> Ints:

@@ -40,7 +40,8 @@ class Calls:
 
     def kind_of(self, event_id: Ints) -> Ints:
         """Kind of the call that each event mainly belongs to, -1 where it belongs to none."""
-        ids, first = np.unique(self.event_id, return_index=True)
+        first = np.flatnonzero(np.diff(self.event_id, prepend=-1))
+        ids = self.event_id[first]
         at = positions(ids, event_id)
         return np.where(at >= 0, self.kind[self.call[first]][at], -1) if len(ids) else at
 
@@ -69,7 +70,7 @@ def read_calls(trace: Trace, strings: Strings) -> Calls:
             f"{trace.name}: event_calls names call {of_call[call < 0][0]}, which calls does not hold; "
             "rebuild the tables from raw/"
         )
-    by_event = np.lexsort((call, -share, event_id))
+    by_event = _by_event(event_id, -share, call)
     return Calls(
         call_id[order],
         positions(call_id[order], ints(calls["parent_call_id"])[order]),
@@ -83,10 +84,24 @@ def read_calls(trace: Trace, strings: Strings) -> Calls:
     )
 
 
+def _by_event(event_id: Ints, share: Any, call: Ints) -> Ints:
+    """Order by event, then share, then call."""
+    n = len(event_id)
+    if n and event_id.min() >= 0 and event_id.max() < 4 * n:
+        row = np.full(int(event_id.max()) + 1, -1, np.int64)
+        row[event_id] = np.arange(n)
+        row = row[row >= 0]
+        if len(row) == n:  # every event belongs to one call
+            return row
+    return np.lexsort((call, share, event_id))
+
+
 def positions(ids: Ints, wanted: Ints) -> Ints:
     """Where each of `wanted` stands in the ascending `ids`, -1 where it does not."""
     if not len(ids):
         return np.full(len(wanted), -1, np.int64)
+    if np.array_equal(ids, np.arange(len(ids))):
+        return np.where((wanted >= 0) & (wanted < len(ids)), wanted, -1)
     at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
     return np.where(ids[at] == wanted, at, -1)
 
@@ -225,8 +240,14 @@ def links(trace: Trace, events: Events, strings: Strings) -> tuple[Ints, Ints, I
         for i in sample.tolist()
     ]
     there = (parent >= 0) & (child >= 0)
-    order = np.lexsort((child[there], parent[there]))
-    return parent[there][order], child[there][order], kind[there][order], named, int((~there).sum())
+    if there.all():
+        return parent, child, kind, named, 0
+    return parent[there], child[there], kind[there], named, int((~there).sum())
+
+
+def by_parent(parent: Ints, child: Ints) -> Ints:
+    """Order by parent, then child, both below 2^31."""
+    return np.argsort((parent << 31) | child)
 
 
 def pack_details(
@@ -238,7 +259,9 @@ def pack_details(
     """
     parent, child, rule, rules, lost = link
     keep = embedded[parent].astype(bool) & embedded[child].astype(bool)
-    p, c = parent[keep], child[keep]
+    p, c, kind = parent[keep], child[keep], rule[keep]
+    order = by_parent(p, c)
+    p, c, kind = p[order], c[order], kind[order]
     rank = events.rank(calls.event_id)
     mine = (rank >= 0) & embedded[rank].astype(bool)
     needed = np.zeros(len(calls.call_id), bool)
@@ -250,12 +273,13 @@ def pack_details(
     number = np.cumsum(needed) - 1
     up = calls.parent[needed]
     of_event, of_call = rank[mine], number[calls.call[mine]]
-    # A stable order by rank keeps the call with the largest share first.
-    order = np.argsort(of_event, kind="stable")
-    of_event, of_call = of_event[order], of_call[order]
+    if (np.diff(of_event) < 0).any():
+        # A stable order by rank keeps the call with the largest share first.
+        order = np.argsort(of_event, kind="stable")
+        of_event, of_call = of_event[order], of_call[order]
     called = np.clip(calls.start[needed] - events.t0, 0, None)
     return Packed(
-        pack.text(np.diff(p, prepend=0), pack.zigzag(c - p), rule[keep]),
+        pack.text(np.diff(p, prepend=0), pack.zigzag(c - p), kind),
         pack.text(
             calls.kind[needed],
             np.where(up >= 0, number[up] + 1, 0),

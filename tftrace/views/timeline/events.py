@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,21 @@ class Events:
     infos: dict[str, Any]
     """Columns of the distinct infos: name, layer, kind of call, stack, extra, open (see `describe`)."""
 
+    @cached_property
+    def numbered(self) -> bool:
+        """Whether the rank is the event_id, as in a trace of ours."""
+        return bool(np.array_equal(self.event_id, np.arange(len(self.event_id))))
+
+    @cached_property
+    def _by_id(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.event_id, kind="stable")
+        return order, self.event_id[order]
+
     def rank(self, event_id: Ints) -> Ints:
         """Rank of each event_id, -1 where no event has it."""
-        order = np.argsort(self.event_id, kind="stable")
-        sorted_ids = self.event_id[order]
+        if self.numbered:
+            return np.where((event_id >= 0) & (event_id < len(self.start)), event_id, -1)
+        order, sorted_ids = self._by_id
         at = np.minimum(np.searchsorted(sorted_ids, event_id), max(len(order) - 1, 0))
         return (
             np.where(sorted_ids[at] == event_id, order[at], -1) if len(order) else np.full(len(event_id), -1)
@@ -88,10 +100,12 @@ def read_events(trace: Trace, strings: Strings, kind_of: Callable[[Ints], Ints])
             f"{trace.name}: {events['start_ns'].null_count} events have no start_ns; rebuild the tables"
         )
     epoch = ints(events["start_ns"])
-    order = np.lexsort((event_id, epoch))
-    if not np.array_equal(order, np.arange(n)):
+    later, after = np.diff(epoch), np.diff(event_id)
+    if not ((later > 0) | ((later == 0) & (after > 0))).all():
+        order = np.lexsort((event_id, epoch))
         events, event_id, epoch = events.take(pa.array(order)), event_id[order], epoch[order]
-    if len(np.unique(event_id)) != n:
+        after = np.diff(event_id)
+    if not (after > 0).all() and len(np.unique(event_id)) != n:
         raise InputError(f"{trace.name}: some event_id occurs twice in events; rebuild the tables from raw/")
     probes, probe_values = texts(events["probe"])
     others = np.array([v.startswith("import:") for v in probe_values] + [False], bool)[probes]
@@ -151,6 +165,8 @@ def _layers(column: pa.ChunkedArray) -> Ints:
 def _extras(column: pa.ChunkedArray, trace: str, strings: Strings) -> tuple[Ints, list[list[int]]]:
     """(number of each event's shown attributes or -1, [key, value, key, value ..] of each number as
     strings)."""
+    if column.null_count == len(column):
+        return np.full(len(column), -1, np.int64), []
     raw = column.cast(pa.binary())
     # Most of a large trace's attributes are TensorFlow's ids: a scan for the few keys in C++ spares parsing
     # them.

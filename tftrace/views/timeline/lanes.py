@@ -12,7 +12,7 @@ import numpy as np
 
 from tftrace.model.layers import LAYERS
 from tftrace.views.page import legible
-from tftrace.views.timeline.columns import Ints, combine
+from tftrace.views.timeline.columns import Ints, combine, order_of
 
 OTHER = len(LAYERS)
 """Layer number of tftrace's own work, which belongs to no layer of the user's program."""
@@ -66,7 +66,7 @@ def nesting_depth(start: Ints, end: Ints) -> Ints:
     """
     n = len(start)
     depth = np.arange(n, dtype=np.int64) - np.searchsorted(np.sort(end), start, side="right")
-    order = np.argsort(depth, kind="stable")
+    order = order_of(depth)
     same_row = depth[order][1:] == depth[order][:-1]
     if not (same_row & (end[order][:-1] > start[order][1:])).any():
         return depth
@@ -83,6 +83,16 @@ def nesting_depth(start: Ints, end: Ints) -> Ints:
         depth[i] = row
         heapq.heappush(running, (finish, row))
     return depth
+
+
+def _by_lane(lane: Ints, start: Ints, end: Ints) -> Ints:
+    """Order by lane, then start, the longer of two that start together first."""
+    order = order_of(lane)  # events come sorted by their start
+    at, begin, finish = lane[order], start[order], end[order]
+    if not ((at[1:] == at[:-1]) & (begin[1:] == begin[:-1]) & (finish[1:] > finish[:-1])).any():
+        return order
+    order = np.lexsort((-end, start))
+    return order[order_of(lane[order])]
 
 
 def assign_lanes(
@@ -128,9 +138,9 @@ def assign_lanes(
     names = _thread_names(manifest)
     several_hosts = len({p[0] for p in process_start}) > 1
     several = len(process_start) > 1
-    order_in_lane = np.lexsort((-end, start, layer, track_of))
     row_of = np.zeros(len(start), np.int64)
     lane_key = track_of * (OTHER + 1) + layer
+    order_in_lane = _by_lane(lane_key, start, end)
     bounds = np.searchsorted(lane_key[order_in_lane], np.arange(len(sample) * (OTHER + 1) + 1)).tolist()
     lanes: list[Lane] = []
     tracks: list[Track] = []

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.views.timeline.columns import Ints
+from tftrace.views.timeline.columns import Ints, order_of
 from tftrace.views.timeline.pyramid import Blocks
 
 CHUNK = 1 << 16
@@ -61,15 +62,13 @@ def _by_row(row: Ints, t: Ints, base: int, unit: int, rows: int) -> tuple[Ints, 
     return np.bincount(row, minlength=rows).astype(np.int64), gap
 
 
-def exact_chunks(level: int, rows: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints) -> list[Chunk]:
-    """Events of one duration class, input sorted by t."""
-    out = []
+def exact_chunks(level: int, rows: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints) -> Iterator[Chunk]:
+    """Events of one duration class, input sorted by t; made as they are asked for."""
     for low in range(0, len(t), CHUNK):
         cut = slice(low, low + CHUNK)
         r, s, d, i, e = (column[cut] for column in (row, t, dur, info, rank))
         head = exact_head(level, s, d, e)
-        out.append(Chunk(head, deflated(exact_columns(rows, int(s.min()), int(e.min()), r, s, d, i, e))))
-    return out
+        yield Chunk(head, deflated(exact_columns(rows, int(s.min()), int(e.min()), r, s, d, i, e)))
 
 
 def exact_head(level: int, t: Ints, dur: Ints, rank: Ints) -> list[int | str]:
@@ -80,23 +79,21 @@ def exact_columns(
     rows: int, base: int, low: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints
 ) -> bytes:
     """Columns of a chunk from `base` ns and rank `low` on: rows, gap, duration, info, gap of the rank."""
-    order = np.lexsort((t, row))
+    order = order_of(row)  # events come sorted by their start
     count, gap = _by_row(row[order], t[order], base, 1, rows)
     of_rank = zigzag(np.diff(rank[order], prepend=low))
     return b"".join(map(planes, (count, gap, dur[order], info[order], of_rank)))
 
 
-def block_chunks(level: int, rows: int, width: int, blocks: Blocks) -> list[Chunk]:
-    """Blocks of one level, to 1/64 of its width."""
+def block_chunks(level: int, rows: int, width: int, blocks: Blocks) -> Iterator[Chunk]:
+    """Blocks of one level, to 1/64 of its width, made as they are asked for."""
     order = np.argsort(blocks.t0, kind="stable")
-    out = []
     for low in range(0, len(blocks), CHUNK):
         mine = order[low : low + CHUNK]
         head = block_head(level, width, blocks.t0[mine], blocks.t1[mine])
         columns = (blocks.row, blocks.t0, blocks.t1, blocks.count, blocks.busy, blocks.info)
         body = block_columns(rows, int(head[2]), int(head[5]), *(column[mine] for column in columns))
-        out.append(Chunk(head, deflated(body)))
-    return out
+        yield Chunk(head, deflated(body))
 
 
 def block_head(level: int, width: int, t0: Ints, t1: Ints) -> list[int | str]:
@@ -107,7 +104,7 @@ def block_columns(
     rows: int, base: int, unit: int, row: Ints, t0: Ints, t1: Ints, count: Ints, busy: Ints, info: Ints
 ) -> bytes:
     """Columns of a chunk of blocks: rows, gap, length, count, busy in 1/255, info."""
-    order = np.lexsort((t0, row))
+    order = order_of(row)
     of_row, gap = _by_row(row[order], t0[order], base, unit, rows)
     length = -(-(t1 - t0) // unit)
     share = np.clip(busy * 255 // np.maximum(1, t1 - t0), 1, 255)

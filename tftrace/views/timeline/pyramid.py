@@ -67,7 +67,8 @@ def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
     longest = np.maximum.reduceat(dur, edge)
     block = np.repeat(np.arange(len(edge)), count)
     is_longest = np.flatnonzero(dur == longest[block])
-    _, pick = np.unique(block[is_longest], return_index=True)
+    of_block = block[is_longest]
+    pick = np.flatnonzero(np.r_[True, of_block[1:] != of_block[:-1]])
     return Blocks(
         row[edge],
         t[edge],
@@ -87,7 +88,7 @@ def useful_levels(row: Ints, t: Ints, cls: Ints, w: Ints) -> list[int]:
         short = cls < k
         r, b = row[short], t[short] // int(w[k])
         blocks = int(np.count_nonzero((r[1:] != r[:-1]) | (b[1:] != b[:-1]))) + bool(len(r))
-        shown = blocks + int(np.count_nonzero(~short))
+        shown = blocks + len(row) - len(r)
         if shown <= cost / 2 or (k == len(w) - 1 and shown < cost):
             kept.append(k)
             cost = shown

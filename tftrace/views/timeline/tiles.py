@@ -63,11 +63,11 @@ class Tiles:
             return None
         kind, _, base, _, _, unit, low, _ = self._heads[number]
         if kind == "E":
-            c = self._numbers("select row, start, dur, info, rank from {exact} where chunk = ?", [number])
+            c = self._numbers("select row, start, dur, info, rank from {exact} where chunk = ? order by rank", [number])
             return pack.exact_columns(
                 self._rows, int(base), int(low), *(c[k] for k in ("row", "start", "dur", "info", "rank"))
             )
-        c = self._numbers("select * exclude chunk from {blocks} where chunk = ?", [number])
+        c = self._numbers("select * exclude chunk from {blocks} where chunk = ? order by t0", [number])
         names = ("row", "t0", "t1", "count", "busy", "info")
         return pack.block_columns(self._rows, int(base), int(unit), *(c[k] for k in names))
 
@@ -190,7 +190,8 @@ def _write_events(made: Composer, folder: Path) -> list[list[int | str]]:
 def _write_links(made: Composer, folder: Path) -> int:
     """Writes the links; returns how many name events that the trace lacks."""
     parent, child, rule, _, lost = made.links
-    _write(folder, "below", parent=parent, child=child, rule=rule)
+    order = details.by_parent(parent, child)
+    _write(folder, "below", parent=parent[order], child=child[order], rule=rule[order])
     order = np.argsort(child, kind="stable")
     _write(folder, "above", parent=parent[order], child=child[order], rule=rule[order])
     return lost
