@@ -13,6 +13,7 @@ import html
 import json
 import os
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -46,15 +47,20 @@ def _spell(match: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def page(title: str, body: str, css: str, scripts: list[str], *, served: bool = False) -> bytes:
+def page(
+    title: str, body: str, css: str, scripts: list[str], *, later: Mapping[str, str] | None = None, served: bool = False
+) -> bytes:
     """The page: `body` is HTML, `scripts` run after it in their order; nothing else may run, and nothing is fetched,
-    but from the server that the page itself came from where it is `served`."""
+    but from the server that the page itself came from where it is `served`. A script of `later` stands as text in the
+    element of its name, until another one lets it run."""
     css = resource("tftrace.views", "theme.css") + css
     # Plotly writes its rules into an empty <style> element through the CSSOM, hence the hash of nothing; its
     # hover labels carry style attributes. Nothing may be fetched, framed, submitted or evaluated.
     sheets = f"{_hash(css)} {_hash('')}"
+    waiting = later or {}
+    allowed = [_hash(script) for script in (*scripts, *waiting.values())]
     policy = (
-        f"default-src 'none'; script-src {' '.join(map(_hash, scripts)) or chr(39) + 'none' + chr(39)}; "
+        f"default-src 'none'; script-src {' '.join(allowed) or chr(39) + 'none' + chr(39)}; "
         f"style-src {sheets}; style-src-elem {sheets}; style-src-attr 'unsafe-inline'; img-src data: blob:; "
         f"{SERVED_POLICY if served else ''}base-uri 'none'; form-action 'none'"
     )
@@ -64,6 +70,7 @@ def page(title: str, body: str, css: str, scripts: list[str], *, served: bool = 
         '<meta name="viewport" content="width=device-width">',
         f"<title>{html.escape(legible(title, 200))}</title>",
         f"<style>{css}</style></head>\n<body>{body}",
+        *(f'<script type="text/plain" id="{name}">{script}</script>' for name, script in waiting.items()),
         *(f"<script>{script}</script>" for script in scripts),
         "</body></html>\n",
     ]

@@ -2,7 +2,7 @@
 
 const gd = byId('plot');
 const SHORTEST_VIEW = 50; // ns
-const MARGIN = { l: 196, r: 40, t: 30, b: 34 };
+const MARGIN = { l: 196, r: 40, t: 30, b: 40 };
 
 function formatTime(ns, digits = 4) {
   const size = Math.abs(ns);
@@ -78,8 +78,13 @@ async function recolour() {
 }
 
 function measure() {
-  const { xaxis, yaxis } = gd._fullLayout;
-  Object.assign(plot, { left: xaxis._offset, top: yaxis._offset, width: xaxis._length, height: yaxis._length });
+  if (gd._fullLayout) {
+    const { xaxis, yaxis } = gd._fullLayout;
+    Object.assign(plot, { left: xaxis._offset, top: yaxis._offset, width: xaxis._length, height: yaxis._length });
+  } else { // before plotly is there: where it will lay its axes
+    const { l: left, r: right, t: top, b: bottom } = MARGIN;
+    Object.assign(plot, { left, top, width: gd.clientWidth - left - right, height: gd.clientHeight - top - bottom });
+  }
   plot.row = Math.max(17, Math.min(28, Math.floor(plot.height / lines.count)));
 }
 
@@ -99,7 +104,7 @@ function setView(t0, t1, top = view.top) {
 
 // The canvas follows every frame, plotly's axis as fast as it can: one relayout at a time, the latest range last.
 async function pushAxis() {
-  if (pushing) { pushAgain = true; return; }
+  if (pushing || !gd._fullLayout) { pushAgain = true; return; }
   pushing = true;
   do {
     pushAgain = false;
@@ -141,15 +146,21 @@ function remember() {
   }, 250);
 }
 
-function followLink() {
-  const times = (name) => {
-    const found = new RegExp(`[#&]${name}=(-?[\\d.]+),(-?[\\d.]+)`).exec(location.hash);
-    return found && +found[2] > +found[1] ? [Math.round(found[1] * 1e9), Math.round(found[2] * 1e9)] : null;
-  };
-  const stretch = times('t'), counted = times('r'), chosen = /[#&]e=(\d+)/.exec(location.hash);
+function linked(name) {
+  const found = new RegExp(`[#&]${name}=(-?[\\d.]+),(-?[\\d.]+)`).exec(location.hash);
+  return found && +found[2] > +found[1] ? [Math.round(found[1] * 1e9), Math.round(found[2] * 1e9)] : null;
+}
+
+function followView() {
+  const stretch = linked('t');
   foldFrom((/[#&]f=([\w.-]+)/.exec(location.hash) || ['', ''])[1]);
   if (stretch) setView(...stretch);
   else wholeTrace();
+}
+
+function followLink() {
+  const counted = linked('r'), chosen = /[#&]e=(\d+)/.exec(location.hash);
+  followView();
   if (chosen) select(+chosen[1]);
   else if (counted) showTotals(...counted);
 }

@@ -1,6 +1,7 @@
 // Start: what is on the page but not in the picture, and the order in which the parts come up.
 
-let said = '';
+let said = '', firstPicture = null;
+const pictured = new Promise((done) => { firstPicture = done; });
 function say(level, { exact, blocks, merged }) {
   const parts = [`${formatTime(view.t1 - view.t0, 3)} in view`], rows = plot.height / plot.row;
   parts.push(`${count(exact)} event${exact === 1 ? '' : 's'} drawn one by one`);
@@ -12,6 +13,7 @@ function say(level, { exact, blocks, merged }) {
   if (rows < lines.count) parts.push('more lanes above or below: drag, or Alt + wheel');
   const line = parts.join(' · ');
   if (line !== said && !serverGone) byId('status').textContent = said = line;
+  firstPicture();
 }
 
 function describePage() {
@@ -45,6 +47,14 @@ async function start() {
   await loadStatic();
   await loadIndex();
   layOut();
+  gd.append(canvas, labelBox);
+  followView();
+  // The picture first: reading plotly, for axis, hover and hand, takes the browser longer than all else.
+  await Promise.race([pictured, new Promise((done) => setTimeout(done, 2000))]);
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const plotly = document.createElement('script');
+  plotly.textContent = byId('plotly').textContent;
+  document.head.append(plotly);
   await makePlot();
   measure();
   byId('search').addEventListener('input', (e) => search(e.target.value));
