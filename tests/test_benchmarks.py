@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.views.browser import chromium_path
+
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
@@ -133,3 +135,17 @@ def test_an_unknown_workload_is_named() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "no workload is called 'nonsense'" in done.stderr
+
+
+@pytest.mark.browser
+def test_the_timeline_is_written_and_felt_from_a_file_and_served() -> None:
+    pytest.importorskip("playwright")
+    chromium_path()
+    rows = quick("timeline.py")["rows"]
+    assert list(rows) == ["page", "served", "plotly, 200 bars"]
+    assert rows["page"]["exact_events"] == 20_000
+    for row in rows.values():
+        assert row["first_ms"] > 0
+        assert row["gap_ms"] > 0
+        assert row["settled_ms"] > 0  # every step changes something
+    assert 0 < rows["served"]["resident_mb"] <= rows["served"]["peak_mb"]

@@ -48,7 +48,13 @@ def _spell(match: re.Match[str]) -> str:
 
 
 def page(
-    title: str, body: str, css: str, scripts: list[str], *, later: Mapping[str, str] | None = None, served: bool = False
+    title: str,
+    body: str,
+    css: str,
+    scripts: list[str],
+    *,
+    later: Mapping[str, str] | None = None,
+    served: bool = False,
 ) -> bytes:
     """The page: `body` is HTML, `scripts` run after it in their order; nothing else may run, and nothing is fetched,
     but from the server that the page itself came from where it is `served`. A script of `later` stands as text in the

@@ -104,8 +104,8 @@ class Composer:
     def blocks(self, level: int) -> pyramid.Blocks:
         """What stands for the events shorter than the level's width."""
         short = self.row_cls < level
-        columns = (column[short] for column in (self.row, self.start, self.dur, self.info))
-        return pyramid.merge(*columns, int(self.widths[level]))
+        row, start, dur, info = (column[short] for column in (self.row, self.start, self.dur, self.info))
+        return pyramid.merge(row, start, dur, info, int(self.widths[level]))
 
     def _search_index(self) -> str:
         """What 1024 stretches of the trace hold. Columns: events running in each; then per info the stretches

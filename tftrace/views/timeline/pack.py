@@ -62,7 +62,9 @@ def _by_row(row: Ints, t: Ints, base: int, unit: int, rows: int) -> tuple[Ints, 
     return np.bincount(row, minlength=rows).astype(np.int64), gap
 
 
-def exact_chunks(level: int, rows: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints) -> Iterator[Chunk]:
+def exact_chunks(
+    level: int, rows: int, row: Ints, t: Ints, dur: Ints, info: Ints, rank: Ints
+) -> Iterator[Chunk]:
     """Events of one duration class, input sorted by t; made as they are asked for."""
     for low in range(0, len(t), CHUNK):
         cut = slice(low, low + CHUNK)

@@ -63,7 +63,9 @@ class Tiles:
             return None
         kind, _, base, _, _, unit, low, _ = self._heads[number]
         if kind == "E":
-            c = self._numbers("select row, start, dur, info, rank from {exact} where chunk = ? order by rank", [number])
+            c = self._numbers(
+                "select row, start, dur, info, rank from {exact} where chunk = ? order by rank", [number]
+            )
             return pack.exact_columns(
                 self._rows, int(base), int(low), *(c[k] for k in ("row", "start", "dur", "info", "rank"))
             )
