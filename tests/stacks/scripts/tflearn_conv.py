@@ -2,7 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
-import tflearn
+import tflearn  # import
 
 images = np.random.default_rng(5).standard_normal([64, 12, 12, 1]).astype(np.float32)
 labels = np.eye(3, dtype=np.float32)[np.arange(64) % 3]
