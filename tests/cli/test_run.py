@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import tftrace.capture.launch as launch
 from tests.cli.running import process, tftrace
 from tftrace.agent.contract import PROBES
+from tftrace.api import load
 from tftrace.capture.launch import RunOutcome, RunRequest
 from tftrace.errors import CaptureError
 
@@ -188,3 +190,42 @@ def test_python_is_the_interpreter_that_runs(tmp_path: Path) -> None:
     wrong = process("run", "--quiet", "--python", tmp_path / "python", "-o", tmp_path / "u", script)
     assert wrong.code == 2
     assert not (tmp_path / "u").exists()
+
+
+def interpreter_with(path: Path, tensorflow: str | None) -> Path:
+    """An interpreter with no packages but a TensorFlow whose `__init__` is that text."""
+    venv.create(path, symlinks=True)
+    if tensorflow is not None:
+        (packages,) = path.glob("lib/python*/site-packages")
+        (packages / "tensorflow").mkdir()
+        (packages / "tensorflow" / "__init__.py").write_text(tensorflow)
+    return path / "bin" / "python"
+
+
+def test_an_interpreter_without_tensorflow_is_named(tmp_path: Path) -> None:
+    """The script itself fails there, with its own traceback and exit code."""
+    script = tmp_path / "s.py"
+    script.write_text("import tensorflow as tf\n")
+    python = interpreter_with(tmp_path / "venv", None)
+    result = process("run", "--python", python, "-o", tmp_path / "t", script)
+    assert (result.code, result.out) == (1, "")
+    lines = result.err.splitlines()
+    assert "ModuleNotFoundError: No module named 'tensorflow'" in lines
+    assert "  failed    ModuleNotFoundError at s.py:1: No module named 'tensorflow'" in lines
+    assert lines[-1].startswith("  next      tftrace doctor --python ")
+
+
+def test_a_tensorflow_that_is_too_old_is_left_alone_and_named(tmp_path: Path) -> None:
+    script = tmp_path / "s.py"
+    script.write_text("import tensorflow as tf\nprint(tf.__version__)\n")
+    python = interpreter_with(tmp_path / "venv", "__version__ = '1.15.5'\n")
+    result = process("run", "--python", python, "-o", tmp_path / "t", script, COLUMNS="120")
+    assert (result.code, result.out) == (0, "1.15.5\n")
+    why = "TensorFlow 1.15.5 is older than 2.12, the oldest that is traced"
+    lines = result.err.splitlines()
+    assert lines[1] == f"  ran       no TensorFlow op was executed: {why}"
+    assert lines[-1].startswith("  next      tftrace doctor --python ")
+    assert "lost      nothing" in result.err
+    manifest = load(tmp_path / "t").manifest
+    assert {p["reason"] for p in manifest["probes"]} == {why}
+    assert manifest["versions"]["tensorflow"] == "1.15.5"

@@ -41,7 +41,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 """
 
 import struct
-from typing import NamedTuple
+from typing import NamedTuple, Tuple
 
 FORMAT = 1
 
@@ -61,6 +61,9 @@ ENVIRONMENT = (  # all that is ever stored of the environment
     "NVIDIA_TF32_OVERRIDE", "TF_CUDNN_USE_FRONTEND", "TF_CUDNN_WORKSPACE_LIMIT_IN_MB", "TF_AUTOTUNE_THRESHOLD",
     "TF_ENABLE_CUDNN_TENSOR_OP_MATH_FP32", "TF_ENABLE_CUBLAS_TENSOR_OP_MATH_FP32", "PYTHONHASHSEED",
 )  # fmt: skip
+
+OLDEST_TENSORFLOW = (2, 12)
+"""The oldest that is traced."""
 
 REPLAY_MARKER = "tftrace_replay"
 """Begins the lines that a replay writes between those of oneDNN: `marker,begin|steady|end,key`."""
@@ -239,3 +242,8 @@ for each of o d i z n r, `n` words for each a, and six for each result (algorith
 float, memory, determinism, math type)."""
 
 SEGMENT = 1 << 16  # records by which a binary file grows
+
+
+def release(version: str) -> Tuple[int, ...]:
+    """Major and minor number of a version, as far as they are numbers."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

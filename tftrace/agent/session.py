@@ -156,6 +156,14 @@ class Session:
         import tensorflow as tf
 
         self.tensorflow = str(tf.__version__)
+        if contract.release(self.tensorflow) < contract.OLDEST_TENSORFLOW:
+            oldest = ".".join(map(str, contract.OLDEST_TENSORFLOW))
+            for probe in self.probes:
+                probe.unavailable(
+                    "TensorFlow %s is older than %s, the oldest that is traced" % (self.tensorflow, oldest)
+                )
+            self.write_status(finished=False)
+            return
         context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
         self.ran_before = getattr(context, "_context_handle", None) is not None
         for probe in self.probes:

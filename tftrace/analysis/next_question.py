@@ -1,9 +1,10 @@
-"""The op that is most worth a `why` after a run."""
+"""What is most worth asking after a run: the op to explain, or why there is none."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tftrace.agent.contract import OLDEST_TENSORFLOW, release
 from tftrace.analysis.columns import numbers, positions, table, texts
 from tftrace.model.trace import Trace
 
@@ -25,4 +26,17 @@ def costliest_op(trace: Trace) -> str | None:
             code = np.append(op.codes, -1)[site[chosen]]
             time = np.bincount(code, weights=numbers(calls, "self_ns").values[chosen])
             return op.values[int(np.argmax(time))]
+    return None
+
+
+def unusable_interpreter(trace: Trace) -> str | None:
+    """The interpreter of a process that wanted a TensorFlow which is not there, or too old to be traced; else None."""
+    for process in trace.manifest.get("processes") or []:
+        ended = process.get("exception") or {}
+        missing = ended.get("error") in ("ModuleNotFoundError", "ImportError") and "tensorflow" in str(
+            ended.get("message")
+        )
+        version = str(trace.manifest["versions"].get("tensorflow") or "")
+        if missing or (version and release(version) < OLDEST_TENSORFLOW):
+            return str(process["executable"]) if process.get("executable") else None
     return None

@@ -24,7 +24,6 @@ from tftrace.store.directory import DEFAULT_ROOT
 QUESTIONS: Final = Path(contract.__file__).parent / "interpreter.py"
 TIMEOUT_S: Final = 180
 OLDEST_PYTHON: Final = (3, 9)
-OLDEST_TENSORFLOW: Final = (2, 12)
 TESTED_TENSORFLOW: Final = (2, 21)
 ROOM_BYTES: Final = 1 << 30
 OTHER_TOOLS: Final = {
@@ -169,8 +168,9 @@ def tensorflow_version(machine: Machine) -> Check:
             name, "not ok", str(error), "install it there, or name an interpreter with --python PATH"
         )
     number = _numbers(str(version))[:2]
-    if number < OLDEST_TENSORFLOW:
-        return Check(name, "not ok", str(version), "tftrace traces TensorFlow 2.12 and later")
+    if number < contract.OLDEST_TENSORFLOW:
+        oldest = ".".join(map(str, contract.OLDEST_TENSORFLOW))
+        return Check(name, "not ok", str(version), f"tftrace traces TensorFlow {oldest} and later")
     if number > TESTED_TENSORFLOW:
         return Check(name, "not ok", f"{version}: newer than any that tftrace was tested with", "expect gaps")
     cuda = machine.build.get("cuda_version")

@@ -138,7 +138,7 @@ def finish(outcome: RunOutcome, quiet: bool, open_page: bool) -> None:
         build(outcome.directory, progress)
     if not quiet:
         from tftrace.analysis import algorithms, summary
-        from tftrace.analysis.next_question import costliest_op
+        from tftrace.analysis.next_question import costliest_op, unusable_interpreter
         from tftrace.store.directory import open_trace
         from tftrace.views.terminal import closing, console
 
@@ -148,6 +148,7 @@ def finish(outcome: RunOutcome, quiet: bool, open_page: bool) -> None:
             "exit_status": outcome.exit_status,
             "directory": outcome.directory,
             "op": costliest_op(trace),
+            "doctor": unusable_interpreter(trace),
         }
         document = summary.document(trace, "op")
         closing.draw(console(stderr=True), facts, document, algorithms.document(trace), trace.manifest)

@@ -23,10 +23,9 @@ import sys
 import traceback
 from typing import Any, Dict, List, Set
 
+from .. import contract
 from ..pystacks import code_of
 from . import guard, naming
-
-OLDEST = (2, 12)
 
 
 class Pipe:
@@ -51,16 +50,11 @@ def main(plan_file: str, fd: int) -> None:
         last = traceback.format_exception_only(type(error), error)[-1].strip().splitlines()
         pipe.say(refused="tensorflow", message=last[0] if last else type(error).__name__)
         return
-    if not _version(tf.__version__) >= OLDEST:
+    if contract.release(tf.__version__) < contract.OLDEST_TENSORFLOW:
         pipe.say(refused="version", message=str(tf.__version__))
         return
     pipe.say(versions=versions(tf))
     work(plan, pipe, tf)
-
-
-def _version(text: str) -> Any:
-    digits = [p for p in text.split(".")[:2] if p.isdigit()]
-    return tuple(int(p) for p in digits)
 
 
 def versions(tf: Any) -> Dict[str, str]:

@@ -23,8 +23,8 @@ def draw(
     algorithms: dict[str, Any],
     manifest: Mapping[str, Any],
 ) -> None:
-    """`run` holds `directory`, `wall_s`, `exit_status` and `op`, the one to ask about next; the others are the
-    documents by those names."""
+    """`run` holds `directory`, `wall_s`, `exit_status`, `op` (the one to ask about next) and `doctor` (an interpreter
+    whose TensorFlow is to be looked at); the others are the documents by those names."""
     head = Text("tftrace: ", style="bold")
     head.append(plain(run["directory"]), style="bold green")
     head.append(f"  ({micros(run['wall_s'] * 1e6)}, exit {run['exit_status']})")
@@ -32,7 +32,7 @@ def draw(
     if summary.get("synthetic"):
         console.print(f"  {SYNTHETIC}", style=SYNTHETIC_STYLE)
     facts = (
-        ("ran", _ran(summary["rows"])),
+        ("ran", _ran(summary["rows"], manifest)),
         ("observed", _observed(summary["layers"])),
         ("library", _library(algorithms["problems"])),
         ("not seen", _unseen(summary["layers"], manifest)),
@@ -48,9 +48,10 @@ def draw(
     console.print(advice, soft_wrap=True)
 
 
-def _ran(rows: list[dict[str, Any]]) -> str:
+def _ran(rows: list[dict[str, Any]], manifest: Mapping[str, Any]) -> str:
     if not rows:
-        return "no TensorFlow op was executed"
+        why = next((p.get("reason") for p in manifest.get("probes", []) if p.get("name") == "dispatch"), None)
+        return "no TensorFlow op was executed" + (f": {plain(why)}" if why else "")
     executions = sum(row["count"] for row in rows)
     total = sum(row["self_us"] or 0 for row in rows)
     top = sorted(rows, key=lambda row: -(row["self_us"] or 0))[:3]
@@ -101,6 +102,8 @@ def _next(run: dict[str, Any], summary: dict[str, Any]) -> str:
     where = shlex.quote(plain(run["directory"], 4000))
     if any(row["other_graph"] for row in summary.get("failures") or []):
         return f"tftrace summary --by graph {where}"
+    if run.get("doctor"):
+        return f"tftrace doctor --python {shlex.quote(plain(run['doctor'], 4000))}"
     if run.get("op") is None:
         return f"tftrace summary {where}"
     return f"tftrace why {shlex.quote(plain(run['op']).lower())} {where}"
