@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ingest import wire_writer as write
+from tftrace.ingest.hlo import PROGRAMS_PLANE
 from tftrace.ingest.xplane import XSpace, read_xspace
 
 
@@ -42,7 +43,23 @@ class Plane:
         return body
 
 
-def space(directory: Path, *planes: Plane) -> XSpace:
+@dataclass
+class Programs:
+    """The plane of programs that XLA compiled: {name of the module: (number, HloProto)}."""
+
+    modules: dict[str, tuple[int, bytes]]
+
+    def message(self) -> bytes:
+        body = write.block(2, PROGRAMS_PLANE)
+        for name, (number, proto) in self.modules.items():
+            stat = write.number(1, 1) + write.block(6, proto)
+            meta = write.number(1, number) + write.block(2, f"{name}({number})") + write.block(5, stat)
+            body += write.block(4, write.number(1, number) + write.block(2, meta))
+        title = write.number(1, 1) + write.block(2, "Hlo Proto")
+        return body + write.block(5, write.number(1, 1) + write.block(2, title))
+
+
+def space(directory: Path, *planes: Plane | Programs) -> XSpace:
     path = directory / "made.xplane.pb"
     path.write_bytes(b"".join(write.block(1, plane.message()) for plane in planes))
     return read_xspace(path)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from tests.correlate.made_spaces import Plane, Programs, space
 from tests.ingest.hlo_writer import Made, hlo
-from tftrace.correlate.hlo_nodes import NAMED, SOURCES, USERS, HloNodes
+from tftrace.correlate.columns import NONE, TraceBuilder
+from tftrace.correlate.hlo_nodes import NAMED, SOURCES, USERS, HloNodes, add_instructions
 from tftrace.ingest.hlo import read_hlo
 
 
@@ -62,3 +66,19 @@ def test_what_nobody_uses_leads_to_what_it_is_computed_from() -> None:
 
 def test_an_instruction_that_the_program_lacks_leads_nowhere() -> None:
     assert NODES.of("never") is None
+
+
+def test_on_a_gpu_the_program_tells_the_node_and_the_profile_only_where_it_does_not(tmp_path: Path) -> None:
+    program = hlo("step", entry=[p("x"), Made("input_reduce_fusion.1", "negate", "grad/BiasAddGrad", ("x",))])
+    of = {"hlo_module": "step", "program_id": 7}
+    kernels = [
+        ("k", 0, 1, of | {"hlo_op": "input_reduce_fusion.1", "name": "input_reduce_fusion"}),
+        ("k", 2, 1, of | {"hlo_op": "of_another_program", "name": "Relu"}),
+        ("k", 4, 1, of | {"hlo_op": "of_another_program"}),
+    ]
+    build = TraceBuilder()
+    found = add_instructions(
+        space(tmp_path, Plane("/device:GPU:0", {"stream": kernels}), Programs({"step": (7, program)})), build
+    )
+    texts = [None if code == NONE else build.words.values[code] for code in found.node]
+    assert texts == ["grad/BiasAddGrad", "Relu", None]

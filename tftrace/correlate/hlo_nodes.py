@@ -170,7 +170,8 @@ def add_instructions(space: XSpace, build: TraceBuilder) -> Instructions:
     """Reads the programs that stand in a profile, and tells for each event what its instruction was made of.
 
     XLA's autotuner runs an instruction in a module of its own, which bears the instruction's name: what it runs there
-    is a trial. On a GPU the profile itself tells the node of an instruction (`name`), where XLA kept it.
+    is a trial. On a GPU the profile itself tells a node of an instruction (`name`), which is XLA's own name of a fusion
+    where XLA made one; it counts where the program tells nothing.
     """
     n, words = len(space), build.words
     op, node, others, rule = (np.full(n, NONE, np.int64) for _ in range(4))
@@ -203,8 +204,8 @@ def add_instructions(space: XSpace, build: TraceBuilder) -> Instructions:
             )
         op[at] = words.code(name)
         node[at], others[at], rule[at], container[at] = known[key]
-        if told[at]:
-            node[at], rule[at] = words.code(str(told[at])), NONE
+        if node[at] == NONE and told[at]:
+            node[at] = words.code(str(told[at]))
     return Instructions(op, node, others, rule, trial, container)
 
 
