@@ -36,6 +36,8 @@ appended with single writes, so a killed process leaves at most one cut line.
 | cudnn_data.bin | CUDNN_DATA heads, each with its values behind it, in blocks of CUDNN_BLOCK bytes |
 | tf_log.bin | "tid t call level n text\\n": messages that TensorFlow logged, each in whole blocks of 32 bytes; call: |
 |  | dispatch record running on the thread + 1, or 0; level: that of VLOG + 1, 0 for LOG; n: bytes of text |
+| executor.bin | "tid t file:line] text\\n": what executors log of each node, in a process without Python |
+| requests.jsonl | what was sent to TensorFlow Federated's C++ runtime, see `probes.federated` |
 | windows.jsonl | {"run", "open", "close", "why", "options", "lost"}: windows of the TensorFlow profiler |
 | plugins/profile/<run>/ | the TensorFlow profile of each window, in TensorBoard's layout |
 """
@@ -68,7 +70,12 @@ OLDEST_TENSORFLOW = (2, 12)
 REPLAY_MARKER = "tftrace_replay"
 """Begins the lines that a replay writes between those of oneDNN: `marker,begin|steady|end,key`."""
 
-PROBES = ("dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor")
+PROBES = (
+    "dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor", "executor_log",
+    "federated",
+)  # fmt: skip
+WHERE_IT_APPLIES = ("executor_log", "federated")
+"""Probes of special runtimes: a run in which no process has anything to do with those does not speak of them."""
 
 
 class Field(NamedTuple):
@@ -109,8 +116,9 @@ ENTRIES = (
     "TFE_Py_ExecuteCancelable",
     "TF_SessionRun",
     "TFE_Execute",
+    "Session::Run",
 )
-"""The last one, and TF_SessionRun there: called by a program without Python."""
+"""The last two, and TF_SessionRun there: called by a program without Python. Session::Run is told by its log."""
 STATUS = ("open", "ok", "raised", "fallback")
 """`fallback`: the fast path declined, and the same op comes again through TFE_Py_Execute; not an execution."""
 

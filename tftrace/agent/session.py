@@ -221,7 +221,7 @@ class Session:
             "settings": self._settings() if finished else {},
             "synthetic": self._on_standin(),
             "env": {k: os.environ[k] for k in contract.ENVIRONMENT if k in os.environ},
-            "probes": [p.status() for p in self.probes],
+            "probes": [p.status() for p in self.probes if p.applies],
             "native": None if self.native else self.native_reason,
             "faults": {"count": self.faults, "first": self.fault},
             "exception": graph_runs.uncaught(self) if finished else None,

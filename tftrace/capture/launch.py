@@ -163,8 +163,8 @@ def run(request: RunRequest) -> RunOutcome:
         "redact": request.redact,
         "exit_status": status,
     }
+    facts["still_running"] = trim(raw)
     (directory / "run.json").write_text(json.dumps(facts, indent=1))
-    trim(raw)
     return RunOutcome(status, directory, (facts["ended_ns"] - started) / 1e9, facts)
 
 

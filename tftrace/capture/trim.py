@@ -15,16 +15,21 @@ RECORDS = {
     "cudnn.bin": contract.CUDNN.size,
     "cudnn_data.bin": contract.CUDNN_BLOCK,
     "tf_log.bin": 1,
+    "executor.bin": 1,
 }
 _BLOCK = 1 << 16
 
 
-def trim(raw: Path) -> None:
+def trim(raw: Path) -> list[str]:
     """Shortens the files of every process below `raw` that has ended; one that still runs is left alone, because it
-    writes into mapped memory behind the end that would be cut."""
+    writes into mapped memory behind the end that would be cut. Returns the directories of those."""
+    running: list[str] = []
     for directory in raw.iterdir():
         pid = directory.name.rpartition("-")[2]
-        if not directory.is_dir() or not pid.isdigit() or os.path.exists(f"/proc/{pid}"):
+        if not directory.is_dir() or not pid.isdigit():
+            continue
+        if os.path.exists(f"/proc/{pid}"):
+            running.append(directory.name)
             continue
         for name, size in RECORDS.items():
             path = directory / name
@@ -33,6 +38,7 @@ def trim(raw: Path) -> None:
                 os.truncate(path, -(-used // size) * size)
             except OSError:  # vanished, or not ours to write: only room is lost
                 continue
+    return sorted(running)
 
 
 def _used(path: Path) -> int:

@@ -46,7 +46,10 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
         tell(f"reading process {path.name}", i / max(len(found), 1) * 0.7)
         try:
             process = read_process(path)
-            facts = add_process(process, builder, bool(run.get("source", True)))
+            parent = next((f for p, f in parts if p.process["pid"] == process.process.get("ppid")), None)
+            facts = add_process(
+                process, builder, bool(run.get("source", True)), parent.asked if parent is not None else None
+            )
             parts.append((process, facts))
             problems += facts.problems
         except InputError as error:
@@ -86,6 +89,7 @@ def _manifest(
     # what the process was told by the library it loaded, rather than what TensorFlow was built for
     versions["cudnn"] = next((f.cudnn_version for _, f in parts if f.cudnn_version), versions.get("cudnn"))
     started = run.get("started_ns")
+    running = set(run.get("still_running", []))
     return {
         "format_version": schemas.FORMAT_VERSION,
         "created": datetime.fromtimestamp((started or 0) / 1e9, timezone.utc).isoformat()
@@ -103,7 +107,7 @@ def _manifest(
             {"process": p.path.name, "samples": len(p.clocks), "wall_clock_steps": f.clock_steps}
             for p, f in parts
         ],
-        "processes": [_process(p, f) for p, f in parts],
+        "processes": [_process(p, f, p.path.name in running) for p, f in parts],
         "graphs": [row for _, f in parts for row in f.graphs],
         "sessions": [row for _, f in parts for row in f.sessions],
         "failures": sorted((row for _, f in parts for row in f.failures), key=lambda row: row["start_ns"]),
@@ -125,8 +129,13 @@ def _has_gpu(parts: list[tuple[RawProcess, ProcessFacts]]) -> bool:
     return any("GPU" in str(d.get("name")) for p, _ in parts for d in p.status.get("devices", []))
 
 
-def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
+def _process(process: RawProcess, facts: ProcessFacts, running: bool) -> dict[str, Any]:
     status = process.status
+    ended = (
+        "it was still running when the script had ended: what it did after that is missing"
+        if running
+        else "the process ended suddenly: what it had not written is missing"
+    )
     return {
         "name": process.path.name,
         "pid": process.process.get("pid"),
@@ -136,9 +145,7 @@ def _process(process: RawProcess, facts: ProcessFacts) -> dict[str, Any]:
         "argv": process.process.get("argv", []),
         "executable": process.process.get("executable"),
         "finished": bool(status.get("finished")),
-        "missing": None
-        if status.get("finished")
-        else "the process ended suddenly: what it had not written is missing",
+        "missing": None if status.get("finished") else ended,
         "events": facts.events,
         "exception": facts.exception,
         "threads": status.get("threads", {}),
@@ -172,6 +179,8 @@ def _probes(
             rows.append(_row(name, "off", "switched off by the command line", None, None, None))
             continue
         states = [(s, p, f) for p, f in parts for s in p.status.get("probes", []) if s["name"] == name]
+        if not states and name in contract.WHERE_IT_APPLIES:
+            continue
         if not states:
             rows.append(_row(name, "unavailable", _why_nothing(raw, parts), None, None, None))
             continue
@@ -199,7 +208,10 @@ def _probes(
                     or "no window was closed"
                 )
                 reason = f"{lost} op calls lie outside its windows ({spent})"
-        if status == "ok" and any(not p.status.get("finished") for _, p, _ in states):
+        running = run.get("still_running", [])
+        if status == "ok" and any(
+            not p.status.get("finished") and p.path.name not in running for _, p, _ in states
+        ):
             status, reason = "partly", "the process ended suddenly"
         rows.append(_row(name, status, reason, events, lost, sum(o or 0 for o in own) if own else None))
     return rows

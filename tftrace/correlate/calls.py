@@ -70,7 +70,7 @@ def add_node_calls(
         if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
             sites[i] = build.site(
-                op=kind.lstrip("_"), mode="function" if graph == NONE else graphs.mode(graph), node=name,
+                op=kind.lstrip("_"), mode=graphs.mode(graph), node=name,
                 graph=graphs.label(graph) if graph != NONE else None,
                 graph_id=graphs.id(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
             )  # fmt: skip

@@ -104,6 +104,7 @@ def add_dispatches(
     graphs: Graphs,
     common: dict[str, int],
     end_raw: int,
+    probe: str = "dispatch",
 ) -> Dispatches:
     records = raw.dispatch
     valid = (records["t0"] > 0) & (records["status"] != _FALLBACK)
@@ -198,13 +199,13 @@ def add_dispatches(
         "attrs": pick(event_attrs),
     }
     host = {k: common[k] for k in ("host", "pid")}
-    python, api, gen_op = stack_events(build, host, known, stack_of, "dispatch", **columns)
+    python, api, gen_op = stack_events(build, host, known, stack_of, probe, **columns)
     entry = words.codes(contract.ENTRIES)[d["kind"]] if n else np.empty(0, np.int64)
     runtime = build.events(
         n,
         layer=words.code("runtime"),
         name=entry,
-        probe=words.code("dispatch"),
+        probe=words.code(probe),
         device=common["device"],
         **columns,
         **host,

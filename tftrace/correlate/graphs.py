@@ -40,6 +40,7 @@ class Graphs:
         self.by_function: dict[str, Graph] = {}
         self.nodes = nodes
         self.compiled: set[int] = set()  # graphs that XLA ran
+        self.native = False  # whether the process that ran them has no Python
         for row in graphs:
             graph = self.by_number.setdefault(
                 int(row["graph"]), Graph(int(row["graph"]), str(row["name"]), str(row["kind"]))
@@ -59,6 +60,8 @@ class Graphs:
         self._cache: dict[tuple[int | None, str], tuple[int | None, str]] = {}
 
     def mode(self, number: int) -> str:
+        if self.native:
+            return "native"
         if number in self.compiled:
             return "xla"
         graph = self.by_number.get(number)

@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 
 from tftrace.correlate import graph_runs
-from tftrace.correlate.calls import add_node_calls, layer_times
+from tftrace.correlate.calls import NodeCalls, add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.cudnn import add_cudnn
 from tftrace.correlate.cudnn_algorithms import Executions, add_algorithms
 from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
+from tftrace.correlate.executors import PROBE as EXECUTOR_LOG
+from tftrace.correlate.executors import Executors, read_executors
+from tftrace.correlate.federated import Asked, add_requests
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.launched_work import launched_work
@@ -57,9 +60,13 @@ class ProcessFacts:
         self.sessions: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.exception: dict[str, Any] | None = None
+        self.asked: Asked | None = None  # of another process
 
 
-def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFacts:
+def add_process(
+    raw: RawProcess, build: TraceBuilder, source: bool, asked: Asked | None = None
+) -> ProcessFacts:
+    """`asked`: what the process that started this one asked of it, where that is known."""
     facts = ProcessFacts()
     if len(raw.clocks) == 0:
         return facts
@@ -69,12 +76,17 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     host = {"host": words.code(str(raw.process["host"])), "pid": int(raw.process["pid"])}
     devices = [str(d["name"]) for d in raw.status.get("devices", [])]
     only_cpu = not any("GPU" in d or "TPU" in d for d in devices)
-    device = words.code("/device:CPU:0" if only_cpu else None)
-    common = {**host, "device": device}
+    cpu = words.code("/device:CPU:0")
+    # a process without Python does not tell its devices: of those only what its work shows is known
+    common = {**host, "device": cpu if only_cpu and not raw.without_python else NONE}
+    on_cpu = common | ({"device": cpu} if raw.without_python else {})  # what oneDNN ran, and what called it
     before = build.event_count
 
+    logged = read_executors(raw, asked)
+    raw = raw if logged is None else logged.raw
     origins = Origins(raw, source)
     graphs = Graphs(raw.graphs, raw.nodes, build.graphs, build.tf_sessions)
+    graphs.native = raw.without_python
     facts.graphs = graph_runs.graph_rows(raw, graphs, origins)
     facts.sessions = graph_runs.session_rows(raw, graphs, origins)
     facts.failures = graph_runs.failure_rows(raw, graphs, origins, clock)
@@ -82,15 +94,22 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     build.graphs += max(graphs.by_number, default=0)
     build.tf_sessions += len(raw.opened)
     end_raw = int(raw.status.get("stopped") or raw.clocks["raw"].max())
-    calls = add_dispatches(raw, clock, build, origins, graphs, common, end_raw)
+    calls = add_dispatches(
+        raw, clock, build, origins, graphs, common, end_raw, "dispatch" if logged is None else EXECUTOR_LOG
+    )
     facts.fallbacks = calls.fallbacks
-    making = _graph_construction(raw, clock, build, origins, host)
+    making = logged.making if logged else _graph_construction(raw, clock, build, origins, host)
+    facts.asked = add_requests(raw, clock, build, origins, host, making)
     stacks = NativeStacks(raw)
     found = read_cudnn(raw.path)
     facts.cudnn_version = found.version or _told_version(raw)
     cudnn = add_cudnn(raw, found, clock, build, common, stacks)
-    onednn = add_primitives(raw, clock, build, common, stacks)
-    profile = read_windows(raw, clock, build, common, calls, cudnn.calls, onednn)
+    onednn = add_primitives(raw, clock, build, on_cpu, stacks)
+    if logged is not None:
+        profile = logged.events(clock, build, common, calls)
+        logged.join(build, clock, calls, common)
+    else:
+        profile = read_windows(raw, clock, build, common, calls, cudnn.calls, onednn)
     mark_launched_in_trials(build, profile, cudnn)
     primitives = joined(onednn, cudnn.calls)
     _own_work(raw, clock, build, host)
@@ -98,8 +117,10 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     parent_of, root_of = _links(build, calls, profile, primitives)
     compiled = _thunks(build, calls, profile, parent_of, root_of)
     nodes = add_node_calls(
-        build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, common
+        build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, on_cpu
     )
+    if raw.without_python:
+        _place_by_work(build, calls, profile, primitives, nodes, root_of, logged)
     facts.unresolved = nodes.unresolved
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
@@ -119,7 +140,7 @@ def add_process(raw: RawProcess, build: TraceBuilder, source: bool) -> ProcessFa
     facts.options = profile.options
     facts.problems = profile.problems
     facts.device_work = asdict(profile.counts)
-    facts.profile_lost = _outside(raw, clock, calls)
+    facts.profile_lost = _outside(raw, clock, calls) if logged is None else 0
     facts.primitives = primitives.counts
     facts.own_us = _own_cost(raw, found.records)
     return facts
@@ -177,6 +198,26 @@ def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str
             len(closing), name=build.words.code("tftrace: writes a profile window"), start_ns=start, dur_ns=end - start,
             tid=host["pid"], probe=build.words.code("tftrace"), **host,
         )  # fmt: skip
+
+
+def _place_by_work(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, prim: LibraryCalls, nodes: NodeCalls, root: Int,
+    logged: Executors | None,
+) -> None:  # fmt: skip
+    """The device of each call of a process that did not tell its devices: that of the work which was seen of it."""
+    nd, npf = len(calls.runtime), len(profile.ids)
+    cpu = build.words.code("/device:CPU:0")
+    device = np.full(nd, NONE, np.int64)
+    served = root[nd + npf :][prim.on_cpu]
+    device[served[served >= 0]] = cpu
+    if logged is not None and len(nodes.call):
+        of_row, placed = logged.devices(build), np.full(len(nodes.call), NONE, np.int64)
+        under = root[nd : nd + npf]
+        device[under[(under >= 0) & (of_row != NONE)]] = of_row[(under >= 0) & (of_row != NONE)]
+        rows = np.flatnonzero(nodes.of_profile >= 0)
+        placed[nodes.of_profile[rows]] = of_row[rows]
+        build.place_calls(nodes.call, placed)
+    build.place_calls(calls.call, device)
 
 
 _XLA_RUNS = (

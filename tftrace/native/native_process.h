@@ -13,5 +13,9 @@ static inline int tft_ready(void) {
 int tft_is_open(void);         /* records.c: whether this process ever opened records */
 int tft_c_api_install(void);   /* c_api.c: slots taken over */
 void tft_c_api_open(const char *directory);
+const char *tft_executor_answer(const char *name); /* executor_log.c */
+const char *tft_executor_missing(void);
+uint64_t tft_executor_lines(void);
+void tft_executor_open(void);
 
 #endif

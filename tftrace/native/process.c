@@ -32,7 +32,7 @@ enum { EVERY_S = 1 };
 
 static char directory[4300];
 static int64_t started;
-static int preloaded, verbose_slots, c_api_slots;
+static int preloaded, verbose_slots, c_api_slots, lines_asked, log_asked;
 static int clocks_fd = -1;
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 static tft_patches asked;
@@ -167,6 +167,10 @@ static void write_status(int finished) {
   probe(file, 0, "itt", NULL, (long long)(n[2] - n[3]), (long long)n[3]);
   probe(file, 0, "cudnn", PYTHON "; cuDNN's calls are taken over by the agent alone", 0, 0);
   probe(file, 0, "stream_executor", PYTHON "; TensorFlow's log is taken over by the agent alone", 0, 0);
+  if (preloaded) {
+    const char *missing = log_asked ? tft_executor_missing() : "it was not asked for, or TensorFlow is a library of its own";
+    probe(file, 0, "executor_log", missing, (long long)tft_executor_lines(), (long long)atomic_load(&tft_executor_file.lost));
+  }
   fputs("], \"native\": null, \"faults\": {\"count\": 0, \"first\": null}, \"threads\": {}}\n", file);
   finish(file, "status.json", part);
 }
@@ -288,7 +292,11 @@ int tft_open_native(void) {
 static const char *program_of_onednn = ""; /* library that holds it; "": the program itself, where all is linked into it */
 
 static char *hook_getenv(const char *name) {
-  if (strcmp(name, "ONEDNN_VERBOSE")) return getenv(name);
+  if (log_asked) {
+    const char *level = tft_executor_answer(name);
+    if (level) return (char *)level;
+  }
+  if (strcmp(name, "ONEDNN_VERBOSE") || !lines_asked) return getenv(name);
   /* whoever asks for that is oneDNN */
   const char *(*version)(void) = (const char *(*)(void))dlsym(RTLD_DEFAULT, "TF_Version");
   int major = 0, minor = 0;
@@ -312,7 +320,9 @@ __attribute__((constructor)) static void loaded(void) {
   if (!probes || !getenv("TFTRACE_RAW")) return;
   preloaded = 1;
   dl_iterate_phdr(with_tensorflow, &program_of_onednn);
-  if (strstr(probes, "onednn")) tft_redirect_calls(program_of_onednn, to, 1, &asked);
+  lines_asked = strstr(probes, "onednn") != NULL;
+  log_asked = strstr(probes, "executor_log") != NULL && !*program_of_onednn;
+  if (lines_asked || log_asked) tft_redirect_calls(program_of_onednn, to, 1, &asked);
   if (strstr(probes, "dispatch")) c_api_slots = tft_c_api_install();
   if (c_api_slots) atomic_store(&tft_waiting, 1);
 }

@@ -21,8 +21,9 @@ tft_file tft_verbose_file = {.name = "verbose.bin", .record = TFT_TEXT, .fd = -1
 tft_file tft_cudnn_file = {.name = "cudnn.bin", .record = sizeof(tft_cudnn), .fd = -1};
 tft_file tft_cudnn_data_file = {.name = "cudnn_data.bin", .record = TFT_TEXT, .fd = -1};
 tft_file tft_log_file = {.name = "tf_log.bin", .record = TFT_TEXT, .fd = -1};
+tft_file tft_executor_file = {.name = "executor.bin", .record = TFT_TEXT, .fd = -1};
 static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file,        &tft_thread_file, &tft_verbose_file,
-                                &tft_cudnn_file,    &tft_cudnn_data_file, &tft_log_file};
+                                &tft_cudnn_file,    &tft_cudnn_data_file, &tft_log_file,    &tft_executor_file};
 
 atomic_int tft_recording;
 __thread uint64_t tft_call;
@@ -131,6 +132,7 @@ TFT_API int tft_open(const char *directory) {
   tft_itt_open(directory);
   tft_verbose_open();
   tft_c_api_open(directory);
+  tft_executor_open();
   snprintf(opened, sizeof opened, "%s", directory);
   atomic_fetch_add(&generation, 1);
   tft_call = 0;

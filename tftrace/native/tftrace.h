@@ -53,7 +53,8 @@ typedef struct {
 } tft_file;
 
 enum { TFT_TEXT = 32 }; /* text is stored in blocks of so many bytes */
-extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file, tft_log_file;
+extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file, tft_log_file,
+    tft_executor_file;
 extern atomic_int tft_recording; /* 0: hooks pass through */
 extern __thread uint64_t tft_call; /* dispatch record running on this thread: index + 1 */
 

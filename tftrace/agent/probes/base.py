@@ -8,6 +8,7 @@ if TYPE_CHECKING:
 
 class Probe:
     name = ""
+    applies = True  # whether the process has anything to do with it
 
     def __init__(self, session: "Session") -> None:
         self.session = session

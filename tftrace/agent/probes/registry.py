@@ -5,6 +5,7 @@ from typing import Callable, Dict
 from .base import Probe
 from .cudnn import CudnnProbe
 from .dispatch import DispatchProbe
+from .federated import FederatedProbe
 from .graph import GraphProbe
 from .itt import IttProbe
 from .nvtx import NvtxProbe
@@ -21,4 +22,5 @@ PROBES: Dict[str, Callable[..., Probe]] = {
     "nvtx": NvtxProbe,
     "dispatch": DispatchProbe,
     "tf_profiler": TfProfilerProbe,
+    "federated": FederatedProbe,
 }

@@ -1,0 +1,157 @@
+"""Reader of what TensorFlow's executors log of each node they run (`executor.bin`, see `tftrace.agent.contract`).
+
+Written by TensorFlow 2.12 to 2.15 under `TF_CPP_VMODULE=executor=2,log_memory=2`; by TensorFlow Federated 0.87 too,
+whose own executors log in a file of the same module:
+
+    line     := thread " " time " " file ":" number "] " message
+    message  := "Process node: " run | ("Synchronous" | "Async") " kernel done: " run
+              | "__LOG_MEMORY__ MemoryLogStep { step_id: " step ' handle: "' feeds "->" fetches "/" .. '" }'
+              | "__LOG_MEMORY__ MemoryLogTensorOutput { step_id: " step ' kernel_name: "' node '"' [" index: " number]
+                " tensor { dtype: " dtype " shape { " ("dim { size: " number " } ")* "} " ..
+              | name                                        a method of TFF's executors that was called
+    run      := id " step " step " " ["{{function_node " name "}}"] "{{node " node "}} = " kernel "[" attributes "]("
+                inputs ")" [" is dead"] " device: " device
+
+Times are raw ones of our own, taken where the line was printed: a kernel began when its first line was printed, and
+ended when TensorFlow had worded the second one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+_RUN = re.compile(
+    r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) (?:\{\{function_node [^}]*\}\})?"
+    r"\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
+)
+_STEP = re.compile(r'__LOG_MEMORY__ MemoryLogStep \{ step_id: (-?\d+) handle: "([^"]*)"')
+_OUTPUT = re.compile(
+    r'__LOG_MEMORY__ MemoryLogTensorOutput \{ step_id: (-?\d+) kernel_name: "([^"]*)" (?:index: (\d+) )?'
+    r"tensor \{ (?:dtype: DT_(\w+) )?shape \{ ((?:dim \{ (?:size: -?\d+ )?\} )*)\}"
+)
+_METHOD = re.compile(r"\w+(?:::\w+)+")
+_TYPES: Final = {"FLOAT": "float32", "HALF": "float16", "DOUBLE": "float64"}
+
+
+class NodeRun(NamedTuple):
+    """One execution of a node: `kernel` is the kernel's op after TensorFlow's rewriting; `end` None where it did not
+    end, or nobody saw it."""
+
+    step: int
+    node: str
+    kernel: str
+    attrs: dict[str, Any]
+    inputs: list[list[Any] | None]  # [dtype, shape] of each, None where it was not seen being made
+    device: str
+    tid: int
+    start: int
+    end: int | None
+
+
+class StepRun(NamedTuple):
+    """One run of a graph by a session: it begins at `start`, and ends when its last node has ended."""
+
+    step: int
+    tid: int
+    start: int
+    fetches: list[str]
+
+
+class Method(NamedTuple):
+    tid: int
+    t: int
+    name: str
+
+
+@dataclass
+class ExecutorLog:
+    nodes: list[NodeRun] = field(default_factory=list)
+    steps: list[StepRun] = field(default_factory=list)
+    methods: list[Method] = field(default_factory=list)
+    other: int = 0  # lines that say something else
+
+
+def read_executor_log(path: Path) -> ExecutorLog:
+    """What `path` tells; nothing where there is no such file."""
+    return parse(path.read_bytes()) if path.exists() else ExecutorLog()
+
+
+def parse(data: bytes) -> ExecutorLog:
+    log = ExecutorLog()
+    open_: dict[tuple[int, str], list[int]] = {}
+    made: dict[tuple[int, str, int], list[Any]] = {}
+    wanted: list[list[tuple[str, int]]] = []
+    for line in data.replace(b"\0", b"").split(b"\n"):
+        parts = line.decode("utf-8", "replace").split(" ", 2)
+        if len(parts) != 3 or not parts[0].isdigit() or not parts[1].isdigit():
+            log.other += bool(line)
+            continue
+        tid, t = int(parts[0]), int(parts[1])
+        message = parts[2].partition("] ")[2]
+        if run := _RUN.match(message):
+            what, number, step, node, kernel, attrs, inputs, _, device = run.groups()
+            key = (int(step), number)
+            if what == "Process node":
+                open_.setdefault(key, []).append(len(log.nodes))
+                wanted.append(_inputs(inputs))
+                log.nodes.append(NodeRun(key[0], node, kernel, attributes(attrs), [], device, tid, t, None))
+                continue
+            rows = open_.get(key, [])
+            same = [row for row in rows if log.nodes[row].tid == tid] if what.startswith("Sync") else rows
+            if same:
+                rows.remove(same[-1])
+                log.nodes[same[-1]] = log.nodes[same[-1]]._replace(end=t)
+        elif begun := _STEP.match(message):
+            fetches = begun[2].partition("->")[2].partition("/")[0]
+            log.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))
+        elif output := _OUTPUT.match(message):
+            step, node, index, dtype, sizes = output.groups()
+            shape = [int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes)]
+            made[int(step), node, int(index or 0)] = [_dtype(dtype or "INVALID"), shape]
+        elif _METHOD.fullmatch(message):
+            log.methods.append(Method(tid, t, message))
+        else:
+            log.other += 1
+    for row, names in enumerate(wanted):
+        log.nodes[row].inputs.extend(made.get((log.nodes[row].step, *name)) for name in names)
+    return log
+
+
+def _inputs(text: str) -> list[tuple[str, int]]:
+    found = []
+    for name in (part.strip() for part in text.split(",")):
+        if name and not name.startswith("^"):
+            node, _, index = name.partition(":")
+            found.append((node, int(index) if index.isdigit() else 0))
+    return found
+
+
+def _dtype(name: str) -> str:
+    return _TYPES.get(name, name.lower())
+
+
+def attributes(text: str) -> dict[str, Any]:
+    """`T=DT_FLOAT, strides=[1, 1, 1, 1], padding="SAME"` without what TensorFlow adds for itself (names with `_`)."""
+    found: dict[str, Any] = {}
+    for name, value in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|[^,\[]+(?:<[^>]*>)?)', text):
+        if not name.startswith("_"):
+            found[name] = _value(value.strip())
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.startswith('"'):
+        return text[1:-1]
+    if text.startswith("["):
+        inner = text[1:-1].strip()
+        return [_value(part.strip()) for part in inner.split(",")] if inner else []
+    if text.startswith("DT_"):
+        return _dtype(text[3:])
+    if text in ("true", "false"):
+        return text == "true"
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    return text
