@@ -21,6 +21,8 @@ PYTHON = (3, 11)
 def interpreter(stack: str, base: str, download: bool) -> str:
     """The Python of an environment with that stack, made with the Python `base` where it is not there yet.
 
+    A first line `# pip: OPTIONS` of its requirements is for pip.
+
     Raises UnavailableError where it is not there and may not be downloaded, or cannot be installed.
     """
     requirements = REQUIREMENTS / f"{stack}.txt"
@@ -31,7 +33,8 @@ def interpreter(stack: str, base: str, download: bool) -> str:
             if not download:
                 raise UnavailableError(f"{stack} is not in {place.parent}; {DOWNLOAD}=1 downloads it (1 GB)")
             _run(base, "-m", "venv", folder)
-            _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", requirements)
+            told = requirements.read_text().splitlines()[0].partition("# pip: ")[2].split()
+            _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *told, "-r", requirements)
     return str(place / "bin" / "python")
 
 

@@ -198,6 +198,8 @@ def _probes(
         )
         own = [f.own_us.get(name) for _, _, f in states if f.own_us.get(name) is not None]
         status, reason = best["status"], best["reason"]
+        if name == "executor_log" and status == "ok":  # its own count is as old as its last word
+            events = sum(f.logged for _, _, f in states)
         if name == "tf_profiler" and status in ("ok", "partly"):
             events = sum(f.profile_events for _, _, f in states)
             lost = sum(f.profile_lost for _, _, f in states)

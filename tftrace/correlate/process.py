@@ -61,6 +61,7 @@ class ProcessFacts:
         self.failures: list[dict[str, Any]] = []
         self.exception: dict[str, Any] | None = None
         self.asked: Asked | None = None  # of another process
+        self.logged = 0  # executions of nodes that executors logged
 
 
 def add_process(
@@ -136,7 +137,8 @@ def add_process(
 
     facts.unwrapped = _unwrapped(build, calls, profile, root_of)
     facts.events = build.event_count - before
-    facts.profile_events = len(profile.ids)
+    facts.profile_events = len(profile.ids) if logged is None else 0
+    facts.logged = len(logged.log.nodes) if logged is not None else 0
     facts.options = profile.options
     facts.problems = profile.problems
     facts.device_work = asdict(profile.counts)
