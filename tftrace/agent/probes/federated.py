@@ -59,27 +59,30 @@ class FederatedProbe(Probe):
             return
         try:
             self._install()
-        except (ImportError, AttributeError) as error:
+        except (KeyError, AttributeError) as error:
             self.unavailable("this %s sends its computations in another way: %s" % (PACKAGE, error))
 
     def _install(self) -> None:
-        from tensorflow_federated.python.core.impl.computation import computation_wrapper
-        from tensorflow_federated.python.core.impl.execution_contexts import async_execution_context
-        from tensorflow_federated.python.core.impl.executor_stacks import (
-            executor_factory,
-            python_executor_stacks,
-        )
-        from tensorflow_federated.python.core.impl.executors import remote_executor_grpc_stub
-
+        # what it has imported itself: nothing is imported on its behalf
+        inner = PACKAGE + ".python.core.impl."
+        wrapper = sys.modules[inner + "computation.computation_wrapper"]
+        contexts = sys.modules[inner + "execution_contexts.async_execution_context"]
+        starting = sys.modules[inner + "executor_stacks.executor_factory"]
+        stacks = sys.modules[inner + "executor_stacks.python_executor_stacks"]
+        stub = sys.modules[inner + "executors.remote_executor_grpc_stub"]
         self._lines = files.Lines(self.session.directory, "requests.jsonl")
-        context = async_execution_context.AsyncExecutionContext
-        factory = python_executor_stacks.ResourceManagingExecutorFactory
         around = self.session.around
-        around(self.patches, computation_wrapper, "_wrap_concrete", self._made)
-        around(self.patches, context, "invoke", self._invoked)
-        around(self.patches, factory, "create_executor", _nothing, before=self._entered)
-        around(self.patches, remote_executor_grpc_stub, "_request", self._requested, before=raw)
-        self.patches.set(executor_factory, "subprocess", self._starting_workers())
+        around(self.patches, wrapper, "_wrap_concrete", self._made)
+        around(self.patches, contexts.AsyncExecutionContext, "invoke", self._invoked)
+        around(
+            self.patches,
+            stacks.ResourceManagingExecutorFactory,
+            "create_executor",
+            _nothing,
+            before=self._entered,
+        )
+        around(self.patches, stub, "_request", self._requested, before=raw)
+        self.patches.set(starting, "subprocess", self._starting_workers())
 
     # -- the user's side
 
