@@ -75,7 +75,9 @@ def test_an_interpreter_without_tensorflow_is_one_line(tmp_path: Path) -> None:
     bare = tmp_path / "python"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     bare.chmod(0o755)
-    done = process("wrappers", "tf.nn", "--python", "./python", cwd=tmp_path)  # from where the command was given
+    done = process(
+        "wrappers", "tf.nn", "--python", "./python", cwd=tmp_path
+    )  # from where the command was given
     assert (done.code, done.out) == (2, "")
     assert "TensorFlow cannot be imported by" in done.err
     assert done.err.count("\n") == 1

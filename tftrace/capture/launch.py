@@ -119,7 +119,9 @@ def interpreter(python: str | None) -> str:
     found = shutil.which(python)
     if found is None:
         raise UsageError(f"--python {python}: no such interpreter; give the path of a Python executable")
-    return os.path.abspath(found)  # it may be started from another directory; links stay, they make an environment
+    return os.path.abspath(
+        found
+    )  # it may be started from another directory; links stay, they make an environment
 
 
 def run(request: RunRequest) -> RunOutcome:
