@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from tftrace.recording import record
 
 if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
     from tftrace.analysis.comparison import Comparison
     from tftrace.model.trace import Trace
 
-__all__ = ["compare", "load", "record"]
+__all__ = ["compare", "flame", "load", "record", "steps", "waterfall"]
 
 
 def load(path: Path | str, progress: Callable[[str, float], None] | None = None) -> Trace:
@@ -46,4 +48,45 @@ def compare(*runs: Trace | Path | str) -> Comparison:
     """
     from tftrace.analysis import comparison
 
-    return comparison.compare([load(run) if isinstance(run, (Path, str)) else run for run in runs])
+    return comparison.compare([_opened(run) for run in runs])
+
+
+def flame(run: Trace | Path | str, metric: str = "self_us", steady: bool = False) -> go.Figure:
+    """What ran below which line of the user's, down to the device, as an icicle; its menu turns it into a flame graph.
+
+    A box is as wide as the `metric` of everything in it: `self_us` (time), `device_us` (time of the device's work) or
+    `events`. With `steady`, warm-up is left out. The numbers are those of `tftrace.analysis.flame.flame`.
+
+    Raises UsageError for another metric, InputError as `load`.
+    """
+    from tftrace.analysis import flame as analysis
+    from tftrace.views.pictures.flame import flame_figure
+
+    return flame_figure(analysis.flame(_opened(run), steady), metric)
+
+
+def steps(run: Trace | Path | str) -> go.Figure:
+    """A bar for each step of the run, stacked by layer. The numbers are those of `tftrace.analysis.steps.steps`.
+
+    Raises InputError as `load`.
+    """
+    from tftrace.analysis import steps as analysis
+    from tftrace.views.pictures.steps import steps_figure
+
+    return steps_figure(analysis.steps(_opened(run)))
+
+
+def waterfall(run: Trace | Path | str, pattern: str, steady: bool = True) -> go.Figure:
+    """What the ops that `pattern` means spend in each layer, mean of an execution (outside warm-up, with `steady`). The
+    numbers are those of `tftrace.analysis.waterfall.waterfall`.
+
+    Raises UsageError for a pattern that means nothing, InputError where nothing of it ran, and as `load`.
+    """
+    from tftrace.analysis import waterfall as analysis
+    from tftrace.views.pictures.waterfall import waterfall_figure
+
+    return waterfall_figure(analysis.waterfall(_opened(run), pattern, steady))
+
+
+def _opened(run: Trace | Path | str) -> Trace:
+    return load(run) if isinstance(run, (Path, str)) else run

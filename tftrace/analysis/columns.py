@@ -74,7 +74,11 @@ def texts(source: pa.Table, name: str) -> Texts:
         pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64
     )
     # a dictionary may itself hold a null
-    values = array.dictionary.to_pylist()
+    try:
+        values = array.dictionary.to_pylist()
+    except UnicodeDecodeError:  # a name that is no UTF-8, as a program may give it
+        raw = array.dictionary.cast(pa.binary()).to_pylist()
+        values = [v if v is None else v.decode("utf-8", "replace") for v in raw]
     if None in values:
         codes = np.where(np.isin(codes, [i for i, v in enumerate(values) if v is None]), -1, codes)
     return Texts(codes, [str(v) for v in values])

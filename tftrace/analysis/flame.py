@@ -75,9 +75,18 @@ def flame(trace: Trace, steady: bool = False) -> pd.DataFrame:
         )
         node[mine] = first + code
         first += count
-    columns = ["node", "parent", "layer", "name", "depth", "events", "total_us", "self_us", "device_us", "longest_us"]
-    if not rows:
-        return pd.DataFrame(columns=columns)
-    frame: pd.DataFrame = pd.concat(rows, ignore_index=True)
+    columns = [
+        "node",
+        "parent",
+        "layer",
+        "name",
+        "depth",
+        "events",
+        "total_us",
+        "self_us",
+        "device_us",
+        "longest_us",
+    ]
+    frame: pd.DataFrame = pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(columns=columns)
     frame["parent"] = frame["parent"].where(frame["parent"] >= 0)
     return frame

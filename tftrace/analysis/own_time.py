@@ -79,7 +79,9 @@ def _linked(trace: Trace, start: Ints) -> Ints:
     events, links = table(trace, "events"), table(trace, "links")
     child, parent = (positions(events, "event_id", numbers(links, c)) for c in ("child_id", "parent_id"))
     grade = texts(links, "evidence")
-    strength = np.array([EVIDENCE.index(v) if v in EVIDENCE else len(EVIDENCE) for v in grade.values], np.int64)
+    strength = np.array(
+        [EVIDENCE.index(v) if v in EVIDENCE else len(EVIDENCE) for v in grade.values], np.int64
+    )
     weak = np.append(strength, len(EVIDENCE))[grade.codes]
     there = (child >= 0) & (parent >= 0) & (child != parent)
     child, parent, weak = child[there], parent[there], weak[there]

@@ -49,7 +49,9 @@ def steps(trace: Trace) -> pd.DataFrame:
                     "span_us": span[number] / 1000,
                 }
             )
-    frame: pd.DataFrame = pd.DataFrame(rows, columns=["step", "layer", "events", "self_us", "warm_up", "span_us"])
+    frame: pd.DataFrame = pd.DataFrame(
+        rows, columns=["step", "layer", "events", "self_us", "warm_up", "span_us"]
+    )
     frame["step"] = frame["step"].astype("Int64")
     return frame
 

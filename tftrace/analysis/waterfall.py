@@ -88,6 +88,6 @@ def _waits(trace: Trace, call: Ints) -> Bools:
     at = np.maximum(call, 0)
     if not calls.num_rows:
         return np.zeros(events.num_rows, bool)
-    return (
-        (call >= 0) & ~stream.valid & tid.valid & (tid.values == of_tid.values[at]) & (pid.values == of_pid.values[at])
-    )
+    same_thread = (tid.values == of_tid.values[at]) & (pid.values == of_pid.values[at])
+    waits: Bools = (call >= 0) & ~stream.valid & tid.valid & same_thread
+    return waits

@@ -1,4 +1,4 @@
-"""`tftrace view`: the timeline as one HTML page."""
+"""`tftrace view`: the timeline, or another picture, as one HTML page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,29 @@ from pathlib import Path
 import click
 
 from tftrace.cli.trace_argument import opened, trace_argument
+from tftrace.views.pictures import PICTURES
+
+TIMELINE = "timeline"
+METRICS = ("self_us", "device_us", "events")
 
 
 @click.command("view")
 @trace_argument
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Page to write (default: TRACE/timeline.html)."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Page to write (default: TRACE/timeline.html, ..).",
 )
+@click.option(
+    "--as", "kind", type=click.Choice([TIMELINE, *PICTURES]), default=TIMELINE, show_default=True,
+    help="Which picture.",
+)  # fmt: skip
+@click.option("--op", "pattern", metavar="PATTERN", help="With --as waterfall: the ops, as in `tftrace why`.")
+@click.option(
+    "--metric", type=click.Choice(METRICS), help="With --as flame: what a width is first (default: self_us)."
+)
+@click.option("--steady", is_flag=True, help="With --as flame: leave out warm-up (a waterfall always does).")
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--max-size", type=click.FloatRange(min=0, min_open=True), default=25.0, show_default=True, metavar="MB",
@@ -27,9 +43,27 @@ from tftrace.cli.trace_argument import opened, trace_argument
     "--port", type=click.IntRange(0, 65535), default=0, metavar="PORT", help="With --serve: port (default: a free one)."
 )  # fmt: skip
 def command(
-    trace: Path | None, output: Path | None, open_page: bool, max_size: float, serve: bool, port: int
+    trace: Path | None,
+    output: Path | None,
+    kind: str,
+    pattern: str | None,
+    metric: str | None,
+    steady: bool,
+    open_page: bool,
+    max_size: float,
+    serve: bool,
+    port: int,
 ) -> None:
-    """Write the timeline of TRACE (default: the newest under traces/) as one HTML page that opens offline."""
+    """Write the timeline of TRACE (default: the newest under traces/), or another picture of it, as one HTML page that
+    opens offline.
+
+    \b
+    timeline    every event in time, with the chain of any call a click away
+    flame       what ran below which line, as an icicle: widths are time, or another metric
+    steps       a bar a step, stacked by layer
+    waterfall   what the ops of --op spend in each layer on their way down
+    """
+    _check(kind, pattern, metric, steady, serve)
     if serve and output:
         raise click.UsageError("--serve writes no page: leave out --output.")
     if port and not serve:
@@ -37,10 +71,45 @@ def command(
     if serve:
         serve_page(trace, port, open_page)
         return
-    page = write_page(trace, output, max_size)
+    if kind == TIMELINE:
+        page = write_page(trace, output, max_size)
+    else:
+        page = draw(trace, output, kind, pattern, metric or METRICS[0], steady)
     click.echo(str(page))
     if open_page:
         click.launch(page.resolve().as_uri())
+
+
+def _check(kind: str, pattern: str | None, metric: str | None, steady: bool, serve: bool) -> None:
+    if (pattern is not None) != (kind == "waterfall"):
+        raise click.UsageError("--as waterfall and --op PATTERN belong together.")
+    if (metric or steady) and kind != "flame":
+        raise click.UsageError("--metric and --steady belong to --as flame.")
+    if serve and kind != TIMELINE:
+        raise click.UsageError("--serve serves the timeline.")
+
+
+def draw(
+    path: Path | None, output: Path | None, kind: str, pattern: str | None, metric: str, steady: bool
+) -> Path:
+    """Writes another picture's page and returns where it is."""
+    from tftrace import api
+    from tftrace.views.pictures.page import write_picture
+
+    trace = opened(path)
+    assert trace.path is not None
+    if kind == "flame":
+        figure, said = (
+            api.flame(trace, metric, steady),
+            "flame graph" + (", without warm-up" if steady else ""),
+        )
+    elif kind == "steps":
+        figure, said = api.steps(trace), "steps, by layer"
+    else:
+        figure, said = api.waterfall(trace, str(pattern)), f"{pattern}: where its time goes, layer by layer"
+    page = output or trace.path / f"{kind}.html"
+    write_picture(figure, trace, said, page)
+    return page
 
 
 def write_page(path: Path | None, output: Path | None, max_size_mb: float) -> Path:

@@ -30,11 +30,12 @@ DEFAULT_ROOT: Final = Path("traces")
 RAW: Final = "raw"
 RUN: Final = "run.json"
 TIMELINE: Final = "timeline.html"
+PICTURES: Final = ("flame.html", "steps.html", "waterfall.html")
 """Where a view of the trace goes that was not told another place."""
 EXPORTED: Final = "exported"
 """The same for what is exported, before its suffix."""
 
-_OWN: Final = (MANIFEST, RUN, RAW, TIMELINE, *(name + SUFFIX for name in TABLES))
+_OWN: Final = (MANIFEST, RUN, RAW, TIMELINE, *PICTURES, *(name + SUFFIX for name in TABLES))
 _PART: Final = re.compile(r".*\.\d+\.part")
 _EXPORT: Final = re.compile(EXPORTED + r"(\.\w+)+")
 

@@ -13,6 +13,7 @@ import numpy as np
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYER_MEANING
 from tftrace.model.trace import Trace
+from tftrace.views.colours import THEMES
 from tftrace.views.page import legible
 from tftrace.views.timeline import details, pack, pyramid
 from tftrace.views.timeline.columns import Ints, numbered, order_of
@@ -159,6 +160,7 @@ class Composer:
             ],
             "processes": [[legible(x.label, 160), -1 if x.row is None else x.row] for x in e.lanes.processes],
             "layers": LAYER_MEANING,
+            "colours": THEMES,
             "unobserved": details.unobserved(self.trace, set(e.infos["layer"])),
             "chunks": heads,
             "rules": [[self._text(rule), self._text(grade)] for rule, grade in self.links[3]],

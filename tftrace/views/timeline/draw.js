@@ -1,11 +1,8 @@
 // Drawing: events on a canvas below plotly's axes, the overview above it.
 
-// Okabe and Ito's colours by layer. Black is grey where the page is dark; yellow, sky blue and orange get a dark outline
-// on white, where they would be too pale alone. White text only on what is dark enough.
-const COLOURS = {
-  light: ['#0072B2', '#56B4E9', '#009E73', '#F0E442', '#E69F00', '#D55E00', '#CC79A7', '#3B3B3B', '#8A8F98'],
-  dark: ['#2B8CCB', '#56B4E9', '#009E73', '#F0E442', '#E69F00', '#E8702A', '#CC79A7', '#C9CDD3', '#7A808A'],
-};
+// A layer's colour is that of every other picture. Yellow, sky blue and orange get a dark outline on white, where they would
+// be too pale alone. White text only on what is dark enough.
+const COLOURS = M.colours;
 const WHITE_TEXT = { light: new Set([0, 7]), dark: new Set() };
 const OUTLINED = { light: new Set([1, 3, 4]), dark: new Set() };
 const INK = {
