@@ -54,8 +54,7 @@ def command(
     serve: bool,
     port: int,
 ) -> None:
-    """Write the timeline of TRACE (default: the newest under traces/), or another picture of it, as one HTML page that
-    opens offline.
+    """Write a picture of TRACE (default: the newest under traces/) as one HTML page that opens offline.
 
     \b
     timeline    every event in time, with the chain of any call a click away
