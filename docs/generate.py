@@ -35,6 +35,7 @@ PAGES = (
     "docs/predict.md",
     "docs/kernel-names.md",
     "docs/keras-backend-or-tf-math.md",
+    "docs/tff-cpp-runtime.md",
 )
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"

@@ -16,6 +16,8 @@ sys.path.insert(0, str(ROOT))
 
 RECORDED = {
     "eager_conv2d": ["run", "examples/eager_conv2d.py"],
+    # with the environment of tests/stacks/requirements/tff087.txt beside the checkout
+    "federated": ["run", "--python", "../tff/bin/python", "tests/stacks/scripts/federated.py", "leave"],
     "tuned_conv2d": ["tune", "--budget", "60", "traces/examples/eager_conv2d"],
 }
 """Name of a trace -> the command that makes it, without where to."""
@@ -41,6 +43,7 @@ def trim(trace: Path) -> None:
         "threads.bin": contract.THREAD.size,
         "clocks.bin": contract.CLOCK.size,
         "verbose.bin": 1,
+        "executor.bin": 1,
     }
     for file in trace.glob("raw/*/*"):
         if file.name in records:

@@ -271,7 +271,7 @@ class _Reader:
         names, where = self._names_of(g, layer, site, library, stacks)
         total, own = self.times[f"{layer}_total"][g], self.times[f"{layer}_self"][g]
         if not codes or not names:
-            without = mode if mode != "native" or self._python(site) is None else None
+            without = mode if mode != "native" or self._python(site) is None else "function"
             why_not = observed.reason(self.trace.manifest, layer, without)
             return Entry(layer, None, [], None, total, own, None, None, why_not)
         weakest = max(codes)
