@@ -1,12 +1,13 @@
 """Records the traces in traces/examples anew: `python docs/record_traces.py [NAME ..]`.
 
 What `tftrace run` leaves is kept small enough for a repository: binary records lose the zeros that the agent
-grows its files by, and maps.txt keeps the mappings that hold code. Run it where paths and host name may be
-read by everybody: they are part of a trace.
+grows its files by, and maps.txt keeps the mappings that hold code. Those of older stacks keep their tables alone.
+Run it where paths and host name may be read by everybody: they are part of a trace.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,14 +23,37 @@ RECORDED = {
 }
 """Name of a trace -> the command that makes it, without where to."""
 
+ONE_CONV = "examples/older/one_conv.py"
+OLDER = {
+    "conv_slim": ("tf215_estimator_slim", [ONE_CONV, "slim"], 0),
+    "conv_layers": ("tf215_estimator_slim", [ONE_CONV, "layers"], 0),
+    "conv_keras": ("tf215_estimator_slim", [ONE_CONV, "keras"], 0),
+    "conv_estimator": ("tf215_estimator_slim", [ONE_CONV, "estimator"], 0),
+    "conv_tflearn": ("tf212_tflearn", [ONE_CONV, "tflearn"], 0),
+    "tflearn_evaluate": ("tf212_tflearn", ["examples/older/tflearn_evaluate.py"], 1),
+}
+"""Name of a trace -> the stack of tests/stacks that it needs, the script with its arguments, and its exit code."""
+
 
 def record(name: str) -> Path:
     """Carries the command out; returns the trace directory."""
     trace = Path("traces/examples") / name
-    first, *rest = RECORDED[name]
+    expected = 0
+    if name in OLDER:
+        from tests.stacks import environments
+
+        stack, script, expected = OLDER[name]
+        base = environments.base_python()
+        if base is None:
+            raise SystemExit("the older stacks need Python 3.11, and there is no python3.11 on PATH")
+        first, rest = "run", ["--python", environments.interpreter(stack, base, download=True), *script]
+    else:
+        first, *rest = RECORDED[name]
     command = [sys.executable, "-c", "from tftrace.cli import main; main()"]
     command += [first, "--force", "-o", str(trace), *rest]
-    subprocess.run(command, cwd=ROOT, check=True)
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode != expected:
+        raise SystemExit(f"{name}: ended with {done.returncode}, not {expected}")
     return ROOT / trace
 
 
@@ -57,10 +81,13 @@ def trim(trace: Path) -> None:
 
 
 def main() -> None:
-    for name in sys.argv[1:] or RECORDED:
-        if name not in RECORDED:
-            raise SystemExit(f"no recording is called {name!r}; there are {', '.join(RECORDED)}")
-        trim(record(name))
+    for name in sys.argv[1:] or [*RECORDED, *OLDER]:
+        if name not in RECORDED and name not in OLDER:
+            raise SystemExit(f"no recording is called {name!r}; there are {', '.join([*RECORDED, *OLDER])}")
+        trace = record(name)
+        trim(trace)
+        if name in OLDER:
+            shutil.rmtree(trace / "raw")
 
 
 if __name__ == "__main__":
