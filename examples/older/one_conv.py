@@ -1,7 +1,7 @@
-"""One small network, trained for 20 steps, written with slim, tf.layers, Keras, an Estimator or TFLearn: which is the argument.
+"""One small network, trained for 20 steps, written in five ways: slim, tf.layers, Keras, an Estimator, TFLearn.
 
-The first four run on TensorFlow 2.15, the last one that has them all; TFLearn needs TensorFlow 2.12. Each environment is
-named by `--python`, tftrace itself may be installed in a third:
+Which one is the argument. The first four run on TensorFlow 2.15, the last that has them all; TFLearn needs TensorFlow
+2.12. `--python` names the environment, tftrace itself may be installed in a third:
 
     tftrace run --python older/bin/python -o traces/slim examples/older/one_conv.py slim
     tftrace why 'kernel:*Conv2D' traces/slim

@@ -3,7 +3,8 @@
     python examples/older/side_by_side.py TRACE ..
 
 Rows are read with `tftrace.load`: the tables `sites`, `calls`, `events`, `event_calls` and `algorithms` are DataFrames.
-A step is a run of the graph that the gradient of the convolution's filter lies in; the first two are left out.
+A step is a run of the graph that the gradient of the convolution's filter lies in; times are medians, without the
+first two steps.
 """
 
 import sys
@@ -22,33 +23,37 @@ def column(trace):
     gradients = calls[calls["op"] == "Conv2DBackpropFilter"].sort_values("start_ns")
     own = trace.algorithms[trace.algorithms["chosen"] & (trace.algorithms["op"] == "Conv2D")]
 
-    first, last = gradients["parent_call_id"].iloc[2], gradients["parent_call_id"].iloc[-1]
-    runs = calls[calls["node"].isna() & (calls["mode"] != "eager")].set_index("call_id")
-    begin, end = runs.loc[first, "start_ns"], runs.loc[last, "start_ns"]
-    steps = len(gradients) - 3
-    entered = calls[calls["parent_call_id"].isna() & calls["start_ns"].between(begin, end - 1)]
-    entered = entered[entered["tid"] == runs.loc[first, "tid"]]
-    nodes = calls[calls["parent_call_id"].isin(gradients["parent_call_id"].iloc[2:-1])]
+    runs = calls[calls["parent_call_id"].isna()].sort_values("start_ns")
+    begins = runs.set_index("call_id").loc[gradients["parent_call_id"].iloc[2:], ["start_ns", "tid"]]
+    entered = runs[runs["tid"] == begins["tid"].iloc[0]]
+    step = pd.cut(entered["start_ns"], begins["start_ns"], right=False, labels=False)
+    inside = entered.groupby(step)["total_ns"].agg(["sum", "count"])
+    whole = begins["start_ns"].diff().dropna().to_numpy()
+    nodes = calls[calls["parent_call_id"].isin(begins.index)]
     made = trace.sites[trace.sites["trace_us"].notna()]
 
     return {
         "TensorFlow": trace.manifest["versions"]["tensorflow"],
         "called on the line": one(convolutions["api"]),
         "mode": one(convolutions["mode"]),
-        "what runs a step": one(runs.loc[gradients["parent_call_id"], "api"]),
+        "what runs a step": one(runs[runs["call_id"].isin(begins.index)]["api"]),
         "nodes made": f"{len(made):,}",
         "Python time to make them": f"{made['trace_us'].sum() / 1000:.0f} ms",
-        "a step": f"{(end - begin) / steps / 1e6:.2f} ms",
-        "  in the runtime": f"{entered['total_ns'].sum() / steps / 1e6:.2f} ms",
-        "  in Python": f"{(end - begin - entered['total_ns'].sum()) / steps / 1e6:.2f} ms",
-        "  calls into the runtime": f"{len(entered) / steps:.1f}",
-        "  kernels run": f"{len(nodes) / steps:.0f}",
+        "a step": milliseconds(pd.Series(whole)),
+        "  in the runtime": milliseconds(inside["sum"]),
+        "  in Python": milliseconds(whole - inside["sum"]),
+        "  calls into the runtime": f"{inside['count'].median():.0f}",
+        "  kernels run": f"{len(nodes) / len(begins):.0f}",
         "the convolution's kernel": one(kernels["name"].astype(str).str.rsplit(":", n=1).str[-1]),
         "  time of one": f"{convolutions['total_ns'].median() / 1000:.0f} us",
         "library": f"{one(own['library'])} {one(own['version'])}",
         "  implementation": one(own["implementation"]),
         "  algorithm": one(own["algorithm"]),
     }
+
+
+def milliseconds(times):
+    return f"{times.median() / 1e6:.2f} ms"
 
 
 def of_events(trace, calls, events):

@@ -123,7 +123,9 @@ class Origins:
 
     def _read(self, rows: list[list[object]]) -> Origin:
         original = [_frame(r) for r in rows]
-        frames = [self._mapped(f) for f in original]  # AutoGraph also rewrites functions of Keras, which stay Keras's
+        frames = [
+            self._mapped(f) for f in original
+        ]  # AutoGraph also rewrites functions of Keras, which stay Keras's
         users = [i for i, f in enumerate(frames) if self._is_user(f)]
         gen = self._gen_op(frames, users[0] if users else len(frames))
         python = self._caller(frames[users[0]]) if users else None
