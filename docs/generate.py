@@ -36,6 +36,8 @@ PAGES = (
     "docs/kernel-names.md",
     "docs/keras-backend-or-tf-math.md",
     "docs/tff-cpp-runtime.md",
+    "docs/slim-layers-keras-estimator-tflearn.md",
+    "docs/tflearn-evaluate.md",
 )
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"
