@@ -18,12 +18,16 @@ appended with single writes, so a killed process leaves at most one cut line.
 |  | own: class of the object that a method ran on, where it inherited the method |
 | metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
 | sessions.jsonl | {"key", "graph", "session", "fetches": [..]}: what a Session.run was asked for |
-| graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t", "stack"}; |
-|  | stack: Python stack that made the graph, or null |
+| graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t", "stack", |
+|  | of a function "inputs", "outputs": names of tensors}; stack: Python stack that made the graph, or null |
 | opened.jsonl | {"session", "graph", "class", "stack", "t"}: TensorFlow's sessions, with the stack that opened them |
 | failures.jsonl | {"what", "error", "message", "stack", "t", "ns", "tid", "session", "tensors": [[name, graph], ..]}: |
 |  | runs of a graph that raised |
-| nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid"} |
+| nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid", "from": [names of the |
+|  | tensors that it takes]} |
+| optimized.jsonl | {"graph": number of a session's graph, else null, "t", |
+|  | "nodes": [[name, op, [inputs], [fused ops]], ..]}: what TensorFlow runs of a graph, |
+|  | after its optimizer; "cut": so many nodes were left out |
 | sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |
 | exports.jsonl | {"code": [file, first line, name(, own)], "names": [exported names]} of functions on seen stacks |
 | threads.bin | THREAD records |
@@ -71,8 +75,8 @@ REPLAY_MARKER = "tftrace_replay"
 """Begins the lines that a replay writes between those of oneDNN: `marker,begin|steady|end,key`."""
 
 PROBES = (
-    "dispatch", "graph", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor", "executor_log",
-    "federated",
+    "dispatch", "graph", "grappler", "tf_profiler", "nvtx", "onednn", "itt", "cudnn", "stream_executor",
+    "executor_log", "federated",
 )  # fmt: skip
 WHERE_IT_APPLIES = ("executor_log", "federated")
 """Probes of special runtimes: a run in which no process has anything to do with those does not speak of them."""

@@ -89,8 +89,10 @@ class Native:
         self._kept.append(original)
         return self._python.tft_dispatch_wrap(kind, original)
 
-    def wrap_around(self, original: Any, before: Any, after: Any, failed: Any, as_method: bool) -> Any:
-        parts = (original, before, after, failed)
+    def wrap_around(
+        self, original: Any, before: Any, after: Any, failed: Any, as_method: bool, instead: bool = False
+    ) -> Any:
+        parts = (original, before, after, failed, True) if instead else (original, before, after, failed)
         self._kept.append(parts)
         return self._python.tft_around_wrap(parts, 1 if as_method else 0)
 

@@ -110,12 +110,35 @@ class Session:
 
         patches.set(owner, name, functools.wraps(original)(wrapper))
 
+    def instead(self, patches: Patches, owner: Any, name: str, arguments: Any, after: Any) -> None:
+        """As `around`, for a class's method that is to be called with other arguments now and then: `arguments(*given)`
+        answers with those, positional and with the object first, or with an empty tuple. It is the token of `after`."""
+        arguments, after = self.guarded(arguments), self.guarded(after)
+        original = owner.__dict__.get(name) or getattr(owner, name)
+        if self.native is not None:
+            patches.set(
+                owner, name, self.native.wrap_around(original, arguments, after, None, True, instead=True)
+            )
+            return
+
+        def wrapper(*given: Any, **keywords: Any) -> Any:
+            others = arguments(*given, **keywords) or ()
+            try:
+                result = original(*others) if others else original(*given, **keywords)
+            except BaseException:
+                after(others)
+                raise
+            after(others, result, tuple(keywords), *given, *keywords.values())
+            return result
+
+        patches.set(owner, name, functools.wraps(original)(wrapper))
+
     def guarded(self, callback: Any) -> Any:
         """A callback that the script never hears of: what it raises is a fault of tftrace, kept for the status."""
 
-        def call(*arguments: Any) -> Any:
+        def call(*arguments: Any, **keywords: Any) -> Any:
             try:
-                return callback(*arguments)
+                return callback(*arguments, **keywords)
             except Exception as error:
                 self.faults += 1
                 self.fault = self.fault or "%s in %s: %s" % (

@@ -8,21 +8,18 @@ from typing import Any
 import numpy as np
 import orjson
 
-from tftrace.analysis import evidence, observed
+from tftrace.analysis import evidence, fates, observed
+from tftrace.analysis.chain_arrays import NAMES, Arrays
 from tftrace.analysis.chain_parts import Entry, Group, Place
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
-from tftrace.analysis.device_work import device_work
-from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
 from tftrace.analysis.hops import hops
 from tftrace.analysis.libraries import Library
-from tftrace.analysis.pattern import match
+from tftrace.analysis.pattern import by_site, match
 from tftrace.model.layers import EVIDENCE, LAYERS, MODES, Layer
 from tftrace.model.trace import Trace
 
 __all__ = ["Entry", "Group", "Place", "document", "why"]
 
-_NAMES = 16
-"""Names of one layer that an entry lists."""
 _SHARED = "one run of the graph serves all of its nodes, so it has no time of this op's own"
 
 
@@ -37,136 +34,25 @@ def why(trace: Trace, pattern: str) -> list[Group]:
 
 
 def document(trace: Trace, pattern: str) -> dict[str, Any]:
-    """The document of `tftrace why --json`."""
+    """The document of `tftrace why --json`; `not_run` are matching ops that did not run by themselves, and why."""
+    elsewhere = fates.matching(trace, pattern)
     return {
         "pattern": pattern,
         "trace": trace.name,
         "synthetic": trace.synthetic,
-        "groups": [asdict(g) for g in why(trace, pattern)],
+        "groups": [asdict(g) for g in why(trace, pattern)] if not elsewhere or _ran(trace, pattern) else [],
+        "not_run": [f.document() for f in elsewhere],
     }
 
 
-class _Reader:
-    """Works out everything that concerns calls as arrays, then tells the groups one by one."""
+def _ran(trace: Trace, pattern: str) -> bool:
+    mask, sites = by_site(trace, pattern), table(trace, "sites")
+    site = positions(sites, "site_id", numbers(table(trace, "calls"), "site_id"))
+    return mask is None or bool(np.append(mask, False)[site].any())
 
-    def __init__(self, trace: Trace, chosen: Ints) -> None:
-        self.trace, self.chosen = trace, chosen
-        self.calls, self.sites, self.events = (table(trace, n) for n in ("calls", "sites", "events"))
-        self.ranks = evidence.layer_ranks(trace)
-        self.links, linked = evidence.links_from_above(trace, self.ranks)
-        self.members = evidence.members(trace, chosen, self.ranks, linked)
-        self.grouped: Groups = group(trace, chosen, self.members)
-        self.runs: Runs = runs(trace, chosen)
-        self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[chosen]
-        self.text = {
-            c: texts(self.sites, c)
-            for c in (
-                "op",
-                "api",
-                "gen_op",
-                "gen_op_file",
-                "python_file",
-                "python_code",
-                "callers",
-                "mode",
-                "graph",
-                "node",
-            )
-        }
-        self.lines = {c: numbers(self.sites, c) for c in ("python_line", "gen_op_line")}
-        self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
-        self.durations = numbers(self.events, "dur_ns").values
-        self.group_of = self.grouped.of
-        self.counts = np.bincount(self.group_of, minlength=self.grouped.count)
-        self._grade_layers()
-        self._sum_times()
-        self._name_layers()
-        self._order_members()
 
-    # -- arrays
-
-    def _grade_layers(self) -> None:
-        mode = self.text["mode"]
-        in_eager = mode.where(np.array([m == "eager" for m in mode.values], np.bool_))
-        # a line that runs a graph is no node: its runtime entry is linked as in eager mode
-        direct = np.append(in_eager | (self.text["node"].codes < 0), True)[self.site]
-        known = {
-            "python": (self.text["python_file"].codes >= 0) & self.lines["python_line"].valid,
-            "api": self.text["api"].codes >= 0,
-            "gen_op": self.text["gen_op"].codes >= 0,
-        }
-        has = {layer: np.append(mask, False)[self.site] for layer, mask in known.items()}
-        telling = told_by(self.members, self.grouped, len(self.chosen))
-        codes = evidence.grades(telling, len(self.chosen), self.links, direct, has, self.runs.parent >= 0)
-        # (group, layer, code) -> calls; the codes in use are few
-        used, dense = np.unique(codes, return_inverse=True)
-        width = len(used)
-        key = (
-            self.group_of[:, None] * len(LAYERS) + np.arange(len(LAYERS))[None, :]
-        ) * width + dense.reshape(codes.shape)
-        cells = np.unique(key, return_counts=True)
-        self.cells: dict[tuple[int, int], dict[int, int]] = {}
-        for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
-            slot, at = divmod(cell, width)
-            if used[at] >= 0:
-                self.cells.setdefault(divmod(slot, len(LAYERS)), {})[int(used[at])] = n
-
-    def _sum(self, column: str) -> list[float | None]:
-        """Sum in us of a column of the calls for each group; None where no call has a value."""
-        data = numbers(self.calls, column)
-        values, valid = data.values[self.chosen], data.valid[self.chosen]
-        total = np.bincount(self.group_of, weights=values, minlength=self.grouped.count)
-        known = np.bincount(self.group_of[valid], minlength=self.grouped.count)
-        return [
-            round(t / 1000, 3) if k else None for t, k in zip(total.tolist(), known.tolist(), strict=True)
-        ]
-
-    def _sum_times(self) -> None:
-        self.times = {c: self._sum(f"{c}_ns") for c in ("total", "cpu")}
-        for layer in LAYERS:
-            for part in ("total", "self"):
-                self.times[f"{layer}_{part}"] = self._sum(f"{layer}_{part}_ns")
-        warm = numbers(self.calls, "warm_up").values[self.chosen]
-        self.warm = (
-            np.bincount(self.group_of, weights=warm, minlength=self.grouped.count).astype(int).tolist()
-        )
-
-    def _name_layers(self) -> None:
-        """Names of the events that links lead into from above, for each group and layer, the most frequent first; of
-        what a device ran the costliest."""
-        m = self.members
-        width = max(len(self.names.values), 1)
-        slot = self.group_of[m.call] * len(LAYERS) + m.layer
-        named = self.names.codes[m.event] >= 0
-        entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
-        entered[slot[m.link >= 0]] = True
-        keep = named & ((m.link >= 0) | ~entered[slot])
-        found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
-        self.device_work = device_work(self.trace, m, self.group_of, self.grouped.count)
-        self.layer_names: dict[tuple[int, int], list[str]] = {}
-        for i in np.argsort(-counts, kind="stable").tolist():
-            at, name = divmod(int(found[i]), width)
-            listed = self.layer_names.setdefault(divmod(at, len(LAYERS)), [])
-            if len(listed) < _NAMES:
-                listed.append(self.names.values[name])
-
-    def _order_members(self) -> None:
-        """Members and library members by group, so that each group reads only its own."""
-        self.sample = self._samples()
-        order = np.argsort(self.members.call, kind="stable")
-        self.by_call = order
-        self.call_starts = np.searchsorted(self.members.call[order], np.arange(len(self.chosen) + 1))
-        group_of = self.group_of[self.members.call[self.grouped.library_members]]
-        self.library_order = np.argsort(group_of, kind="stable")
-        self.library_starts = np.searchsorted(group_of[self.library_order], np.arange(self.grouped.count + 1))
-
-    def _samples(self) -> list[int]:
-        """The call of each group that shows the most events: its runtime events are the ones listed by name."""
-        shown = np.bincount(self.members.call, minlength=len(self.chosen))
-        order = np.lexsort((-shown, self.group_of))
-        return [int(i) for i in order[np.searchsorted(self.group_of[order], np.arange(self.grouped.count))]]
-
-    # -- groups
+class _Reader(Arrays):
+    """Tells the groups one by one."""
 
     def groups(self) -> list[Group]:
         return [self._group(g) for g in range(self.grouped.count)]
@@ -214,7 +100,14 @@ class _Reader:
             node=self.text["node"].of(site) if site >= 0 else None,
             site_id=int(numbers(self.sites, "site_id").values[site]) if site >= 0 else -1,
             synthetic=self.trace.synthetic,
+            fused=self._fused(site),
         )
+
+    def _fused(self, site: int) -> list[dict[str, Any]]:
+        if not hasattr(self, "_fused_with"):
+            self._fused_with = fates.fused_with(self.trace)
+        number = int(numbers(self.sites, "site_id").values[site]) if site >= 0 else -1
+        return [f.document() for f in self._fused_with.get(number, [])]
 
     def _python(self, site: int) -> Place | None:
         file = self.text["python_file"].of(site) if site >= 0 else None
@@ -330,7 +223,7 @@ class _Reader:
         call = self.sample[g]
         rank = LAYERS.index("runtime")
         mine = self.by_call[self.call_starts[call] : self.call_starts[call + 1]]
-        events = [int(e) for e in self.members.event[mine[self.members.layer[mine] == rank]]][: 4 * _NAMES]
+        events = [int(e) for e in self.members.event[mine[self.members.layer[mine] == rank]]][: 4 * NAMES]
         if self.runs.parent[call] >= 0:
             events = (
                 evidence.climb(self.trace, self.ranks, events)
@@ -341,7 +234,7 @@ class _Reader:
             events.sort()  # rows stand in the order of start
         listed = [n for n in dict.fromkeys(self.names.of(e) for e in events) if n is not None]
         head = [n for n in names[:1] if n in listed and self.runs.parent[call] < 0]
-        return list(dict.fromkeys([*head, *listed, *([] if listed else names)]))[:_NAMES]
+        return list(dict.fromkeys([*head, *listed, *([] if listed else names)]))[:NAMES]
 
     def _parent_entry(self, parent: int) -> list[int]:
         """The first runtime event of the call that ran the graph, where none is known to have run this node."""

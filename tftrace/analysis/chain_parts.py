@@ -78,3 +78,4 @@ class Group:
     node: str | None
     site_id: int
     synthetic: bool
+    fused: list[dict[str, Any]] = field(default_factory=list)  # what its kernel computes besides

@@ -64,6 +64,14 @@ def match(trace: Trace, pattern: str) -> Match:
     return Match(numbers(sites, "site_id").values[rows[rows >= 0]], mask)
 
 
+def by_site(trace: Trace, pattern: str) -> Bools | None:
+    """Mask of the sites that a pattern means, whether they ran or not; None where it looks at events."""
+    column, glob = split(pattern)
+    if column in ("kernel", "library"):
+        return None
+    return _by_site(table(trace, "sites"), column, _glob(glob), glob)[0]
+
+
 def split(pattern: str) -> tuple[str, str]:
     """("op" or one of `COLUMNS`, glob). Raises UsageError for an empty pattern or an unknown prefix."""
     head, colon, rest = pattern.partition(":")

@@ -31,6 +31,7 @@ class NodeCalls:
     kernel_end: Int
     kernel_root: Int  # .. and the entry each belongs to
     unresolved: dict[str, int]
+    sites: Int  # row of `Graphs.nodes` -> site
 
 
 def add_node_calls(
@@ -128,7 +129,7 @@ def add_node_calls(
     kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
     _calling_thread(build, prim, shares, own, common)
     return NodeCalls(
-        call, profile.tid[rows[head]], total, of_profile, of_primitive, *kernels, dict(unresolved)
+        call, profile.tid[rows[head]], total, of_profile, of_primitive, *kernels, dict(unresolved), node_sites
     )
 
 

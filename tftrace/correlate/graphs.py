@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
-_CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
+CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
 
 
 @dataclass
@@ -22,6 +22,8 @@ class Graph:
     kind: str
     functions: list[str] = field(default_factory=list)
     nodes: dict[str, int] = field(default_factory=dict)  # node name -> row in `nodes`
+    inputs: list[str | None] = field(default_factory=list)  # names of tensors, of a function
+    outputs: list[str | None] = field(default_factory=list)
 
 
 class Graphs:
@@ -41,6 +43,7 @@ class Graphs:
         self.nodes = nodes
         self.compiled: set[int] = set()  # graphs that XLA ran
         self.native = False  # whether the process that ran them has no Python
+        self.principals: dict[tuple[int, str], int] = {}  # of fused kernels: (graph, name) -> row in `nodes`
         for row in graphs:
             graph = self.by_number.setdefault(
                 int(row["graph"]), Graph(int(row["graph"]), str(row["name"]), str(row["kind"]))
@@ -49,6 +52,7 @@ class Graphs:
                 graph.functions.append(str(row["function"]))
                 graph.kind = "function"
                 self.by_function[str(row["function"])] = graph
+                graph.inputs, graph.outputs = row.get("inputs", []), row.get("outputs", [])
         self._everywhere: dict[str, list[int]] = {}
         for index, row in enumerate(nodes):
             number = int(row["graph"])
@@ -90,8 +94,10 @@ class Graphs:
         return self._cache[key]
 
     def _resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
+        if graph is not None and (graph, name) in self.principals:
+            return self.principals[graph, name], "node name"
         if graph is not None and graph in self.by_number:
-            found = self._descend(self.by_number[graph], name, 0)
+            found = self.descend(self.by_number[graph], name, 0)
             if found is not None:
                 return found, "node name"
         stripped = name
@@ -111,8 +117,9 @@ class Graphs:
                 ], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
         return None, "no node of this name was made while tftrace watched"
 
-    def _descend(self, graph: Graph, name: str, depth: int) -> int | None:
-        for candidate in (name, _CLONED.sub("", name)):
+    def descend(self, graph: Graph, name: str, depth: int = 0) -> int | None:
+        """Row of the node that is called `name` where `graph` runs with its functions inlined."""
+        for candidate in (name, CLONED.sub("", name)):
             if candidate in graph.nodes:
                 return graph.nodes[candidate]
         if depth > 16:
@@ -127,7 +134,7 @@ class Graphs:
                 inner = self.by_function.get(str(function))
                 # lowered loops and branches carry the name of the function's own call once more
                 for tail in (rest, rest.split("/", 1)[1] if "/" in rest else ""):
-                    found = self._descend(inner, tail, depth + 1) if inner is not None and tail else None
+                    found = self.descend(inner, tail, depth + 1) if inner is not None and tail else None
                     if found is not None:
                         return found
         return None

@@ -28,12 +28,14 @@ from tftrace.correlate.launched_work import launched_work
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
+from tftrace.correlate.optimized import optimized, settle_fates, swallowed
 from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.trial_spans import mark_launched_in_trials
+from tftrace.correlate.xla_work import compiled_nodes, thunks
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.cudnn_calls import read_cudnn, version_text
 
@@ -99,6 +101,8 @@ def add_process(
         raw, clock, build, origins, graphs, common, end_raw, "dispatch" if logged is None else EXECUTOR_LOG
     )
     facts.fallbacks = calls.fallbacks
+    ran = optimized(graphs, raw.optimized, _first_runs(raw, calls))
+    graphs.principals = ran.principals
     making = logged.making if logged else _graph_construction(raw, clock, build, origins, host)
     facts.asked = add_requests(raw, clock, build, origins, host, making)
     stacks = NativeStacks(raw)
@@ -116,13 +120,15 @@ def add_process(
     _own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)
-    compiled = _thunks(build, calls, profile, parent_of, root_of)
+    compiled = thunks(build, calls, profile, parent_of, root_of)
     nodes = add_node_calls(
         build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, on_cpu
     )
     if raw.without_python:
         _place_by_work(build, calls, profile, primitives, nodes, root_of, logged)
     facts.unresolved = nodes.unresolved
+    fates = ran.fates | swallowed(graphs, *compiled_nodes(build, calls, profile, nodes, root_of))
+    settle_fates(build.sites, nodes.sites, fates)
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
     launched = launched_work(profile, parent_of, len(calls.runtime), len(primitives.ids))
@@ -222,42 +228,11 @@ def _place_by_work(
     build.place_calls(calls.call, device)
 
 
-_XLA_RUNS = (
-    "CpuExecutable::ExecuteAsyncOnStream",
-    "GpuExecutable::ExecuteAsyncOnStreamImpl",
-    "ThunkExecutor::Execute",
-)
-_NOT_HLO = ("BlockUntilReady", "MemoryAllocation", "MemoryDeallocation")
-
-
-def _thunks(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
-) -> set[int]:
-    """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
-
-    Returns the numbers of the graphs that XLA ran.
-    """
-    nd, npf = len(calls.runtime), len(profile.ids)
-    runs = np.isin(profile.name, build.words.codes(_XLA_RUNS))
-    above = parent[nd : nd + npf] - nd
-    inside = (above >= 0) & (above < npf)
-    inside[inside] = runs[above[inside]]
-    plain = np.array(
-        [
-            "::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO
-            for c in np.unique(profile.name).tolist()
-        ],
-        bool,
-    )
-    thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
-    if not profile.is_hlo.any():  # else the work of a device tells of each instruction
-        thunk |= (profile.hlo != NONE) & (profile.hlo == profile.name)
-    thunk &= ~profile.container & ~profile.is_launch
-    build.relayer(profile.ids[thunk], "kernel")
-    profile.is_kernel[thunk] = True
-    rows = root[nd : nd + npf][runs | thunk | profile.is_hlo]
-    graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
-    return set(graphs[graphs != NONE].tolist())
+def _first_runs(raw: RawProcess, calls: Dispatches) -> dict[int, int]:
+    """When each graph was first run, by its number, in ns of the records."""
+    began = raw.dispatch["t0"][calls.record >= 0]
+    graphs, first = np.unique(calls.graph, return_index=True)
+    return {int(g): int(began[i]) for g, i in zip(graphs.tolist(), first.tolist(), strict=True) if g != NONE}
 
 
 def _links(

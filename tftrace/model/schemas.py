@@ -56,6 +56,10 @@ SITES: Final = pa.schema(
         ("stack_id", pa.int32()),  # Python stack that made the op or the node
         ("executions", pa.int64()),
         ("graph_id", pa.int32()),  # the graph's number in the trace; null in eager mode
+        ("fate", _NAME),  # fused, folded ..: what became of a node that did not run by itself; else null
+        ("into", pa.string()),  # node or instruction that does its work
+        ("into_kernel", _NAME),  # op of that node
+        ("into_site", pa.int32()),  # site whose calls that kernel counts as
     ]
 )
 CALLS: Final = pa.schema(
@@ -139,7 +143,7 @@ ALGORITHMS: Final = pa.schema(
     ]
 )
 ADDED: Final = {
-    "sites": ("graph_id",),
+    "sites": ("graph_id", "fate", "into", "into_kernel", "into_site"),
     "calls": ("session_id",),
     "algorithms": (
         "low_us", "high_us", "samples_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by",

@@ -65,13 +65,20 @@ static void tell(object *function, object *token, object *outcome, object *const
 /* Any other function of TensorFlow's: `self` is (original, before, after, failed or None). Calls token = before(), the
  * original, and where that returned, after(token, result, keyword names, *arguments); where it raised,
  * failed(token, exception, keyword names, *arguments), or after(token) if there is no `failed`. Being no Python
- * function, it leaves no frame in the tracebacks of what the original raises. */
+ * function, it leaves no frame in the tracebacks of what the original raises. With a fifth part, `before` is given the
+ * arguments, and a tuple that is not empty takes their place. */
 static object *hook_around(object *self, object *const *a, ptrdiff_t n, object *names) {
   object *original = tft_py.TupleItem(self, 0), *before = tft_py.TupleItem(self, 1), *after = tft_py.TupleItem(self, 2);
   if (!atomic_load_explicit(&tft_recording, memory_order_relaxed)) return tft_py.Vectorcall(original, a, (size_t)n, names);
-  object *token = tft_py.CallFunctionObjArgs(before, NULL);
+  int replaces = tft_py.TupleSize(self) > 4;
+  object *token = replaces ? tft_py.Vectorcall(before, a, (size_t)n, names) : tft_py.CallFunctionObjArgs(before, NULL);
   if (!token) tft_py.Clear();
-  object *result = tft_py.Vectorcall(original, a, (size_t)n, names);
+  object *others[MAX_ITEMS];
+  ptrdiff_t other = replaces && token && token != none ? tft_py.TupleSize(token) : 0;
+  if (other < 0) tft_py.Clear();
+  for (ptrdiff_t i = 0; i < other && i < MAX_ITEMS; i++) others[i] = tft_py.TupleItem(token, i);
+  object *result = other > 0 && other <= MAX_ITEMS ? tft_py.Vectorcall(original, others, (size_t)other, NULL)
+                                                   : tft_py.Vectorcall(original, a, (size_t)n, names);
   if (!token) return result;
   if (result) {
     tell(after, token, result, a, n, names);

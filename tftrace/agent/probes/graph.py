@@ -8,7 +8,7 @@ lead from generated code back to the user's lines.
 import sys
 import threading
 import weakref
-from typing import Any, Dict, List, Set
+from typing import Any, Callable, Dict, List, Set
 
 from .. import files
 from ..clocks import raw
@@ -16,6 +16,8 @@ from ..graph_runs import GraphRuns
 from ..metas import plain, tensor
 from ..patches import Patches
 from .base import Probe
+
+MOST_INPUTS = 1024
 
 
 class GraphProbe(Probe):
@@ -31,6 +33,7 @@ class GraphProbe(Probe):
         self._maps_written: Set[str] = set()
         self._local = threading.local()
         self.runs = GraphRuns(self.session, self.number)
+        self.on_function: List[Callable[[], Any]] = []
         self._open_files()
 
     def _open_files(self) -> None:
@@ -99,7 +102,7 @@ class GraphProbe(Probe):
         if not rest:
             return  # it raised
         op, ended = rest[0], raw()
-        graph = self.number(op.graph)
+        graph, inputs = self.number(op.graph), list(op.inputs)
         row = {
             "graph": graph,
             "node": op.name,
@@ -109,7 +112,8 @@ class GraphProbe(Probe):
             "ns": ended - started,
             "calls": self._functions_called(op),
             "tid": threading.get_native_id(),
-            "inputs": [tensor(value) for value in list(op.inputs)[:32]],
+            "inputs": [tensor(value) for value in inputs[:32]],
+            "from": [value.name for value in inputs[:MOST_INPUTS]],
             "device": op.device or None,
         }
         self._nodes_in[graph] = self._nodes_in.get(graph, 0) + 1
@@ -175,8 +179,12 @@ class GraphProbe(Probe):
             "kind": "function",
             "function": text,
             "t": raw(),
+            "inputs": _names(getattr(graph, "inputs", ())),
+            "outputs": _names(getattr(graph, "outputs", ())),
         }
         self._graphs.add(row)
+        for callback in self.on_function:
+            callback()
         self._weigh(text, number)
 
     def _weigh(self, function: str, graph: int) -> None:
@@ -214,6 +222,10 @@ class GraphProbe(Probe):
 
     def counts(self) -> Dict[str, Any]:
         return {"events": self._nodes.count, "lost": 0}
+
+
+def _names(tensors: Any) -> List[Any]:
+    return [getattr(value, "name", None) for value in list(tensors or ())]
 
 
 def _is_plain(value: Any) -> bool:

@@ -7,6 +7,7 @@ from .cudnn import CudnnProbe
 from .dispatch import DispatchProbe
 from .federated import FederatedProbe
 from .graph import GraphProbe
+from .grappler import GrapplerProbe
 from .itt import IttProbe
 from .nvtx import NvtxProbe
 from .onednn import OneDnnProbe
@@ -19,6 +20,7 @@ PROBES: Dict[str, Callable[..., Probe]] = {
     "cudnn": CudnnProbe,
     "stream_executor": StreamExecutorProbe,
     "graph": GraphProbe,
+    "grappler": GrapplerProbe,
     "nvtx": NvtxProbe,
     "dispatch": DispatchProbe,
     "tf_profiler": TfProfilerProbe,

@@ -14,6 +14,7 @@ from tftrace.analysis.comparison import ops, problems
 from tftrace.analysis.comparison.environment import environment
 from tftrace.analysis.comparison.intervals import LEVEL
 from tftrace.analysis.comparison.matching import match
+from tftrace.analysis.comparison.optimized import by_fate
 from tftrace.analysis.comparison.run import runs as named
 from tftrace.analysis.comparison.solved import solved
 from tftrace.errors import UsageError
@@ -54,6 +55,17 @@ class Comparison:
         return _frame(self.document["kernels"], lambda row: {k: row[k] for k in ("layer", "kernel")})
 
     @property
+    def optimized(self) -> pd.DataFrame:
+        """One row an op, line of Python and run, of those that some run did not execute as they were made."""
+        rows = [
+            {k: row[k] for k in ("op", "file", "line", "code")} | run
+            for row in self.document["optimized"]
+            for run in row["runs"]
+        ]
+        frame: pd.DataFrame = pd.DataFrame(rows)
+        return frame
+
+    @property
     def environment(self) -> pd.DataFrame:
         """What about the runs is not the same: columns kind, name, and one a run."""
         rows = [
@@ -91,6 +103,7 @@ def compare(traces: Sequence[Trace]) -> Comparison:
             "ops": ops.by_op(runs),
             "sites": ops.by_site(runs),
             "kernels": ops.by_kernel(runs),
+            "optimized": by_fate(runs),
         }
     )
 

@@ -149,6 +149,11 @@ def _sites(trace: Trace) -> Found:
     return {key: (one, at) for key, one, at in zip(keys, samples, lines, strict=True) if _count(one)}
 
 
+def sites_that_ran(trace: Trace) -> dict[tuple[str, ...], int]:
+    """Executions by op, file name and source text of the line."""
+    return {key: _count(samples) for key, (samples, _) in _sites(trace).items()}
+
+
 def _kernels(trace: Trace) -> Found:
     events = table(trace, "events")
     layer, name = texts(events, "layer"), texts(events, "name")

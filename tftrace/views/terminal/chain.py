@@ -18,6 +18,7 @@ from tftrace.views.terminal.wording import (
     attributes,
     count,
     evidence,
+    fate,
     inputs,
     micros,
     plain,
@@ -42,11 +43,34 @@ def draw(console: Console, document: dict[str, Any]) -> None:
     for number, group in enumerate(groups, 1):
         console.print()
         console.print(_group(console, group, number, stacks))
+    _not_run(console, document.get("not_run") or [])
     used = {entry["evidence"] for group in groups for entry in group["chain"]}
     console.print()
     for grade, meaning in EVIDENCE_MEANING.items():
         if grade in used:
             console.print(Text(f"{grade}: ", style=EVIDENCE_STYLE[grade]).append(meaning, style="dim"))
+
+
+def _not_run(console: Console, rows: list[dict[str, Any]]) -> None:
+    """Ops that the optimizer or XLA left no run of their own, alike ones together."""
+    lines: dict[str, int] = {}
+    for row in rows:
+        line = f"{plain(row['op'])} of {_place(row)}: {fate(row)}"
+        lines[line] = lines.get(line, 0) + 1
+    if lines:
+        console.print()
+        console.print(Text("made, and not run by itself:", style="bold"))
+    for line, n in lines.items():
+        console.print(Text(f"  {line}" + (f" ({n:,} times)" if n > 1 else "")))
+
+
+def _place(row: dict[str, Any]) -> str:
+    python = row.get("python")
+    return (
+        f"{plain(short_file(python['file']))}:{python['line']}"
+        if python
+        else plain(row.get("node") or "no line")
+    )
 
 
 def _group(console: Console, group: dict[str, Any], number: int, stacks: dict[tuple[str, ...], int]) -> Tree:
@@ -106,6 +130,9 @@ def _names(entry: dict[str, Any], group: dict[str, Any]) -> list[Text]:
         lines = _library_lines(group["library"], entry)
     elif layer == "gen_op" and entry.get("where"):
         lines.append(Text(plain(short_file(entry["where"])), style="dim"))
+    elif layer == "kernel" and group.get("fused"):
+        parts = dict.fromkeys(f"{plain(f['op'])} ({_place(f)})" for f in group["fused"])
+        lines.append(Text(f"computes in one: {plain(group['op'])}, {', '.join(parts)}", style="dim"))
     if entry.get("rule"):
         lines[0].append(f" ({plain(entry['rule'])})", style="dim")
     counts = {k: v for k, v in (entry.get("evidence_counts") or {}).items() if v}

@@ -28,6 +28,7 @@ from tftrace.views.terminal.wording import (
     micros,
     place,
     plain,
+    short_fate,
 )
 
 _STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
@@ -48,6 +49,7 @@ def draw(console: Console, document: Mapping[str, Any], limit: int) -> None:
         console.print("No library reported an algorithm in these runs: they are compared by ops.\n")
     for key, what in (("ops", "op"), ("sites", "line"), ("kernels", "kernel")):
         _table(console, document, key, what, limit)
+    _optimized(console, document, limit)
     console.print(Text(f"intervals at {100 * document['level']:.0f} %. {EXPLAINED}", style="dim"))
 
 
@@ -161,6 +163,25 @@ def _table(console: Console, document: Mapping[str, Any], key: str, what: str, l
             names = [f"{_name(r, what)} ({_run(r, trace)['count']:,})" for r in only[:_LISTED]]
             more = f" and {len(only) - _LISTED} more" if len(only) > _LISTED else ""
             console.print(Text(f"{what}s only in {plain(trace)}: {', '.join(names)}{more}"))
+
+
+def _optimized(console: Console, document: Mapping[str, Any], limit: int) -> None:
+    """What became of the ops that some run did not execute as the line made them."""
+    rows = document.get("optimized") or []
+    if not rows:
+        return
+    console.print()
+    titles = {f"run {at}": plain(trace, _NAME) for at, trace in enumerate(document["traces"])}
+    shown = [
+        {
+            "op": row["op"],
+            "line": place({"file": row["file"], "line": row["line"] or "?"}),
+            **{f"run {at}": short_fate(run) for at, run in enumerate(row["runs"])},
+        }
+        for row in rows[:limit]
+    ]
+    console.print(rows_table(console, shown, titles=titles))
+    _more(console, len(rows), limit, "op")
 
 
 def _line(row: Mapping[str, Any], what: str) -> dict[str, Any]:

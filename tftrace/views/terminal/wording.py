@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.text import Text
@@ -38,6 +39,34 @@ def _spelled(char: str) -> str:
     if unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
         return char.encode("unicode_escape", "backslashreplace").decode("ascii")
     return char
+
+
+def fate(row: Mapping[str, Any]) -> str:
+    """What became of an op: `fused into _FusedConv2D, which stands for Conv2D`."""
+    into = [plain(row[k]) for k in ("kernel", "into") if row.get(k)]
+    if row["fate"] == "fused" and into:
+        xla = row.get("kernel") == "XLA"
+        where = f"XLA's {plain(row['into'])}" if xla else plain(row["kernel"])
+        whose = f", which counts as {plain(row['into_op'])}" if row.get("into_op") else ""
+        return f"fused into {where}{whose}"
+    meaning = f": {plain(row['meaning'])}" if row.get("meaning") else ""
+    there = (
+        f" ({plain(row['into'])})"
+        if row["fate"] in ("folded", "merged", "rewritten") and row.get("into")
+        else ""
+    )
+    return f"{plain(row['fate'])}{meaning}{there}"
+
+
+def short_fate(run: Mapping[str, Any]) -> str:
+    """The same for a cell of a table: `fused into Conv2D`, `ran 10`."""
+    if run["fate"] is None:
+        return "(not made)"
+    if run["fate"] == "ran":
+        return f"ran {run['count']:,}"
+    if run["fate"] == "fused":
+        return f"fused into {plain(run.get('into_op') or run.get('kernel') or run.get('into'), 30)}"
+    return plain(run["fate"])
 
 
 def micros(us: float | None) -> str:

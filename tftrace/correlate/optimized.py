@@ -1,0 +1,335 @@
+"""What became of each node: the graph as lines made it beside the graph that TensorFlow ran.
+
+    made                      ran                                       fate
+    mul      = Mul            mul = Mul                                 (none: it ran as it was made)
+    Conv2D   = Conv2D         ..                                        (none: it runs in the kernel of Relu)
+    BiasAdd  = BiasAdd        ..                                        fused into Conv2D
+    Relu     = Relu           Relu = _MklNativeFusedConv2D              fused into Conv2D
+    Sqrt     = Sqrt           ..                                        folded into truediv
+    truediv  = RealDiv        truediv = Const                           folded
+    Max      = Max            ..                                        pruned: nothing uses its result
+    mul_1    = Mul (as mul)   ..                                        merged with mul
+    Identity = Identity       ..                                        removed: Sum does without it
+
+A fused kernel bears the name of the last of its nodes; the node that it is fused around stands for it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from tftrace.correlate.graphs import CLONED, Graph, Graphs
+
+FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN = (
+    "fused",
+    "folded",
+    "pruned",
+    "merged",
+    "removed",
+    "rewritten",
+)
+_FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
+_WITH_BIAS: Final = re.compile(r"^_(?:Mkl)?(?:Native)?(?P<base>Conv[23]DBackpropFilter)WithBias$")
+_MKL: Final = re.compile(r"^_(?:Mkl)(?:Native)?")
+_FOLDING: Final = re.compile(
+    r"(?:^|/)ConstantFolding/(?P<node>.+?)(?:-(?:matshapes|folded|const|reduction_indices)\b.*|_const_axis.*)?$"
+)
+_CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
+_SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
+_MOST_NODES: Final = 200_000  # of one graph with its functions inlined
+_SAME_GRAPH: Final = 0.5  # so much of what ran has to bear names of the graph
+
+
+@dataclass(frozen=True)
+class Fate:
+    """`into` is the node (of the graph that ran, or an instruction of XLA) that does its work, `kernel` that node's op,
+    `row` the made node which stands for it, None where there is none."""
+
+    fate: str
+    into: str | None = None
+    kernel: str | None = None
+    row: int | None = None
+
+
+@dataclass
+class Optimized:
+    """What became of the nodes (rows of `Graphs.nodes`), and for which of them a fused kernel stands."""
+
+    fates: dict[int, Fate] = field(default_factory=dict)
+    principals: dict[tuple[int, str], int] = field(default_factory=dict)  # (graph, name of the kernel's node)
+    graphs: set[int] = field(default_factory=set)  # those that were seen as they ran
+
+
+@dataclass
+class _Node:
+    row: int
+    op: str
+    inputs: list[str]  # names of nodes
+
+
+def optimized(graphs: Graphs, ran: list[dict[str, Any]], first_run: dict[int, int]) -> Optimized:
+    """`ran` are the graphs that TensorFlow ran, in the order in which it made them; `first_run` says when a graph was
+    first run (a number, as `ran` has in `t`)."""
+    out = Optimized()
+    alive: set[int] = set()
+    found: dict[int, Fate] = {}
+    for entry in ran:
+        nodes = {str(n[0]): n for n in entry.get("nodes", []) if isinstance(n, list) and len(n) == 4}
+        number = entry.get("graph")
+        if number is None:
+            number = _which(graphs, nodes, out.graphs, first_run, int(entry.get("t", 0)))
+        graph = graphs.by_number.get(int(number)) if number is not None else None
+        if graph is None or not nodes:
+            continue
+        out.graphs.add(graph.number)
+        one = _Comparison(graphs, graph, nodes)
+        one.compare()
+        alive |= one.alive
+        out.principals.update({(graph.number, name): row for name, row in one.principals.items()})
+        for row, fate in one.fates.items():
+            # what one fetch does not ask for another may
+            if row not in found or found[row].fate == PRUNED:
+                found[row] = fate
+    out.fates = {row: fate for row, fate in found.items() if row not in alive}
+    return out
+
+
+def _which(
+    graphs: Graphs, nodes: dict[str, list[Any]], taken: set[int], first_run: dict[int, int], t: int
+) -> int | None:
+    """The function whose graph this is: the one that holds most of its names; of several the first to be run."""
+    names = [CLONED.sub("", n) for n, v in nodes.items() if v[1] not in _SILENT]
+    best: tuple[float, bool, int] | None = None
+    chosen = None
+    for graph in graphs.by_number.values():
+        if graph.kind != "function" or first_run.get(graph.number, t + 1) > t:
+            continue
+        held = sum(1 for n in names if n in graph.nodes or n.split("/")[0] in graph.nodes)
+        share = held / max(len(names), 1)
+        rank = (share, graph.number not in taken, -first_run[graph.number])
+        if share >= _SAME_GRAPH and (best is None or rank > best):
+            best, chosen = rank, graph.number
+    return chosen
+
+
+class _Comparison:
+    """One graph as it was made, its functions inlined, beside the one that ran."""
+
+    def __init__(self, graphs: Graphs, graph: Graph, ran: dict[str, list[Any]]) -> None:
+        self.graphs, self.graph, self.ran = graphs, graph, ran
+        self.made: dict[str, _Node] = {}
+        self.outputs: set[str] = set()
+        self.fates: dict[int, Fate] = {}
+        self.principals: dict[str, int] = {}
+        self.alive: set[int] = set()
+
+    def compare(self) -> None:
+        outputs = self._inline(self.graph, "", None, 0)
+        self.outputs = {o for o in outputs if o is not None}
+        users: dict[str, list[str]] = {name: [] for name in self.made}
+        for name, node in self.made.items():
+            for source in node.inputs:
+                if source in users:
+                    users[source].append(name)
+        self.users = users
+        self.kept = {name for name in self.made if name in self.ran}
+        self.folds = {m["node"] for n in self.ran if (m := _FOLDING.search(n))}
+        self.decided: dict[str, Fate | None] = {}
+        for name in self.kept:
+            self._kept(name)
+        for name in self.ran:
+            row = None if name in self.made else self.graphs.descend(self.graph, name)
+            if row is not None and row not in self.fates:
+                self.alive.add(row)  # in a loop or a branch, or under a name with a number behind it
+        twins = {self._twin(name): name for name in self.kept if name not in self.decided}
+        for name in reversed(list(self.made)):
+            if name not in self.kept and name not in self.decided:
+                self.decided[name] = self._vanished(name, twins)
+        for name, fate in self.decided.items():
+            node = self.made[name]
+            if fate is not None and node.op not in _SILENT:
+                self.fates.setdefault(node.row, fate)
+
+    def _inline(self, graph: Graph, prefix: str, inputs: list[str] | None, depth: int) -> list[str | None]:
+        """Adds the nodes of `graph`; returns the names of the nodes that make its outputs."""
+        rename: dict[str, str] = {}
+        results: dict[str, list[str | None]] = {}
+        for at, name in enumerate(graph.inputs):
+            if name is not None and inputs is not None and at < len(inputs):
+                rename[_node(name)] = inputs[at]
+
+        def source(tensor: str) -> str:
+            node, _, index = tensor.partition(":")
+            if node in results:
+                made = results[node]
+                at = int(index or 0)
+                found = made[at] if at < len(made) else None
+                return found if found is not None else prefix + node
+            return rename.get(node, prefix + node)
+
+        for name, at in graph.nodes.items():
+            if name in rename or len(self.made) > _MOST_NODES:
+                continue
+            row = self.graphs.nodes[at]
+            full = prefix + name
+            sources = [source(str(t)) for t in row.get("from", [])]
+            callee = None
+            called = row.get("calls", [])
+            if (
+                len(called) == 1
+                and (row["op"] in _CALLS or row["op"] == called[0])
+                and not self._still_called(full)
+            ):
+                callee = self.graphs.by_function.get(str(called[0]))
+            if callee is not None and depth < 16:
+                results[name] = self._inline(callee, full + "/", sources, depth + 1)
+                self.alive.add(at)  # its nodes ran in its place
+            else:
+                self.made[full] = _Node(at, str(row["op"]), sources)
+        return [source(t) if t is not None else None for t in graph.outputs]
+
+    def _still_called(self, name: str) -> bool:
+        """Whether a function was left a call. One that was inlined may leave a node of its name, which does nothing."""
+        return name in self.ran and (
+            self.ran[name][1] in _CALLS or self.ran[name][1] in self.graphs.by_function
+        )
+
+    def _kept(self, name: str) -> None:
+        """The fate of a node whose name is still there: perhaps as another op."""
+        node, (_, op, _, fused) = self.made[name], self.ran[name]
+        base = _FUSED_OP.match(op)
+        if base is not None and not node.op.startswith("_"):
+            return self._fused(name, op, base["base"], [str(f) for f in fused])
+        if (backward := _WITH_BIAS.match(op)) is not None and backward["base"] == node.op:
+            self._with_bias(name, op)
+        if op == "Const" and node.op != "Const":
+            self.decided[name] = Fate(FOLDED, name, op)
+        elif _MKL.sub("", op).removesuffix("WithBias") != node.op and op != node.op:
+            self.alive.add(node.row)
+            self.fates.setdefault(node.row, Fate(REWRITTEN, name, op, node.row))
+        else:
+            self.alive.add(node.row)
+
+    def _with_bias(self, name: str, op: str) -> None:
+        """The gradient of a filter with that of the bias, which is a sum over the same gradient."""
+        sources = set(self.made[name].inputs)
+        for other, node in self.made.items():
+            if node.op == "BiasAddGrad" and other not in self.kept and sources & set(node.inputs):
+                self.decided[other] = Fate(FUSED, name, op, self.made[name].row)
+
+    def _fused(self, name: str, op: str, base: str, fused: list[str]) -> None:
+        """A fused kernel has the name of its last node; the others lie before it, and are gone."""
+        kinds = {base, *fused, *(k for f in fused for k in _ALSO.get(f, ())), *_ALSO.get(base, ())}
+        members, level = [name], [name]
+        while level:
+            level = [
+                s
+                for n in level
+                for s in self.made[n].inputs
+                if s in self.made and s not in self.kept and s not in members and self.made[s].op in kinds
+            ]
+            members += dict.fromkeys(level)
+        # the node farthest back that gives the kernel its name: the convolution, not the bias
+        core = next((m for m in reversed(members) if self.made[m].op.startswith(base)), name)
+        row = self.made[core].row
+        self.principals[name] = row
+        self.alive.add(row)
+        for member in members:
+            self.decided[member] = Fate(FUSED, name, op, row) if member != core else None
+
+    def _vanished(self, name: str, twins: dict[tuple[Any, ...], str]) -> Fate:
+        twin = twins.get(self._twin(name))
+        if twin is not None and self.made[name].op != "Const":
+            return Fate(MERGED, twin, str(self.ran[twin][1]), self.made[twin].row)
+        if name in self.folds:
+            return Fate(FOLDED, name, "Const")
+        following: list[Fate] = []
+        for user in self.users[name]:
+            decided = self.decided.get(user)
+            if decided is None:  # it ran as it was made, or is the core of a fused kernel
+                if (taken := self._taken_instead(name, user)) is not None:
+                    return Fate(MERGED, taken, str(self.ran[taken][1]), self.made[taken].row)
+                op = str(self.ran[user][1]) if user in self.ran else None
+                following.append(Fate(REMOVED, user, op, self.made[user].row))
+            elif decided.fate != PRUNED:
+                following.append(decided)
+        if name in self.outputs:
+            return Fate(REMOVED)
+        if not following:
+            return Fate(PRUNED)
+        if all(f.fate == FOLDED for f in following):
+            return following[0]
+        first = next(f for f in following if f.fate != FOLDED)
+        return Fate(REMOVED, first.into, first.kernel, first.row)
+
+    def _taken_instead(self, name: str, user: str) -> str | None:
+        """The node of the same op whose result `user` takes in the place of that of `name`."""
+        before = self.made[user].inputs
+        ran = (
+            [_node(str(i)) for i in self.ran[user][2] if not str(i).startswith("^")]
+            if user in self.ran
+            else []
+        )
+        others = {
+            n for n in ran if n in self.kept and n not in before and self.made[n].op == self.made[name].op
+        }
+        return others.pop() if len(others) == 1 else None
+
+    def _twin(self, name: str) -> tuple[Any, ...]:
+        """What two nodes have in common that compute the same."""
+        node = self.made[name]
+        row = self.graphs.nodes[node.row]
+        return node.op, tuple(node.inputs), str(row.get("attrs"))
+
+
+_ALSO: Final = {
+    "BiasAdd": ("Add", "AddV2", "BiasAdd"),
+    "Add": ("AddV2", "AddN"),
+    "FusedBatchNorm": ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
+    "BatchNorm": ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Relu", "Add", "AddV2"),
+    "MatMul": ("MatMul", "BatchMatMul", "BatchMatMulV2"),
+    "BatchMatMulV2": ("Mul", "AddV2", "Add"),
+    "DepthwiseConv2dNative": ("DepthwiseConv2dNative",),
+}
+"""Ops that a fusion takes for one that it names."""
+
+
+def _node(tensor: str) -> str:
+    return tensor.partition(":")[0]
+
+
+def swallowed(
+    graphs: Graphs, instructions: list[tuple[int, str, str | None, list[str]]], ran: set[int]
+) -> dict[int, Fate]:
+    """What XLA's instructions compute beside the node that they are counted for.
+
+    `instructions` are (graph, instruction, its node, the others); `ran` the rows of nodes with kernels of their own.
+    """
+    fates: dict[int, Fate] = {}
+    for graph, instruction, node, others in instructions:
+        principal = graphs.resolve(graph, node)[0] if node is not None else None
+        for other in others:
+            row = graphs.resolve(graph, other)[0]
+            if row is not None and row not in ran and row != principal:
+                fates.setdefault(row, Fate(FUSED, instruction, "XLA", principal))
+    for number in {graph for graph, *_ in instructions}:
+        for row in graphs.by_number[number].nodes.values() if number in graphs.by_number else ():
+            if (
+                row not in ran
+                and row not in fates
+                and str(graphs.nodes[row]["op"]) not in (*_SILENT, "Const")
+            ):
+                fates[row] = Fate(REMOVED, None, "XLA")  # no instruction of the program was made of it
+    return fates
+
+
+def settle_fates(sites: list[dict[str, Any]], of_row: Any, fates: dict[int, Fate]) -> None:
+    """Writes the fates into the sites of the nodes; a node that ran by itself keeps none but `rewritten`."""
+    for row, fate in fates.items():
+        site = sites[int(of_row[row])]
+        if site["executions"] and fate.fate != REWRITTEN:
+            continue
+        into_site = int(of_row[fate.row]) if fate.row is not None else None
+        site.update(fate=fate.fate, into=fate.into, into_kernel=fate.kernel, into_site=into_site)

@@ -1,0 +1,74 @@
+"""What XLA's executables ran in a profile: their instructions as kernels, and the nodes that those compute."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from tftrace.correlate.calls import NodeCalls
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.dispatches import Dispatches
+from tftrace.correlate.profile import ProfileEvents
+
+_XLA_RUNS = (
+    "CpuExecutable::ExecuteAsyncOnStream",
+    "GpuExecutable::ExecuteAsyncOnStreamImpl",
+    "ThunkExecutor::Execute",
+)
+_NOT_HLO = ("BlockUntilReady", "MemoryAllocation", "MemoryDeallocation")
+
+
+def thunks(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
+) -> set[int]:
+    """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
+
+    Returns the numbers of the graphs that XLA ran.
+    """
+    nd, npf = len(calls.runtime), len(profile.ids)
+    runs = np.isin(profile.name, build.words.codes(_XLA_RUNS))
+    above = parent[nd : nd + npf] - nd
+    inside = (above >= 0) & (above < npf)
+    inside[inside] = runs[above[inside]]
+    plain = np.array(
+        [
+            "::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO
+            for c in np.unique(profile.name).tolist()
+        ],
+        bool,
+    )
+    thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
+    if not profile.is_hlo.any():  # else the work of a device tells of each instruction
+        thunk |= (profile.hlo != NONE) & (profile.hlo == profile.name)
+    thunk &= ~profile.container & ~profile.is_launch
+    build.relayer(profile.ids[thunk], "kernel")
+    profile.is_kernel[thunk] = True
+    rows = root[nd : nd + npf][runs | thunk | profile.is_hlo]
+    graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
+    return set(graphs[graphs != NONE].tolist())
+
+
+def compiled_nodes(
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, nodes: NodeCalls, root: Int
+) -> tuple[list[tuple[int, str, str | None, list[str]]], set[int]]:
+    """XLA's instructions that compute several nodes, and the rows of nodes with executions of their own."""
+    nd, values = len(calls.runtime), build.words.values
+    rows = np.flatnonzero(profile.others != NONE)
+    owner = root[nd + rows]
+    rows, owner = rows[owner >= 0], owner[owner >= 0]
+    kinds = (
+        np.unique(
+            np.stack([calls.graph[owner], profile.name[rows], profile.node[rows], profile.others[rows]]),
+            axis=1,
+        )
+        if len(rows)
+        else np.empty((4, 0), np.int64)
+    )
+    found = [
+        (graph, values[name], values[node] if node != NONE else None, list(json.loads(values[others])))
+        for graph, name, node, others in kinds.T.tolist()
+        if graph != NONE
+    ]
+    ran = {row for row, site in enumerate(nodes.sites.tolist()) if build.sites[site]["executions"]}
+    return found, ran
