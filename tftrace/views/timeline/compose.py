@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from functools import cached_property
 from itertools import chain
 from typing import Any
 
@@ -154,11 +155,8 @@ class Composer:
             "levels": [k for k in self.levels if k >= level],
             "widths": self.widths.tolist(),
             "rows": e.lanes.rows,
-            "lanes": [[x.layer, x.row, x.depth, x.track] for x in e.lanes.lanes],
-            "tracks": [
-                [legible(x.label, 160), legible(x.detail, 160), x.row, x.process] for x in e.lanes.tracks
-            ],
-            "processes": [[legible(x.label, 160), -1 if x.row is None else x.row] for x in e.lanes.processes],
+            **self._places,
+            "crowded": e.lanes.crowded,
             "layers": LAYER_MEANING,
             "colours": THEMES,
             "unobserved": details.unobserved(self.trace, set(e.infos["layer"])),
@@ -166,6 +164,17 @@ class Composer:
             "rules": [[self._text(rule), self._text(grade)] for rule, grade in self.links[3]],
             "infos": len(e.infos["name"]),
             "rowIds": e.numbered,
+        }
+
+    @cached_property
+    def _places(self) -> dict[str, Any]:
+        lanes = self.events.lanes
+        return {
+            "lanes": [[x.layer, x.row, x.depth, x.track] for x in lanes.lanes],
+            "tracks": [
+                [legible(x.label, 160), legible(x.detail, 160), x.row, x.process] for x in lanes.tracks
+            ],
+            "processes": [[legible(x.label, 160), -1 if x.row is None else x.row] for x in lanes.processes],
         }
 
     def _text(self, number: int) -> str | None:

@@ -91,7 +91,7 @@ function drawChunk(chunk, labels, seen) {
     const row = lines.rows[at], layer = rowLayer[row], end = off[row + 1];
     if (off[row] === end) continue;
     const whole = lines.part[row] === 1, h = whole ? plot.row - 3 : Math.max(1, plot.row * lines.part[row]);
-    let i = lowerBound(t, off[row], end, view.t0);
+    let i = crowded.has(row) ? off[row] : lowerBound(t, off[row], end, view.t0);
     if (i > off[row] && t[i - 1] + d[i - 1] > view.t0) i--;
     if (hidden.has(layer)) continue;
     const y = yOf(row) + (whole ? 1.5 : 0), outlined = whole && exact && OUTLINED[mode].has(layer);
@@ -101,6 +101,7 @@ function drawChunk(chunk, labels, seen) {
     for (let painted = -1; i < end && t[i] < view.t1; i++) {
       let x = (t[i] - view.t0) * scale, w = d[i] * scale;
       if (x < 0) { w += x; x = 0; }
+      if (w < 0) continue;
       w = Math.min(w, plot.width - x);
       const hit = !hits || hits.has(info[i]);
       if (exact) seen.exact++; else { seen.blocks++; seen.merged += chunk.count[i]; }

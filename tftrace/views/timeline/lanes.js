@@ -12,6 +12,7 @@ M.lanes.forEach(([layer, row, depth, track], lane) => {
 });
 M.tracks.forEach(([, , , process], track) => tracksOf[process].push(track));
 
+const crowded = new Set(M.crowded); // rows in which events may overlap: what began first may still run
 const outermost = new Set(M.lanes.map(([, row]) => row));
 
 const folded = new Set(); // 'p0', 't3', 'l7': a process, a thread or stream, a lane

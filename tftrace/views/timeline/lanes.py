@@ -16,6 +16,9 @@ from tftrace.views.timeline.columns import Ints, combine, order_of
 
 OTHER = len(LAYERS)
 """Layer number of tftrace's own work, which belongs to no layer of the user's program."""
+MOST_ROWS = 250
+"""Rows of one lane. Deeper events share the last one, where they may overlap: a lane of a hundred thousand events at
+one instant would be as many rows deep."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Lanes:
     processes: list[Process]
     rows: int
     row: Ints
-    """Row of each event. Events of one row never overlap."""
+    """Row of each event. Events of one row never overlap, but in the crowded ones."""
+    crowded: list[int]
+    """Rows that events share which lie deeper than `MOST_ROWS`."""
 
 
 def nesting_depth(start: Ints, end: Ints) -> Ints:
@@ -65,6 +70,8 @@ def nesting_depth(start: Ints, end: Ints) -> Ints:
     the first free row instead.
     """
     n = len(start)
+    if (start[1:] >= end[:-1]).all():
+        return np.zeros(n, np.int64)
     depth = np.arange(n, dtype=np.int64) - np.searchsorted(np.sort(end), start, side="right")
     order = order_of(depth)
     same_row = depth[order][1:] == depth[order][:-1]
@@ -146,6 +153,7 @@ def assign_lanes(
     tracks: list[Track] = []
     processes: list[Process] = []
     owners: dict[tuple[int, int], int] = {}
+    crowded: list[int] = []
     row = 0
     for k in sorted(range(len(sample)), key=rank):
         i = int(sample[k])
@@ -170,12 +178,19 @@ def assign_lanes(
             if low == high:
                 continue
             mine = order_in_lane[low:high]
-            depth = nesting_depth(start[mine], end[mine])
-            row_of[mine] = row + depth
-            rows = int(depth.max()) + 1
+            rows = 1
+            if high - low == 1:
+                row_of[mine] = row
+            else:
+                depth = nesting_depth(start[mine], end[mine])
+                rows = int(depth.max()) + 1
+                if rows > MOST_ROWS:
+                    rows, depth = MOST_ROWS, np.minimum(depth, MOST_ROWS - 1)
+                    crowded.append(row + rows - 1)
+                row_of[mine] = row + depth
             lanes.append(Lane(number, row, rows, len(tracks) - 1))
             row += rows
-    return Lanes(lanes, tracks, processes, row, row_of)
+    return Lanes(lanes, tracks, processes, row, row_of, crowded)
 
 
 def _thread_names(manifest: Mapping[str, Any]) -> dict[tuple[int, int], str]:

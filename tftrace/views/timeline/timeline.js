@@ -22,6 +22,7 @@ function describePage() {
   const notes = [];
   if (M.served) began.textContent += ' · served, every event';
   if (share) notes.push(`${count(M.events - M.exact)} events shorter than ${formatTime(M.widths[M.finest], 3)} are on this page only as parts of blocks: it was limited in size.`);
+  if (M.crowded.length) notes.push(`In ${count(M.crowded.length)} lane${M.crowded.length === 1 ? '' : 's'} more events run at once than there are rows: the last row holds what overlaps.`);
   if (M.linksLost) notes.push(`${count(M.linksLost)} links are left out, because one of their ends is not on this page.`);
   byId('notes').textContent = notes.join(' ');
   byId('notes').hidden = !notes.length;

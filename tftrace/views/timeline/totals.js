@@ -21,7 +21,7 @@ async function countBetween(t0, t1) {
     if (!n) continue;
     for (let row = 0; row < M.rows; row++) {
       if (off[row] === off[row + 1]) continue;
-      let i = lowerBound(t, off[row], off[row + 1], t0);
+      let i = crowded.has(row) ? off[row] : lowerBound(t, off[row], off[row + 1], t0);
       while (i > off[row] && t[i - 1] + d[i - 1] > t0) i--;
       for (; i < off[row + 1] && t[i] < t1; i++) {
         if (t[i] + Math.max(d[i], 1) <= t0) continue;
