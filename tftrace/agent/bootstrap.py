@@ -15,7 +15,7 @@ def start_from_environment() -> None:
     session = Session(raw, options)
     # before anything of the user's registers a handler: handlers run last in, first out
     atexit.register(session.stop)
-    os.register_at_fork(after_in_child=session.after_fork)
+    os.register_at_fork(after_in_child=session.guarded(session.after_fork))
     if "tensorflow" in sys.modules:
         session.tensorflow_imported()
     else:

@@ -1,4 +1,4 @@
-"""Runs one op in itself and in children of every kind: forked, pooled, and Python started as another program."""
+"""Runs one op in itself and in children of every kind: forked, by a fork server, spawned, Python as another program."""
 
 import multiprocessing
 import os
@@ -25,9 +25,12 @@ if __name__ == "__main__":
     forked = multiprocessing.get_context("fork").Process(target=told, name="fork")
     forked.start()
     forked.join()
+    served = multiprocessing.get_context("forkserver").Process(target=told, name="forkserver")
+    served.start()
+    served.join()
     spawned = multiprocessing.get_context("spawn").Process(target=told, name="spawn")
     spawned.start()
     spawned.join()
-    assert forked.exitcode == spawned.exitcode == 0
+    assert forked.exitcode == served.exitcode == spawned.exitcode == 0
     subprocess.run([sys.executable, __file__, "inner"], check=True)
     print("main", work(7), flush=True)

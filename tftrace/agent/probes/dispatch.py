@@ -34,14 +34,16 @@ def strategy(value: Any) -> int:
 class DispatchProbe(Probe):
     name = "dispatch"
 
+    def prepare(self) -> None:
+        self.patches = Patches()
+        self.python: Optional[PythonDispatch] = None  # a process may be forked before it imports TensorFlow
+        self.on_steps: List[Any] = []
+
     def start(self) -> None:
         from tensorflow.python import pywrap_tfe
         from tensorflow.python.client import pywrap_tf_session, session
         from tensorflow.python.eager import core
 
-        self.patches = Patches()
-        self.python: Optional[PythonDispatch] = None
-        self.on_steps: List[Any] = []
         native, why = self.session.native, self.session.native_reason
         if native is not None:
             from tensorflow.python.framework import ops
