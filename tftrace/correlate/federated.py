@@ -26,7 +26,7 @@ PROBE: Final = "federated"
 
 
 @dataclass
-class _Invocation:
+class Invocation:
     number: int
     row: dict[str, Any]
     start: int
@@ -42,7 +42,7 @@ class Asked:
 
     raw: RawProcess
     made: Int
-    invocations: list[_Invocation]
+    invocations: list[Invocation]
     rows: list[dict[str, Any]]  # requests
     graphs: dict[int, list[list[list[str]]]]  # TensorFlow graphs in what was sent, by key
     runtime: Int  # event of each invocation
@@ -103,9 +103,9 @@ def _port(worker: RawProcess) -> int | None:
     return None
 
 
-def _read(raw: RawProcess) -> tuple[list[_Invocation], list[dict[str, Any]], dict[int, list[Any]]]:
+def _read(raw: RawProcess) -> tuple[list[Invocation], list[dict[str, Any]], dict[int, list[Any]]]:
     path = raw.path / "requests.jsonl"
-    invocations: dict[int, _Invocation] = {}
+    invocations: dict[int, Invocation] = {}
     requests: list[dict[str, Any]] = []
     graphs: dict[int, list[Any]] = {}
     for line in path.read_bytes().split(b"\n") if path.exists() else []:
@@ -118,7 +118,7 @@ def _read(raw: RawProcess) -> tuple[list[_Invocation], list[dict[str, Any]], dic
         elif "graphs" in row:
             graphs[int(row["contents"])] = row["graphs"]
         elif "type" in row:
-            invocations[int(row["invocation"])] = _Invocation(
+            invocations[int(row["invocation"])] = Invocation(
                 int(row["invocation"]), row, int(row["t"]), int(row["t"])
             )
     for row in requests:

@@ -100,10 +100,14 @@ def parse(data: bytes) -> ExecutorLog:
                 log.nodes.append(NodeRun(key[0], node, kernel, attributes(attrs), [], device, tid, t, None))
                 continue
             rows = open_.get(key, [])
-            same = [row for row in rows if log.nodes[row].tid == tid] if what.startswith("Sync") else rows
-            if same:
-                rows.remove(same[-1])
-                log.nodes[same[-1]] = log.nodes[same[-1]]._replace(end=t)
+            if what.startswith(
+                "Sync"
+            ):  # it ends on the thread it began on; another may run the same node of a loop
+                rows = [row for row in rows if log.nodes[row].tid == tid][-1:]
+            if rows:
+                ended = rows[0]
+                open_[key].remove(ended)
+                log.nodes[ended] = log.nodes[ended]._replace(end=t)
         elif begun := _STEP.match(message):
             fetches = begun[2].partition("->")[2].partition("/")[0]
             log.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))

@@ -1,0 +1,126 @@
+"""What TensorFlow's executors log: each run of a node with its begin and end, whatever it is called and given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tftrace.ingest.executor_log import NodeRun, StepRun, parse
+
+DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
+BEGUN = (
+    '{{node Conv2D}} = _MklNativeConv2D[T=DT_FLOAT, _kernel="MklNameChangeOp", data_format="NHWC", '
+    'dilations=[1, 1, 1, 1], explicit_paddings=[], padding="SAME", use_cudnn_on_gpu=true](_arg_x_0_0, ones:1, ^before) '
+    f"device: {DEVICE}"
+)
+
+
+def lines(*rows: tuple[int, int, str]) -> bytes:
+    """Rows of (thread, time, message) as the native library writes them, each padded to whole blocks."""
+    data = b""
+    for tid, t, message in rows:
+        line = f"{tid} {t} executor.cc:1] {message}\n".encode()
+        data += line + b"\0" * (-len(line) % 32)
+    return data
+
+
+def test_a_run_of_a_node_with_its_attributes_and_the_tensors_it_was_given() -> None:
+    tensor = (
+        "tensor { dtype: DT_FLOAT shape { dim { size: 2 } dim { size: 16 } } allocation_description { } } }"
+    )
+    log = parse(
+        lines(
+            (7, 5, f'__LOG_MEMORY__ MemoryLogTensorOutput {{ step_id: 3 kernel_name: "_arg_x_0_0" {tensor}'),
+            (7, 10, f"Process node: 8 step 3 {BEGUN}"),
+            (7, 30, f"Synchronous kernel done: 8 step 3 {BEGUN}"),
+        )
+    )
+    attrs = {
+        "T": "float32", "data_format": "NHWC", "dilations": [1, 1, 1, 1], "explicit_paddings": [], "padding": "SAME",
+        "use_cudnn_on_gpu": True,
+    }  # fmt: skip
+    inputs: list[list[Any] | None] = [["float32", [2, 16]], None]
+    assert log.nodes == [NodeRun(3, "Conv2D", "_MklNativeConv2D", attrs, inputs, DEVICE, 7, 10, 30)]
+    assert log.other == 0
+
+
+def test_the_end_belongs_to_the_thread_that_began() -> None:
+    """A node of a loop runs several times in one step, on several threads."""
+    log = parse(
+        lines(
+            (1, 10, f"Process node: 8 step 3 {BEGUN}"),
+            (2, 11, f"Process node: 8 step 3 {BEGUN}"),
+            (1, 20, f"Synchronous kernel done: 8 step 3 {BEGUN}"),
+            (2, 30, f"Synchronous kernel done: 8 step 3 {BEGUN}"),
+            (1, 40, f"Process node: 9 step 3 {BEGUN}"),
+            (5, 50, f"Async kernel done: 9 step 3 {BEGUN}"),
+            (1, 60, f"Process node: 9 step 3 {BEGUN}"),
+        )
+    )
+    assert [(n.tid, n.start, n.end) for n in log.nodes] == [
+        (1, 10, 20), (2, 11, 30), (1, 40, 50), (1, 60, None),
+    ]  # fmt: skip
+
+
+def test_runs_of_graphs_and_methods_of_executors() -> None:
+    log = parse(
+        lines(
+            (1, 5, '__LOG_MEMORY__ MemoryLogStep { step_id: 4 handle: "x:0,y:0->Identity:0,b:1//0/;0" }'),
+            (2, 6, "TensorFlowExecutor::CreateCall"),
+            (2, 7, "something else, said by a version to come"),
+        )
+    )
+    assert log.steps == [StepRun(4, 1, 5, ["Identity:0", "b:1"])]
+    assert [(m.tid, m.t, m.name) for m in log.methods] == [(2, 6, "TensorFlowExecutor::CreateCall")]
+    assert log.other == 1
+
+
+def test_a_line_that_is_cut_is_counted_and_nothing_else_is_lost() -> None:
+    whole = lines((1, 10, f"Process node: 8 step 3 {BEGUN}"))
+    log = parse(whole + lines((1, 20, f"Synchronous kernel done: 8 step 3 {BEGUN}"))[:40])
+    assert [(n.start, n.end) for n in log.nodes] == [(10, None)]
+    assert log.other == 1
+
+
+names = st.from_regex(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]{0,20}", fullmatch=True).filter(lambda n: "}" not in n)
+values = st.one_of(
+    st.integers(-(2**40), 2**40),
+    st.booleans(),
+    st.from_regex(r"[A-Za-z0-9 :/.,()]{0,12}", fullmatch=True),
+    st.lists(st.integers(-9, 9), max_size=4),
+)
+attributes = st.dictionaries(st.from_regex(r"[A-Za-z]\w{0,8}", fullmatch=True), values, max_size=5)
+
+
+def worded(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return f'"{value}"'
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+@given(
+    name=names, kernel=st.from_regex(r"_?[A-Z]\w{0,20}", fullmatch=True), attrs=attributes,
+    inputs=st.lists(names, max_size=4), step=st.integers(-9, 10**12), times=st.tuples(*[st.integers(0, 10**15)] * 2),
+    function=st.none() | names,
+)  # fmt: skip
+def test_what_is_worded_is_read(
+    name: str, kernel: str, attrs: dict[str, Any], inputs: list[str], step: int, times: tuple[int, int],
+    function: str | None,
+) -> None:  # fmt: skip
+    told = ", ".join(f"{key}={worded(value)}" for key, value in attrs.items())
+    head = "" if function is None else "{{function_node " + function + "}}"
+    run = f"{head}{{{{node {name}}}}} = {kernel}[{told}]({', '.join(inputs)}) device: {DEVICE}"
+    log = parse(
+        lines(
+            (1, times[0], f"Process node: 5 step {step} {run}"),
+            (1, times[1], f"Synchronous kernel done: 5 step {step} {run}"),
+        )
+    )
+    (node,) = log.nodes
+    assert (node.step, node.node, node.kernel, node.start, node.end) == (step, name, kernel, *times)
+    assert node.attrs == attrs
+    assert node.inputs == [None] * len(inputs)
