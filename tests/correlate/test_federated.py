@@ -107,21 +107,35 @@ def test_a_request_goes_to_the_worker_that_listens_at_its_port() -> None:
     assert one.request_at(75, left_out) == NONE  # either may be meant
 
 
+NOT_KNOWN: frozenset[str] = frozenset()
+
+
 def made(graph: int, name: str, stack: int) -> dict[str, Any]:
     return {"graph": graph, "node": name, "op": name, "stack": stack}
 
 
 def test_a_node_is_the_one_of_its_name_in_the_graph_that_shares_most_nodes() -> None:
     rows = [made(1, "Conv2D", 11), made(1, "x", 12), made(2, "Conv2D", 21), made(3, "Sum", 31)]
-    assert asked(nodes=rows).making([node("Conv2D"), node("x")]) == {"Conv2D": 0, "x": 1}
-    assert asked(nodes=rows).making([node("Relu")]) == {}
+    assert asked(nodes=rows).making([node("Conv2D"), node("x")], NOT_KNOWN) == {"Conv2D": 0, "x": 1}
+    assert asked(nodes=rows).making([node("Relu")], NOT_KNOWN) == {}
 
 
 def test_a_node_that_two_lines_may_have_made_has_no_line() -> None:
     twice = [made(1, "Conv2D", 11), made(2, "Conv2D", 21)]
-    assert asked(nodes=twice).making([node("Conv2D")]) == {}
+    assert asked(nodes=twice).making([node("Conv2D")], NOT_KNOWN) == {}
     again = [made(1, "Conv2D", 11), made(2, "Conv2D", 11)]
-    assert asked(nodes=again).making([node("Conv2D")]) == {"Conv2D": 0}
+    assert asked(nodes=again).making([node("Conv2D")], NOT_KNOWN) == {"Conv2D": 0}
+
+
+def test_what_was_sent_tells_more_than_what_is_left_of_it() -> None:
+    """TensorFlow pruned all but the sum, which two graphs have."""
+    rows = [made(1, "Sum", 11), made(1, "Conv2D", 12), made(2, "Sum", 21), made(2, "Assert", 22)]
+    one = asked((0, 100, [[["Sum", "Sum"], ["Assert", "Assert"]], [["Relu", "Relu"]]]), nodes=rows)
+    sent = one.sent_as(0, [node("Sum")])
+    assert sent == {"Sum", "Assert"}
+    assert one.making([node("Sum")], sent) == {"Sum": 2}
+    assert one.making([node("Sum")], NOT_KNOWN) == {}
+    assert one.sent_as(0, [node("_arg")]) == one.sent_as(NONE, [node("Sum")]) == NOT_KNOWN
 
 
 def test_a_row_that_was_cut_is_left_out(tmp_path: Path) -> None:

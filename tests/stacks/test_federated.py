@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 
 import pandas as pd
 import pytest
 
-from tests.capture.running import Finished
+from tests.capture.running import Finished, environment, run
 from tests.stacks.conftest import SCRIPTS, Stacked
 from tests.stacks.reading import chain_of, line_of
 from tftrace.analysis import chain
@@ -110,9 +111,9 @@ def test_runs_of_the_worker_belong_to_the_round_that_asked(recorded: tuple[Trace
     runs = calls[(calls.pid == worker) & (calls.op == "Session.run")]
     assert len(runs) >= 6
     assert set(runs.parent_call_id) == set(rounds.index)
-    for _, run in runs.iterrows():
-        of = rounds.loc[run.parent_call_id]
-        assert of.start_ns <= run.start_ns <= of.start_ns + of.total_ns
+    for _, one in runs.iterrows():
+        of = rounds.loc[one.parent_call_id]
+        assert of.start_ns <= one.start_ns <= of.start_ns + of.total_ns
     above = linked(trace)
     above = above[(above.name == "Session::Run") & (above.rule == "request time")]
     assert set(above.evidence) == {"inferred"}
@@ -125,3 +126,27 @@ def test_manifest_says_which_probes_worked_in_the_worker(recorded: tuple[Trace, 
     for name in ("executor_log", "federated"):
         assert probes[name]["events"] > 0
         assert probes[name]["lost"] == 0
+
+
+def test_of_two_computations_at_once_each_keeps_its_own(
+    stacked: Stacked, stack: Callable[[str], str]
+) -> None:
+    script = SCRIPTS / "federated_async.py"
+    trace, done = stacked(STACK, script.name)
+    plain = run(script, env=environment(TF_CPP_MIN_LOG_LEVEL="2"), python=stack(STACK))
+    # what the second prints last are the functions on the traceback of the one that failed
+    assert (done.exit_status, done.stdout) == (plain.exit_status, plain.stdout)
+    assert done.stdout.count(b"[541696.0, 1024.0]") == 2
+    calls = trace.calls.merge(trace.sites, on="site_id").set_index("call_id")
+    asked = calls[calls.op.isin(["convolved", "pooled", "failing"])]
+    assert Counter(asked.op.astype(str)) == {"convolved": 2, "pooled": 2, "failing": 1}
+    requests = linked(trace)
+    requests = requests[requests.name == "gRPC CreateCall"]
+    assert Counter(requests.name_above.astype(str)) == {
+        "computation convolved": 2, "computation pooled": 2, "computation failing": 1,
+    }  # fmt: skip
+    for op, of, mark in (("Conv2D", "convolved", "conv2d"), ("MaxPool", "pooled", "pool")):
+        made = calls[calls.op == op]
+        assert set(made.python_line) == {line_of(script, mark)}
+        behind = calls.loc[calls.loc[made.parent_call_id].parent_call_id]
+        assert list(behind.op) == [of] * 2

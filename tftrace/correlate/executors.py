@@ -113,7 +113,11 @@ def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
     if not log.nodes:
         return None
     log.steps = _with_silent(log)
-    graph_of, graphs = _graphs(log)
+    nodes_of = _nodes_by_step(log)
+    run_of = np.full(len(log.steps), NONE, np.int64)
+    if asked is not None:
+        run_of = np.array([asked.invocation_at(s.start, nodes_of[s.step]) for s in log.steps], np.int64)
+    graph_of, graphs = _graphs(log, nodes_of, asked, run_of)
     nodes, making = _nodes(graphs, asked)
     ends = _ends(log)
     dispatch = np.zeros(len(log.steps), np.dtype(contract.DISPATCH.dtype))
@@ -142,14 +146,10 @@ def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
         ],
         "nodes": nodes,
     }
-    run_of = np.full(len(log.steps), NONE, np.int64)
     if asked is not None:
         made_by = asked.raw
         told |= {"stacks": made_by.stacks, "exports": made_by.exports, "sourcemaps": made_by.sourcemaps}
         told["process"] = {**raw.process, "libraries": made_by.process.get("libraries", [])}
-        run_of = np.array(
-            [asked.invocation_at(s.start, graphs[graph_of[s.step]]) for s in log.steps], np.int64
-        )
     return Executors(replace(raw, **told), log, making, asked, run_of)
 
 
@@ -170,20 +170,37 @@ def _ends(log: ExecutorLog) -> list[int]:
     return [last.get(s.step, s.start) for s in log.steps]
 
 
-def _graphs(log: ExecutorLog) -> tuple[dict[int, int], list[list[NodeRun]]]:
-    """(graph of each step, a run of each node of each graph): graphs with the same nodes are the same."""
+def _nodes_by_step(log: ExecutorLog) -> dict[int, list[NodeRun]]:
+    """A run of each node of each step."""
     of_step: dict[int, dict[str, NodeRun]] = {}
     for node in log.nodes:
         of_step.setdefault(node.step, {}).setdefault(node.node, node)
-    known: dict[tuple[tuple[str, str], ...], int] = {}
+    return {step: list(nodes.values()) for step, nodes in of_step.items()}
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What ran in one step and others like it; `sent`: the nodes of the graph that Python sent for it."""
+
+    nodes: list[NodeRun]
+    sent: frozenset[str]
+
+
+def _graphs(
+    log: ExecutorLog, nodes_of: dict[int, list[NodeRun]], asked: Asked | None, run_of: Int
+) -> tuple[dict[int, int], list[_Graph]]:
+    """(graph of each step, the graphs): those with the same nodes that were sent as the same are one."""
+    known: dict[Any, int] = {}
     graph_of: dict[int, int] = {}
-    graphs: list[list[NodeRun]] = []
-    for step, nodes in of_step.items():
-        key = tuple(sorted((n.node, n.kernel) for n in nodes.values()))
+    graphs: list[_Graph] = []
+    for step, of in zip(log.steps, run_of.tolist(), strict=True):
+        nodes = nodes_of[step.step]
+        sent = asked.sent_as(of, nodes) if asked is not None else frozenset()
+        key = (tuple(sorted((n.node, n.kernel) for n in nodes)), sent)
         if key not in known:
             known[key] = len(graphs)
-            graphs.append(list(nodes.values()))
-        graph_of[step] = known[key]
+            graphs.append(_Graph(nodes, sent))
+        graph_of[step.step] = known[key]
     return graph_of, graphs
 
 
@@ -198,12 +215,12 @@ def op_of(kernel: str) -> str:
     return _MKL.sub("", kernel)
 
 
-def _nodes(graphs: Sequence[list[NodeRun]], asked: Asked | None) -> tuple[list[dict[str, Any]], Int]:
+def _nodes(graphs: Sequence[_Graph], asked: Asked | None) -> tuple[list[dict[str, Any]], Int]:
     rows: list[dict[str, Any]] = []
     making: list[int] = []
-    for number, nodes in enumerate(graphs, 1):
-        made = asked.making(nodes) if asked is not None else {}
-        for run in nodes:
+    for number, graph in enumerate(graphs, 1):
+        made = asked.making(graph.nodes, graph.sent) if asked is not None else {}
+        for run in graph.nodes:
             if run.node.startswith("_"):
                 continue  # TensorFlow's runtime made it: an argument, a result
             row: dict[str, Any] = {

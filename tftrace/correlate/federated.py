@@ -72,21 +72,31 @@ class Asked:
         ]  # fmt: skip
         return found[0] if len(found) == 1 else NONE
 
-    def making(self, nodes: Sequence[NodeRun]) -> dict[str, int]:
+    def sent_as(self, invocation: int, nodes: Sequence[NodeRun]) -> frozenset[str]:
+        """Names of the nodes of the graph that an invocation had sent and that ran as `nodes`: TensorFlow prunes what
+        is not needed, and adds what it needs itself. Empty where none fits."""
+        sent = self._sent(invocation) if invocation != NONE else []
+        best = max(sent, key=lambda graph: (_score(graph, nodes), -len(graph)), default=[])
+        return frozenset(name for name, _ in best) if _score(best, nodes) else frozenset()
+
+    def making(self, nodes: Sequence[NodeRun], sent: frozenset[str]) -> dict[str, int]:
         """For the nodes of one graph of the worker: the row in `raw.nodes` of the node that Python made, by its name.
 
-        The graph that Python made is the one that shares most nodes with it; where several share as many, and were not
-        made by the same lines, nothing is told.
+        The graph that Python made is the one that shares most nodes with what was `sent`, or with what ran where that
+        is not known; where several share as many, and were not made by the same lines, nothing is told.
         """
-        names = {n.node for n in nodes}
+        ran = {n.node for n in nodes}
+        names = sent or ran
         graphs: dict[int, dict[str, int]] = {}
         for i, row in enumerate(self.raw.nodes):
             if row["node"] in names:
                 graphs.setdefault(int(row["graph"]), {})[str(row["node"])] = i
-        if not graphs:
-            return {}
-        most = max(len(found) for found in graphs.values())
-        best = [found for found in graphs.values() if len(found) == most]
+        most = max((len(found) for found in graphs.values()), default=0)
+        best = [
+            {name: i for name, i in found.items() if name in ran}
+            for found in graphs.values()
+            if len(found) == most
+        ]
         stacks = {tuple(sorted((n, self.raw.nodes[i]["stack"]) for n, i in found.items())) for found in best}
         return best[0] if len(stacks) == 1 else {}
 
