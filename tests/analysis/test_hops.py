@@ -76,3 +76,14 @@ def test_ends_too_far_apart_are_no_hop() -> None:
 def test_no_stack_no_hops_even_where_the_call_is_known() -> None:
     assert hops([], "cudnnBackendExecute") == []
     assert hops([{"kind": "python", "function": "TFE_Execute"}], "cudnnBackendExecute") == []
+
+
+def test_a_request_to_another_process_comes_before_its_stack() -> None:
+    frames = [
+        {"kind": "native", "function": name} for name in ("tensorflow::MklConvOp::Compute", "Device::Compute")
+    ]
+    runtime = ["computation total", "gRPC CreateCall", "Session::Run"]
+    assert [(h.caller, h.callee) for h in hops(frames, None, runtime)] == [
+        ("gRPC CreateCall", "Session::Run"), ("Device::Compute", "tensorflow::MklConvOp::Compute"),
+    ]  # fmt: skip
+    assert len(hops(frames, None, runtime[:2])) == 1

@@ -169,6 +169,14 @@ def test_primitives_come_without_problem_where_onednn_is_not_asked(traced: Run) 
     assert (found["library"]["call"], found["library"]["implementation"]) == ("convolution", None)
 
 
+def test_device_is_told_only_where_work_was_seen_on_it(eager: tuple[Finished, Trace], traced: Run) -> None:
+    _, trace = eager
+    assert trace.path is not None
+    assert group(trace.path, "conv2d")["device"] == "/device:CPU:0"
+    _, place = traced("eager", "1", options=("--no-itt", "--no-onednn"))
+    assert group(place, "conv2d")["device"] is None
+
+
 def test_missing_program_and_module_are_told(tmp_path: Path) -> None:
     for more, text in (((), "no such program"), (("-m",), "neither -m nor --python")):
         line = [*TFTRACE, "run", "--native", *more, "./nothing-here"]

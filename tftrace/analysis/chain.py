@@ -88,7 +88,7 @@ class _Reader(Arrays):
             device_work=self.device_work[g],
             native_stack=frames,
             native_stacks=len(stacks),
-            hops=hops(frames, library.call if library else None),
+            hops=hops(frames, library.call if library else None, chain[LAYERS.index("runtime")].names),
             total_us=self.times["total"][g] or 0.0,
             cpu_us=self.times["cpu"][g],
             warm_up=self.warm[g],

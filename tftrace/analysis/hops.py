@@ -124,8 +124,20 @@ _TRAMPOLINE = _rule(
 )
 
 
-def hops(frames: Sequence[Mapping[str, Any]], call: str | None) -> list[Hop]:
-    """The hops on a native stack, outermost first.
+_ACROSS = Hop(
+    "gRPC CreateCall",
+    "Session::Run",
+    "another process, virtual calls, a thread",
+    "Python has sent the computation with its graphs, and now names function and argument by number. The worker's "
+    "service passes that down a stack of executors, each behind one interface; the last, TensorFlowExecutor, runs a "
+    "graph in a session, on a thread of its own.",
+    "both ends: this run's requests and the worker's log, joined by time; the mechanism: TensorFlow Federated 0.87",
+)
+
+
+def hops(frames: Sequence[Mapping[str, Any]], call: str | None, runtime: Sequence[str] = ()) -> list[Hop]:
+    """The hops on a native stack, outermost first; before them that to another process, where `runtime`, the names of
+    that layer, shows one.
 
     `frames` are those of `native_stack` in the why contract, innermost first; `call` is the library function that the
     innermost of them called, None where the stack itself ends in it.
@@ -143,7 +155,8 @@ def hops(frames: Sequence[Mapping[str, Any]], call: str | None) -> list[Hop]:
             if inner is not None and inner not in found:
                 found[inner] = _told(rule, caller, names[inner])
                 break
-    result = [found[at] for at in sorted(found)]
+    across = [_ACROSS] if {_ACROSS.caller, _ACROSS.callee} <= set(runtime) else []
+    result = across + [found[at] for at in sorted(found)]
     if names and call and _TRAMPOLINE.callee.search(call):
         result.append(_told(_TRAMPOLINE, names[-1], call))
     return result
