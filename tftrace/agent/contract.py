@@ -28,6 +28,8 @@ appended with single writes, so a killed process leaves at most one cut line.
 | optimized.jsonl | {"graph": number of a session's graph, else null, "t", |
 |  | "nodes": [[name, op, [inputs], [fused ops]], ..]}: what TensorFlow runs of a graph, |
 |  | after its optimizer; "cut": so many nodes were left out |
+| tracings.jsonl | {"name", "file", "line", "object", "cache", "scope", "graph", "context", "stack", "t", "ns", |
+|  | "arguments": [[path, kind, type, more], ..]}: a tracing of a tf.function |
 | sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |
 | exports.jsonl | {"code": [file, first line, name(, own)], "names": [exported names]} of functions on seen stacks |
 | threads.bin | THREAD records |

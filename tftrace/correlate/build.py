@@ -111,6 +111,7 @@ def _manifest(
         "graphs": [row for _, f in parts for row in f.graphs],
         "sessions": [row for _, f in parts for row in f.sessions],
         "failures": sorted((row for _, f in parts for row in f.failures), key=lambda row: row["start_ns"]),
+        "tracings": [row for _, f in parts for row in f.tracings],
         "probes": _probes(run, parts, raw),
         "unobserved": {"stream_executor": NO_GPU} if not _has_gpu(parts) else {},
         "problems": problems,

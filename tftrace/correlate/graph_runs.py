@@ -31,7 +31,7 @@ def graph_rows(raw: RawProcess, graphs: Graphs, origins: Origins) -> list[dict[s
             "kind": graph.kind,
             "pid": raw.process.get("pid"),
             "nodes": len(graph.nodes),
-            **_lines(origins.of(made[graph.number]) if graph.number in made else None),
+            **lines_of(origins.of(made[graph.number]) if graph.number in made else None),
         }
         for graph in graphs.by_number.values()
     ]
@@ -45,7 +45,7 @@ def session_rows(raw: RawProcess, graphs: Graphs, origins: Origins) -> list[dict
             "class": row.get("class"),
             "pid": raw.process.get("pid"),
             "graph_id": graphs.id(int(row["graph"])),
-            **_lines(origins.of(int(row["stack"])) if row.get("stack") else None),
+            **lines_of(origins.of(int(row["stack"])) if row.get("stack") else None),
         }
         for row in raw.opened
     ]
@@ -69,7 +69,7 @@ def failure_rows(raw: RawProcess, graphs: Graphs, origins: Origins, clock: Clock
                 "tensors": [
                     _tensor(str(name), int(graph), graphs, origins) for name, graph in row["tensors"]
                 ],
-                **_lines(origins.of(int(row["stack"]))),
+                **lines_of(origins.of(int(row["stack"]))),
             }
         )
     return rows
@@ -80,7 +80,7 @@ def exception(raw: RawProcess, origins: Origins) -> dict[str, Any] | None:
     told = raw.status.get("exception")
     if not isinstance(told, dict):
         return None
-    lines = _lines(origins.of(int(told["stack"])) if told.get("stack") else None)
+    lines = lines_of(origins.of(int(told["stack"])) if told.get("stack") else None)
     return {"error": told.get("error"), "message": told.get("message"), **lines}
 
 
@@ -88,10 +88,10 @@ def _tensor(name: str, graph: int, graphs: Graphs, origins: Origins) -> dict[str
     owner = graphs.by_number.get(graph)
     node = owner.nodes.get(name.rpartition(":")[0] or name) if owner is not None else None
     origin = None if node is None else origins.of(int(graphs.nodes[node]["stack"]))
-    return {"name": name, "graph_id": graphs.id(graph), **_lines(origin)}
+    return {"name": name, "graph_id": graphs.id(graph), **lines_of(origin)}
 
 
-def _lines(origin: Origin | None) -> dict[str, Any]:
+def lines_of(origin: Origin | None) -> dict[str, Any]:
     places = [] if origin is None else [origin.python, *origin.callers]
     lines = [{"file": p.file, "line": p.line, "code": p.code} for p in places if p is not None]
     return {

@@ -34,6 +34,7 @@ from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
+from tftrace.correlate.tracings import tracing_rows
 from tftrace.correlate.trial_spans import mark_launched_in_trials
 from tftrace.correlate.xla_work import compiled_nodes, thunks
 from tftrace.ingest.agent_raw import RawProcess, Records
@@ -62,6 +63,7 @@ class ProcessFacts:
         self.sessions: list[dict[str, Any]] = []
         self.failures: list[dict[str, Any]] = []
         self.exception: dict[str, Any] | None = None
+        self.tracings: list[dict[str, Any]] = []
         self.asked: Asked | None = None  # of another process
         self.logged = 0  # executions of nodes that executors logged
 
@@ -94,6 +96,7 @@ def add_process(
     facts.sessions = graph_runs.session_rows(raw, graphs, origins)
     facts.failures = graph_runs.failure_rows(raw, graphs, origins, clock)
     facts.exception = graph_runs.exception(raw, origins)
+    facts.tracings = tracing_rows(raw, graphs, origins)
     build.graphs += max(graphs.by_number, default=0)
     build.tf_sessions += len(raw.opened)
     end_raw = int(raw.status.get("stopped") or raw.clocks["raw"].max())

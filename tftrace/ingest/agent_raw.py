@@ -56,6 +56,7 @@ class RawProcess:
     nodes: list[dict[str, Any]]
     opened: list[dict[str, Any]]
     failures: list[dict[str, Any]]
+    tracings: list[dict[str, Any]]
     optimized: list[dict[str, Any]]
     sourcemaps: dict[str, dict[int, tuple[str, int, str]]]
     native_stacks: dict[int, npt.NDArray[np.uint64]]
@@ -197,6 +198,7 @@ def read_process(path: Path) -> RawProcess:
         nodes=lines.read(path / "nodes.jsonl"),
         opened=lines.read(path / "opened.jsonl"),
         failures=lines.read(path / "failures.jsonl"),
+        tracings=lines.read(path / "tracings.jsonl"),
         optimized=lines.read(path / "optimized.jsonl"),
         sourcemaps={
             str(r["file"]): {int(k): (str(v[0]), int(v[1]), str(v[2])) for k, v in r["lines"].items()}

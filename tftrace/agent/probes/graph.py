@@ -15,6 +15,7 @@ from ..clocks import raw
 from ..graph_runs import GraphRuns
 from ..metas import plain, tensor
 from ..patches import Patches
+from ..tracings import Tracings
 from .base import Probe
 
 MOST_INPUTS = 1024
@@ -33,6 +34,7 @@ class GraphProbe(Probe):
         self._maps_written: Set[str] = set()
         self._local = threading.local()
         self.runs = GraphRuns(self.session, self.number)
+        self.tracings = Tracings(self.session, self.number)
         self.on_function: List[Callable[[], Any]] = []
         self._open_files()
 
@@ -50,6 +52,7 @@ class GraphProbe(Probe):
         around = self.session.around
         around(self.patches, ops.Graph, "__init__", self._graph_made)
         self.runs.start(self.patches)
+        self.tracings.start(self.patches)
         around(self.patches, ops.Graph, "_create_op_internal", self._node_made, before=raw)
         around(self.patches, op_def_library, "_apply_op_helper", self._op_applied, before=self._op_begins)
         around(self.patches, type(autograph._TRANSPILER), "transform", self._transformed)
@@ -217,6 +220,7 @@ class GraphProbe(Probe):
         self._numbers.clear()
         self._made_on.clear()
         self.runs.reopen()
+        self.tracings.open_files()
         self._maps_written.clear()
         self._open_files()
 

@@ -11,8 +11,17 @@ from rich.text import Text
 
 from tftrace.views.terminal import failures
 from tftrace.views.terminal.tables import rows_table
-from tftrace.views.terminal.wording import STATUS_STYLE, SYNTHETIC, SYNTHETIC_STYLE, count, micros, plain
+from tftrace.views.terminal.wording import (
+    STATUS_STYLE,
+    SYNTHETIC,
+    SYNTHETIC_STYLE,
+    count,
+    micros,
+    plain,
+    short_file,
+)
 
+_FUNCTIONS, _CAUSES = 6, 4
 _HIDDEN = ("graph_id",)
 _TITLES = {"graph": {"count": "runs", "line": "made at"}}
 
@@ -37,10 +46,26 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
     if document.get("kernel_time"):
         _whose(console, document["kernel_time"])
+    _retraced(console, document.get("retraced") or [])
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
         console.print(Text(text, style="yellow"))
     failures.draw(console, document.get("failures") or [], limit)
+
+
+def _retraced(console: Console, rows: list[dict[str, Any]]) -> None:
+    for row in rows[:_FUNCTIONS]:
+        where = f"{plain(short_file(row['file']))}:{row['line']}" if row["file"] else "no file"
+        title = Text(f"\n{plain(row['function'])} ({where})", style="bold")
+        spent = f" was traced {count(row['tracings'], 'time')}, {micros(row['trace_us'])} in Python"
+        console.print(title.append(spent, style="not bold"))
+        for again in row["again"][:_CAUSES]:
+            times = f" ({count(again['count'], 'time')})" if again["count"] > 1 else ""
+            console.print(Text(f"  again{times}: {plain(again['why'])}"))
+        if len(row["again"]) > _CAUSES:
+            console.print(
+                f"  and for {len(row['again']) - _CAUSES} more reasons; --json lists them", style="dim"
+            )
 
 
 def _whose(console: Console, time: dict[str, Any]) -> None:
