@@ -12,6 +12,7 @@ import numpy as np
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
+from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
@@ -47,10 +48,14 @@ def add_node_calls(
     # -- each kernel event that ran in a graph is one execution of a node
     profile_root = root[nd : nd + npf]
     in_graph = np.where(profile_root >= 0, calls.graph[np.maximum(profile_root, 0)] if nd else NONE, NONE)
-    eager = (profile_root >= 0) & (in_graph == NONE)
+    # under an eager op only tf.data, which it asks for an element, runs kernels that have names
+    epoch = dataset_epochs(build, graphs, profile)
+    eager = (profile_root >= 0) & (in_graph == NONE) & (epoch == NONE)
     rows = np.flatnonzero(profile.is_kernel & ~eager)
     pairs, which = np.unique(
-        np.stack([in_graph[rows], profile.name[rows], profile.node[rows], profile.node_rule[rows]]),
+        np.stack(
+            [in_graph[rows], profile.name[rows], profile.node[rows], profile.node_rule[rows], epoch[rows]]
+        ),
         axis=1,
         return_inverse=True,
     )
@@ -60,13 +65,13 @@ def add_node_calls(
     unresolved: Counter[str] = Counter()
     counts = np.bincount(which, minlength=pairs.shape[1]) if len(rows) else np.zeros(pairs.shape[1], int)
     for i in range(pairs.shape[1]):
-        graph, word, made_of, _ = (int(v) for v in pairs[:, i])
+        graph, word, made_of, _, made_before = (int(v) for v in pairs[:, i])
         kernel = build.words.values[word]
         name, _, kind = (
             kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
         )
         known = build.words.values[made_of] if made_of != NONE else name
-        found, rule = graphs.resolve(graph if graph != NONE else None, known)
+        found, rule = graphs.resolve(graph if graph != NONE else None, known, made_before)
         node_of[i] = NONE if found is None else found
         if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
@@ -82,7 +87,7 @@ def add_node_calls(
     shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
-    place, head, total = _executions(profile, rows, sites[which] if len(rows) else which, profile_root[rows])
+    place, head, total = executions(profile, rows, sites[which] if len(rows) else which, profile_root[rows])
     rows, every, node = rows[head], rows, node[head]
     which = which[head]
     for i, n in enumerate(np.bincount(which, minlength=len(sites)).tolist()):
@@ -131,38 +136,6 @@ def add_node_calls(
     return NodeCalls(
         call, profile.tid[rows[head]], total, of_profile, of_primitive, *kernels, dict(unresolved), node_sites
     )
-
-
-def _executions(profile: ProfileEvents, rows: Int, site: Int, root: Int) -> tuple[Int, Int, Int]:
-    """(execution of each of the kernels `rows`, position of its first kernel, its time) in the order of first kernels.
-
-    A kernel is one execution of its node; but XLA may have made several instructions of a node, which are one
-    execution: the first time that each of them runs in a call of the graph is the first execution, the second time the
-    second (a loop). Their time is the union of theirs: they may run beside each other.
-
-        call of the graph   site   kernel        execution
-        7                   A      copy.19       0
-        7                   A      Conv2D_1.1    0
-        7                   B      MatMul.4      1
-        7                   A      copy.19       2
-    """
-    n = len(rows)
-    if not n:
-        return rows, rows, rows
-    thunk = np.flatnonzero((profile.hlo[rows] != NONE) & ~profile.is_hlo[rows])
-    key = np.stack([np.arange(n), np.full(n, NONE), np.full(n, NONE)])
-    order = thunk[np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (np.diff(profile.name[rows[order]]) != 0) | (np.diff(root[order]) != 0)
-    position = np.arange(len(order))
-    key[:, order] = np.stack([site[order], root[order], position - np.maximum.accumulate(position * fresh)])
-    key[1, order] = np.maximum(key[1, order], 0)  # apart from the kernels that are executions by themselves
-    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
-    rank = np.argsort(first, kind="stable")
-    back = np.empty(len(rank), np.int64)
-    back[rank] = np.arange(len(rank))
-    place = back[np.asarray(inverse).reshape(-1)]
-    return place, first[rank], union_length(place, profile.start[rows], profile.end[rows], len(rank))
 
 
 def _pair(value: Any) -> bool:

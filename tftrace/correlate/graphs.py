@@ -8,9 +8,12 @@ or the longest leading part that is a call node, and then the rest within the fu
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+_OF_DATASET = ("Dataset_", "tf_data_")  # how tf.data calls the graphs of its functions
 _ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
 CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
 
@@ -24,6 +27,7 @@ class Graph:
     nodes: dict[str, int] = field(default_factory=dict)  # node name -> row in `nodes`
     inputs: list[str | None] = field(default_factory=list)  # names of tensors, of a function
     outputs: list[str | None] = field(default_factory=list)
+    made: int = 0  # of a function: when it was given to the runtime, as recorded
 
 
 class Graphs:
@@ -43,6 +47,8 @@ class Graphs:
         self.nodes = nodes
         self.compiled: set[int] = set()  # graphs that XLA ran
         self.native = False  # whether the process that ran them has no Python
+        self.when: Callable[[int], int] = lambda made: made  # a record's time on the trace's time line
+        self.place: Callable[[int], object] = lambda stack: stack  # the line of a Python stack
         self.principals: dict[tuple[int, str], int] = {}  # of fused kernels: (graph, name) -> row in `nodes`
         for row in graphs:
             graph = self.by_number.setdefault(
@@ -53,6 +59,7 @@ class Graphs:
                 graph.kind = "function"
                 self.by_function[str(row["function"])] = graph
                 graph.inputs, graph.outputs = row.get("inputs", []), row.get("outputs", [])
+                graph.made = int(row.get("t", 0))
         self._everywhere: dict[str, list[int]] = {}
         for index, row in enumerate(nodes):
             number = int(row["graph"])
@@ -61,7 +68,7 @@ class Graphs:
                 owner = self.by_number[number] = Graph(number, "", "graph")
             owner.nodes[str(row["node"])] = index
             self._everywhere.setdefault(str(row["node"]), []).append(index)
-        self._cache: dict[tuple[int | None, str], tuple[int | None, str]] = {}
+        self._cache: dict[tuple[int | None, str, int], tuple[int | None, str]] = {}
 
     def mode(self, number: int) -> str:
         if self.native:
@@ -83,23 +90,27 @@ class Graphs:
     def session_id(self, number: int) -> int:
         return self._sessions_before + number
 
-    def resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
+    def resolve(self, graph: int | None, name: str, made_before: int = -1) -> tuple[int | None, str]:
         """(row in `nodes`, rule) of the node `name` of what ran `graph`; (None, why not) where there is none.
 
-        Without a known graph the name has to be unique among all graphs of the process.
+        Without a known graph the name has to be unique among all graphs of the process. Of functions of tf.data only
+        the first `made_before` had been made, where that is not negative.
         """
-        key = (graph, name)
+        key = (graph, name, made_before)
         if key not in self._cache:
-            self._cache[key] = self._resolve(graph, name)
+            self._cache[key] = self._resolve(graph, name, made_before)
         return self._cache[key]
 
-    def _resolve(self, graph: int | None, name: str) -> tuple[int | None, str]:
+    def _resolve(self, graph: int | None, name: str, made_before: int) -> tuple[int | None, str]:
         if graph is not None and (graph, name) in self.principals:
             return self.principals[graph, name], "node name"
         if graph is not None and graph in self.by_number:
             found = self.descend(self.by_number[graph], name, 0)
             if found is not None:
                 return found, "node name"
+        found, rule = self._of_dataset(graph, name, made_before)
+        if found is not None:
+            return found, rule
         stripped = name
         for prefix in _ADDED:
             if stripped.startswith(prefix):
@@ -116,6 +127,60 @@ class Graphs:
                     -1
                 ], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
         return None, "no node of this name was made while tftrace watched"
+
+    def runs_dataset(self, name: str) -> bool:
+        """Whether a node of this name was made in a function that tf.data calls."""
+        return any(CLONED.sub("", name) in g.nodes or name in g.nodes for g in self._dataset_functions)
+
+    @cached_property
+    def _dataset_functions(self) -> list[Graph]:
+        called = {f for row in self.nodes if "Dataset" in str(row["op"]) for f in row.get("calls", [])}
+        found = [
+            graph
+            for graph in self.by_number.values()
+            if graph.name.startswith(_OF_DATASET) or any(f in called for f in graph.functions)
+        ]
+        return sorted(found, key=lambda graph: graph.made)
+
+    @property
+    def dataset_times(self) -> list[int]:
+        """When the functions that tf.data calls were made, rising."""
+        return [self.when(graph.made) for graph in self._dataset_functions]
+
+    @cached_property
+    def _datasets_of(self) -> dict[int, set[int]]:
+        """By the number of a graph the functions that its datasets call; those of eager datasets stand in none."""
+        found: dict[int, set[int]] = {}
+        for number, graph in self.by_number.items():
+            rows = (self.nodes[at] for at in graph.nodes.values())
+            names = [f for row in rows if "Dataset" in str(row["op"]) for f in row.get("calls", [])]
+            inner = {g.number for f in names if (g := self.by_function.get(str(f))) is not None}
+            if inner:
+                found[number] = inner
+        return found
+
+    def _of_dataset(self, graph: int | None, name: str, made_before: int) -> tuple[int | None, str]:
+        """A node of a function that tf.data calls: its kernels have the bare names of the function's nodes, whatever
+        graph or eager loop takes the elements."""
+        functions = self._dataset_functions[:made_before] if made_before >= 0 else self._dataset_functions
+        mine = self._datasets_of.get(graph, set()) if graph is not None else set()
+        others = {number for inner in self._datasets_of.values() for number in inner}
+        for chosen in (
+            [g for g in functions if g.number in mine],
+            [g for g in functions if g.number not in others],
+            functions,
+        ):
+            rows = [
+                row
+                for g in chosen
+                for candidate in dict.fromkeys((name, CLONED.sub("", name)))
+                if (row := g.nodes.get(candidate)) is not None
+            ]
+            if len(rows) == 1:
+                return rows[0], "node name, in a function of tf.data"
+            if rows and len({self.place(int(self.nodes[row]["stack"])) for row in rows}) == 1:
+                return rows[-1], "node name, of one line in several functions of tf.data"
+        return None, ""
 
     def descend(self, graph: Graph, name: str, depth: int = 0) -> int | None:
         """Row of the node that is called `name` where `graph` runs with its functions inlined."""

@@ -92,6 +92,8 @@ def add_process(
     origins = Origins(raw, source)
     graphs = Graphs(raw.graphs, raw.nodes, build.graphs, build.tf_sessions)
     graphs.native = raw.without_python
+    graphs.when = lambda made: int(clock.from_raw(np.array([made], np.int64))[0])
+    graphs.place = lambda stack: origins.of(stack).python
     facts.graphs = graph_runs.graph_rows(raw, graphs, origins)
     facts.sessions = graph_runs.session_rows(raw, graphs, origins)
     facts.failures = graph_runs.failure_rows(raw, graphs, origins, clock)

@@ -1,0 +1,51 @@
+"""Which kernels together are one execution of a node, and which functions existed when they ran."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.nesting import union_length
+from tftrace.correlate.profile import ProfileEvents
+
+
+def dataset_epochs(build: TraceBuilder, graphs: Graphs, profile: ProfileEvents) -> Int:
+    """For each event that may be a kernel of a function of tf.data, how many such functions had been made when it
+    began; NONE for the others. Functions of one line have nodes of the same names: the last one made is taken."""
+    names, which = np.unique(profile.name, return_inverse=True)
+    known = [graphs.runs_dataset(build.words.values[c].rpartition(":")[0]) for c in names.tolist()]
+    epoch = np.searchsorted(np.array(graphs.dataset_times, np.int64), profile.start, "right")
+    return np.where(np.array(known, bool)[which], epoch, NONE) if len(names) else epoch
+
+
+def executions(profile: ProfileEvents, rows: Int, site: Int, root: Int) -> tuple[Int, Int, Int]:
+    """(execution of each of the kernels `rows`, position of its first kernel, its time) in the order of first kernels.
+
+    A kernel is one execution of its node; but XLA may have made several instructions of a node, which are one
+    execution: the first time that each of them runs in a call of the graph is the first execution, the second time the
+    second (a loop). Their time is the union of theirs: they may run beside each other.
+
+        call of the graph   site   kernel        execution
+        7                   A      copy.19       0
+        7                   A      Conv2D_1.1    0
+        7                   B      MatMul.4      1
+        7                   A      copy.19       2
+    """
+    n = len(rows)
+    if not n:
+        return rows, rows, rows
+    thunk = np.flatnonzero((profile.hlo[rows] != NONE) & ~profile.is_hlo[rows])
+    key = np.stack([np.arange(n), np.full(n, NONE), np.full(n, NONE)])
+    order = thunk[np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))]
+    fresh = np.ones(len(order), bool)
+    fresh[1:] = (np.diff(profile.name[rows[order]]) != 0) | (np.diff(root[order]) != 0)
+    position = np.arange(len(order))
+    key[:, order] = np.stack([site[order], root[order], position - np.maximum.accumulate(position * fresh)])
+    key[1, order] = np.maximum(key[1, order], 0)  # apart from the kernels that are executions by themselves
+    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
+    rank = np.argsort(first, kind="stable")
+    back = np.empty(len(rank), np.int64)
+    back[rank] = np.arange(len(rank))
+    place = back[np.asarray(inverse).reshape(-1)]
+    return place, first[rank], union_length(place, profile.start[rows], profile.end[rows], len(rank))
