@@ -109,6 +109,15 @@ def test_what_became_of_each_line_is_told_side_by_side(traced: Callable[[str], T
     assert bias["runs"][1]["into_op"] == "Conv2D"
 
 
+def test_a_step_costs_python_by_the_calls_that_it_makes(traced: Callable[[str], Trace]) -> None:
+    cost = {mode: summary.document(traced(mode))["python"] for mode in MODES}
+    assert cost["eager"]["calls"] > 50
+    assert {mode: cost[mode]["calls"] for mode in ("function", "session", "xla")} == {
+        "function": 1, "session": 1, "xla": 1,
+    }  # fmt: skip
+    assert all(c["steps"] >= 5 for c in cost.values())
+
+
 def test_an_op_that_did_not_run_says_why(traced: Callable[[str], Trace]) -> None:
     found = document(traced("function"), "max")
     assert found["groups"] == []

@@ -11,6 +11,7 @@ import numpy as np
 
 from tftrace.analysis.columns import numbers, positions, table, texts
 from tftrace.analysis.comparison.environment import devices, machine
+from tftrace.analysis.python_cost import python_cost
 from tftrace.model.trace import Trace
 
 
@@ -39,6 +40,7 @@ class Run:
             "devices": devices(self.trace),
             "machine": machine(self.trace),
             "tracing_us": _tracing_us(self.trace),
+            "python": python_cost(self.trace),
         }
 
 

@@ -29,6 +29,7 @@ from tftrace.views.terminal.wording import (
     place,
     plain,
     short_fate,
+    step_cost,
 )
 
 _STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
@@ -75,6 +76,9 @@ def _runs(console: Console, document: Mapping[str, Any]) -> None:
         console.print(f"  {one['kind']}{name}: {values}")
     if not document["environment"]:
         console.print("  nothing visible differs: versions, devices, machine, settings", style="dim")
+    for run in document["runs"]:
+        if run.get("python"):
+            console.print(Text(f"  {plain(run['trace'])}: {step_cost(run['python'])}"))
     summary = document["summary"]
     told = verdict_counts(document["problems"])
     if told:

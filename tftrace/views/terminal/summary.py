@@ -19,6 +19,7 @@ from tftrace.views.terminal.wording import (
     micros,
     plain,
     short_file,
+    step_cost,
 )
 
 _FUNCTIONS, _CAUSES = 6, 4
@@ -46,6 +47,8 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
             console.print(f"and {count(len(rows) - limit, 'row')} more; --limit shows them", style="dim")
     if document.get("kernel_time"):
         _whose(console, document["kernel_time"])
+    if document.get("python"):
+        console.print(Text("\n" + step_cost(document["python"])))
     _retraced(console, document.get("retraced") or [])
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"
