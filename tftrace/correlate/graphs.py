@@ -167,8 +167,8 @@ class Graphs:
         others = {number for inner in self._datasets_of.values() for number in inner}
         for chosen in (
             [g for g in functions if g.number in mine],
-            [g for g in functions if g.number not in others],
             functions,
+            [g for g in functions if g.number not in others],
         ):
             rows = [
                 row

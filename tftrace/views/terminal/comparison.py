@@ -29,7 +29,6 @@ from tftrace.views.terminal.wording import (
     place,
     plain,
     short_fate,
-    step_cost,
 )
 
 _STYLE: Final = {"algorithm_changed": "yellow", "only_in_some": "cyan", "slower": "red", "faster": "green"}
@@ -50,6 +49,7 @@ def draw(console: Console, document: Mapping[str, Any], limit: int) -> None:
         console.print("No library reported an algorithm in these runs: they are compared by ops.\n")
     for key, what in (("ops", "op"), ("sites", "line"), ("kernels", "kernel")):
         _table(console, document, key, what, limit)
+    _steps(console, document)
     _optimized(console, document, limit)
     console.print(Text(f"intervals at {100 * document['level']:.0f} %. {EXPLAINED}", style="dim"))
 
@@ -76,9 +76,6 @@ def _runs(console: Console, document: Mapping[str, Any]) -> None:
         console.print(f"  {one['kind']}{name}: {values}")
     if not document["environment"]:
         console.print("  nothing visible differs: versions, devices, machine, settings", style="dim")
-    for run in document["runs"]:
-        if run.get("python"):
-            console.print(Text(f"  {plain(run['trace'])}: {step_cost(run['python'])}"))
     summary = document["summary"]
     told = verdict_counts(document["problems"])
     if told:
@@ -167,6 +164,28 @@ def _table(console: Console, document: Mapping[str, Any], key: str, what: str, l
             names = [f"{_name(r, what)} ({_run(r, trace)['count']:,})" for r in only[:_LISTED]]
             more = f" and {len(only) - _LISTED} more" if len(only) > _LISTED else ""
             console.print(Text(f"{what}s only in {plain(trace)}: {', '.join(names)}{more}"))
+
+
+def _steps(console: Console, document: Mapping[str, Any]) -> None:
+    """What a step costs in Python, in each run."""
+    told = [run for run in document["runs"] if run.get("python")]
+    if not told:
+        return
+    rows = [
+        {
+            "run": run["trace"],
+            **{k: run["python"][k] for k in ("period_us", "runtime_us", "python_us", "calls", "steps")},
+        }
+        for run in told
+    ]
+    titles = {
+        "period_us": "step (median)",
+        "runtime_us": "in the runtime",
+        "python_us": "in Python",
+        "calls": "calls",
+    }
+    console.print()
+    console.print(rows_table(console, rows, titles=titles))
 
 
 def _optimized(console: Console, document: Mapping[str, Any], limit: int) -> None:
