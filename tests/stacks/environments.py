@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
 
@@ -21,7 +22,7 @@ PYTHON = (3, 11)
 def interpreter(stack: str, base: str, download: bool) -> str:
     """The Python of an environment with that stack, made with the Python `base` where it is not there yet.
 
-    A first line `# pip: OPTIONS` of its requirements is for pip.
+    A first line `# pip: OPTIONS` of its requirements is for pip, or uv, which knows the same.
 
     Raises UnavailableError where it is not there and may not be downloaded, or cannot be installed.
     """
@@ -32,10 +33,24 @@ def interpreter(stack: str, base: str, download: bool) -> str:
         if folder is not None:
             if not download:
                 raise UnavailableError(f"{stack} is not in {place.parent}; {DOWNLOAD}=1 downloads it (1 GB)")
-            _run(base, "-m", "venv", folder)
             told = requirements.read_text().splitlines()[0].partition("# pip: ")[2].split()
-            _run(folder / "bin" / "python", "-m", "pip", "install", "--quiet", *told, "-r", requirements)
+            install(folder, base, *told, "-r", requirements)
     return str(place / "bin" / "python")
+
+
+def install(place: Path, base: str, *what: str | Path) -> None:
+    """A new environment of the Python `base` at `place`, with what pip would install for these arguments.
+
+    By uv where the tests' own environment has it: that takes a seventh of the time, and an eighth of the work.
+    Raises UnavailableError where it cannot be installed.
+    """
+    python = place / "bin" / "python"
+    if find_spec("uv") is not None:
+        _run(base, "-m", "venv", "--without-pip", place)
+        _run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, *what)
+    else:
+        _run(base, "-m", "venv", place)
+        _run(python, "-m", "pip", "install", "--quiet", "--no-compile", *what)
 
 
 def base_python() -> str | None:
@@ -47,7 +62,7 @@ def _run(*command: str | Path) -> None:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UnavailableError(f"{' '.join(map(str, command[1:5]))} failed: {last}")
+        raise UnavailableError(f"{' '.join(map(str, command[1:6]))} failed: {last}")
 
 
 if __name__ == "__main__":

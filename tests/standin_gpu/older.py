@@ -13,6 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.stacks.environments import install
 from tests.standin_gpu import build as standin
 
 VERSION = "2.15.1"
@@ -47,8 +48,7 @@ def prepare(download: bool) -> Older:
 
 
 def _install(place: Path) -> None:
-    _run(sys.executable, "-m", "venv", place)
-    _run(place / "bin" / "python", "-m", "pip", "install", "--quiet", f"tensorflow=={VERSION}")
+    install(place, sys.executable, f"tensorflow=={VERSION}")
     with tempfile.TemporaryDirectory(dir=place.parent) as folder:
         _run(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, CUDNN)
         (wheel,) = Path(folder).glob("*.whl")
