@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.capture.running import SCRIPTS, TFTRACE, Finished, environment
+from tests.capture.running import SCRIPTS, TFTRACE, Finished, environment, without_stamps
 from tests.capture.running import run as run_script
 from tftrace.api import load
 from tftrace.capture import native
@@ -113,14 +113,28 @@ def test_manifest_says_what_the_process_was(eager: tuple[Finished, Trace]) -> No
     assert trace.manifest["problems"] == []
 
 
-def test_session_run_leads_to_the_primitives_on_the_executors_threads(traced: Run) -> None:
+def test_node_of_a_session_has_its_chain_by_the_log_of_the_executors(program: Path, traced: Run) -> None:
     done, place = traced("session", "3")
     assert done.exit_status == 0, done.stderr.decode()
-    found = group(place, "session.run")
-    chain = {entry["layer"]: entry for entry in found["chain"]}
-    assert (found["mode"], found["count"], found["op_attrs"]) == ("native", 3, {"fetches": ["convolved"]})
+    plain = subprocess.run([program, "session", "3"], capture_output=True, env=environment())
+    assert (done.stdout, without_stamps(done.stderr)) == (plain.stdout, without_stamps(plain.stderr))
+    run, node = group(place, "session.run"), group(place, "conv2d")
+    assert (run["mode"], run["count"], run["op_attrs"]) == ("native", 3, {"fetches": ["convolved"]})
+    assert (node["mode"], node["count"], node["node"]) == ("native", 3, "convolved")
+    assert node["shapes"] == [[2, 16, 16, 8], [3, 3, 8, 16]]
+    chain = {entry["layer"]: entry for entry in node["chain"]}
     assert chain["runtime"]["name"] == "TF_SessionRun"
-    # which node it was is on no stack: the kernel is found by its class, and joined by time
+    assert (chain["kernel"]["name"], chain["kernel"]["evidence"]) == (
+        "convolved:_MklNativeConv2D",
+        "measured",
+    )
+    assert (chain["library"]["name"], chain["library"]["evidence"]) == ("convolution", "measured")
+
+
+def test_kernel_of_a_session_is_known_by_its_class_alone_without_that_log(traced: Run) -> None:
+    _, place = traced("session", "1", options=("--no-executor-log",))
+    chain = {entry["layer"]: entry for entry in group(place, "session.run")["chain"]}
+    # which node it was is on no stack: it is joined by time
     assert (chain["kernel"]["name"], chain["kernel"]["evidence"]) == (
         "(node not known):MklConvOp",
         "inferred",

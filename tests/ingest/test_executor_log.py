@@ -64,6 +64,13 @@ def test_the_end_belongs_to_the_thread_that_began() -> None:
     ]  # fmt: skip
 
 
+def test_a_word_that_forbids_parsing_is_passed_over() -> None:
+    """As TensorFlow 2.21 words its messages."""
+    head = "I0000 00:00:1795706613.351309   30841 log_memory.cc:34] __LOG_MEMORY__ MemoryLogStep"
+    line = f'7 5 {head} {{ goo.gle/debugproto   step_id: 1 handle: "w:0->convolved:0//0/;0" }}\n'
+    assert parse(line.encode()).steps == [StepRun(1, 7, 5, ["convolved:0"])]
+
+
 def test_runs_of_graphs_and_methods_of_executors() -> None:
     log = parse(
         lines(

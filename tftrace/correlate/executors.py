@@ -22,7 +22,7 @@ from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.federated import Asked
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.ingest.agent_raw import RawProcess
-from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, read_executor_log
+from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse, read_executor_log
 
 PROBE: Final = "executor_log"
 _ENTRY: Final = contract.ENTRIES.index("Session::Run")
@@ -32,19 +32,23 @@ _MKL: Final = re.compile(r"^_Mkl(?:Native)?")
 @dataclass(frozen=True)
 class Executors:
     """`raw`: the process with records of its runs and nodes; `making`: for each of its nodes the event of the Python
-    call that made it, or NONE; `run_of`: the invocation behind each run, or NONE."""
+    call that made it, or NONE; `run_of`: the invocation behind each run, or NONE; `entry`: number of the dispatch
+    record of each run. `told_runs`: these records were told by the log, and not by the program's own calls."""
 
     raw: RawProcess
     log: ExecutorLog
     making: Int
     asked: Asked | None
     run_of: Int
+    entry: Int
+    told_runs: bool
 
     def events(
         self, clock: Clock, build: TraceBuilder, common: dict[str, int], calls: Dispatches
     ) -> ProfileEvents:
         """Events of the kernels; behind them, as what hands them their work by its id, the runs (`calls`)."""
         words, nodes, steps = build.words, self.log.nodes, self.log.steps
+        run = calls.record[self.entry] if len(self.entry) else self.entry
         n, m = len(nodes), len(steps)
         start = clock.from_raw(np.array([node.start for node in nodes], np.int64))
         open_ = np.array([node.end is None for node in nodes], bool)
@@ -62,8 +66,8 @@ class Executors:
         )  # fmt: skip
         is_run = np.arange(n + m) >= n
         given: dict[str, Any] = {
-            "ids": np.concatenate([ids, calls.runtime]), "start": np.concatenate([start, calls.start]),
-            "end": np.concatenate([stop, calls.end]), "tid": np.concatenate([tid, calls.tid]),
+            "ids": np.concatenate([ids, calls.runtime[run]]), "start": np.concatenate([start, calls.start[run]]),
+            "end": np.concatenate([stop, calls.end[run]]), "tid": np.concatenate([tid, calls.tid[run]]),
             "name": np.concatenate([name, np.full(m, words.code("SessionRun"))]), "is_kernel": ~is_run,
             "step": np.array([node.step for node in nodes] + [step.step for step in steps], np.int64),
             # the event of a run is that of its entry: it is neither linked to itself nor counted twice
@@ -107,8 +111,10 @@ class Executors:
 
 def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
     """What the executors of `raw` logged; None where they logged nothing. `asked`: what its parent sent to it."""
-    if not raw.without_python or len(raw.dispatch):
+    if not raw.without_python:
         return None
+    if len(raw.dispatch):
+        return _of_library(raw)
     log = read_executor_log(raw.path / "executor.bin")
     if not log.nodes:
         return None
@@ -150,7 +156,43 @@ def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
         made_by = asked.raw
         told |= {"stacks": made_by.stacks, "exports": made_by.exports, "sourcemaps": made_by.sourcemaps}
         told["process"] = {**raw.process, "libraries": made_by.process.get("libraries", [])}
-    return Executors(replace(raw, **told), log, making, asked, run_of)
+    return Executors(
+        replace(raw, **told), log, making, asked, run_of, np.arange(len(log.steps)), told_runs=True
+    )
+
+
+def _of_library(raw: RawProcess) -> Executors | None:
+    """The same where TensorFlow is a library, and the program's calls of TF_SessionRun were recorded: a run says that
+    it begins on the thread of its call."""
+    messages, _ = raw.tf_log()
+    log = parse(b"".join(b"%d %d %s\n" % (m.tid, m.t, m.text.replace(b"\n", b" ")) for m in messages))
+    call_of = {(m.tid, m.t): m.call - 1 for m in messages if m.call}
+    log.steps = [s for s in log.steps if (s.tid, s.start) in call_of]
+    if not log.nodes or not log.steps:
+        return None
+    entry = np.array([call_of[s.tid, s.start] for s in log.steps], np.int64)
+    graphs = {
+        step.step: (raw.sessions.get(int(raw.dispatch[at]["meta"])) or {}).get("graph")
+        for step, at in zip(log.steps, entry.tolist(), strict=True)
+    }
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for run in log.nodes:
+        graph = graphs.get(run.step)
+        if graph is not None and not run.node.startswith("_"):
+            rows.setdefault((int(graph), run.node), _row(int(graph), run))
+    nothing = np.full(len(rows), NONE, np.int64)
+    none = np.full(len(log.steps), NONE, np.int64)
+    return Executors(
+        replace(raw, nodes=list(rows.values())), log, nothing, None, none, entry, told_runs=False
+    )
+
+
+def _row(graph: int, run: NodeRun) -> dict[str, Any]:
+    """A node as the agent would have told it."""
+    return {
+        "graph": graph, "node": run.node, "op": op_of(run.kernel), "stack": 0, "t": run.start, "ns": 0, "calls": [],
+        "tid": run.tid, "inputs": run.inputs, "attrs": run.attrs,
+    }  # fmt: skip
 
 
 def _with_silent(log: ExecutorLog) -> list[StepRun]:
@@ -223,10 +265,7 @@ def _nodes(graphs: Sequence[_Graph], asked: Asked | None) -> tuple[list[dict[str
         for run in graph.nodes:
             if run.node.startswith("_"):
                 continue  # TensorFlow's runtime made it: an argument, a result
-            row: dict[str, Any] = {
-                "graph": number, "node": run.node, "op": op_of(run.kernel), "stack": 0, "t": run.start, "ns": 0,
-                "calls": [], "tid": run.tid, "inputs": run.inputs, "attrs": run.attrs,
-            }  # fmt: skip
+            row = _row(number, run)
             found = made.get(run.node)
             if found is not None and asked is not None:
                 by = asked.raw.nodes[found]

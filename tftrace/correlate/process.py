@@ -103,7 +103,14 @@ def add_process(
     build.tf_sessions += len(raw.opened)
     end_raw = int(raw.status.get("stopped") or raw.clocks["raw"].max())
     calls = add_dispatches(
-        raw, clock, build, origins, graphs, common, end_raw, "dispatch" if logged is None else EXECUTOR_LOG
+        raw,
+        clock,
+        build,
+        origins,
+        graphs,
+        common,
+        end_raw,
+        EXECUTOR_LOG if logged is not None and logged.told_runs else "dispatch",
     )
     facts.fallbacks = calls.fallbacks
     ran = optimized(graphs, raw.optimized, _first_runs(raw, calls))

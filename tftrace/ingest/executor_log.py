@@ -1,6 +1,7 @@
-"""Reader of what TensorFlow's executors log of each node they run (`executor.bin`, see `tftrace.agent.contract`).
+"""Reader of what TensorFlow's executors log of each node they run (`executor.bin` and `tf_log.bin`, see
+`tftrace.agent.contract`).
 
-Written by TensorFlow 2.12 to 2.15 under `TF_CPP_VMODULE=executor=2,log_memory=2`; by TensorFlow Federated 0.87 too,
+Written by TensorFlow 2.12 to 2.21 under `TF_CPP_VMODULE=executor=2,log_memory=2`; by TensorFlow Federated 0.87 too,
 whose own executors log in a file of the same module:
 
     line     := thread " " time " " file ":" number "] " message
@@ -27,9 +28,12 @@ _RUN = re.compile(
     r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) (?:\{\{function_node [^}]*\}\})?"
     r"\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
 )
-_STEP = re.compile(r'__LOG_MEMORY__ MemoryLogStep \{ step_id: (-?\d+) handle: "([^"]*)"')
+_HEAD = (
+    r"\{\s+(?:goo\.gle/\w+\s+)?step_id: (-?\d+) "  # the word is put there lest anybody parses what follows
+)
+_STEP = re.compile(rf'__LOG_MEMORY__ MemoryLogStep {_HEAD}handle: "([^"]*)"')
 _OUTPUT = re.compile(
-    r'__LOG_MEMORY__ MemoryLogTensorOutput \{ step_id: (-?\d+) kernel_name: "([^"]*)" (?:index: (\d+) )?'
+    rf'__LOG_MEMORY__ MemoryLogTensorOutput {_HEAD}kernel_name: "([^"]*)" (?:index: (\d+) )?'
     r"tensor \{ (?:dtype: DT_(\w+) )?shape \{ ((?:dim \{ (?:size: -?\d+ )?\} )*)\}"
 )
 _METHOD = re.compile(r"\w+(?:::\w+)+")

@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEVELS "executor=2,log_memory=2"
 enum { HEAD = 28, SEVERITIES = 4 }; /* "2026-11-24 05:04:55.330941: I file:line] text" */
 
 static tft_patches prints;
@@ -25,8 +24,8 @@ static const char *after(const char *text, const char *start) {
   return strncmp(text, start, n) ? NULL : text + n;
 }
 
-/* Whether a message of an executor is worth keeping: those of memory tell of each allocation. */
-static int telling(const char *message) {
+/* Those of memory tell of each allocation. */
+int tft_executor_telling(const char *message) {
   const char *memory = after(message, "__LOG_MEMORY__ ");
   return !memory || after(memory, "MemoryLogStep ") || after(memory, "MemoryLogTensorOutput ");
 }
@@ -44,7 +43,7 @@ static int take(const char *text, size_t n) {
   int verbose = *severity == 'I' && end[2] != '[' &&
                 (after(file, "executor.cc:") || after(file, "executor.h:") || after(file, "log_memory.cc:"));
   if (!verbose) return severity - severities < user_minimum;
-  if (telling(end + 2) && tft_ready()) {
+  if (tft_executor_telling(end + 2) && tft_ready()) {
     int kept = errno;
     const char *newline = memchr(text, '\n', n);
     const uint64_t head[] = {tft_tid(), (uint64_t)tft_now()};
@@ -103,7 +102,7 @@ const char *tft_executor_answer(const char *name) {
     if (prints.count && !tft_is_open()) atomic_store(&tft_waiting, 1);
   }
   if (!prints.count) return NULL;
-  return *level == 'V' ? LEVELS : "0";
+  return *level == 'V' ? TFT_EXECUTOR_LEVELS : "0";
 }
 
 /* Why there is nothing of it; NULL where there is. */

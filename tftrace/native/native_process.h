@@ -13,6 +13,8 @@ static inline int tft_ready(void) {
 int tft_is_open(void);         /* records.c: whether this process ever opened records */
 int tft_c_api_install(void);   /* c_api.c: slots taken over */
 void tft_c_api_open(const char *directory);
+#define TFT_EXECUTOR_LEVELS "executor=2,log_memory=2"
+int tft_executor_telling(const char *message); /* whether a message of an executor is worth keeping */
 const char *tft_executor_answer(const char *name); /* executor_log.c */
 const char *tft_executor_missing(void);
 uint64_t tft_executor_lines(void);

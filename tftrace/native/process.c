@@ -25,6 +25,9 @@ extern int tft_verbose_install(const char *library);
 extern char *tft_verbose_answer(const char *ours);
 extern uint64_t tft_verbose_lines(void);
 extern void tft_counts(uint64_t out[4]);
+extern const char *tft_log_install(const char *library, const char *wanted);
+extern void tft_log_counts(uint64_t out[2]);
+extern void tft_log_remove(void);
 
 enum { EVERY_S = 1 };
 #define PYTHON "there is no Python in that process"
@@ -33,6 +36,8 @@ enum { EVERY_S = 1 };
 static char directory[4300];
 static int64_t started;
 static int preloaded, verbose_slots, c_api_slots, lines_asked, log_asked;
+static char log_library[4096]; /* where TensorFlow logs from, if that is a library; "": the program itself */
+static const char *no_log;     /* why that library's log is not recorded */
 static int clocks_fd = -1;
 static pthread_mutex_t writing = PTHREAD_MUTEX_INITIALIZER;
 static tft_patches asked;
@@ -161,6 +166,7 @@ static void write_status(int finished) {
   fputs("}, \"probes\": [", file);
   probe(file, 1, "dispatch", no_calls, (long long)(n[0] - n[1]), (long long)n[1]);
   probe(file, 0, "graph", PYTHON ", which the probe listens to", 0, 0);
+  probe(file, 0, "grappler", PYTHON ", where the probe sets Grappler up", 0, 0);
   probe(file, 0, "tf_profiler", PYTHON " to start TensorFlow's profiler from", 0, 0);
   probe(file, 0, "nvtx", PYTHON, 0, 0);
   probe(file, 0, "onednn", no_lines, (long long)tft_verbose_lines(), 0);
@@ -168,8 +174,11 @@ static void write_status(int finished) {
   probe(file, 0, "cudnn", PYTHON "; cuDNN's calls are taken over by the agent alone", 0, 0);
   probe(file, 0, "stream_executor", PYTHON "; TensorFlow's log is taken over by the agent alone", 0, 0);
   if (preloaded) {
-    const char *missing = log_asked ? tft_executor_missing() : "it was not asked for, or TensorFlow is a library of its own";
-    probe(file, 0, "executor_log", missing, (long long)tft_executor_lines(), (long long)atomic_load(&tft_executor_file.lost));
+    const char *missing = !log_asked ? "it was not asked for" : *log_library ? no_log : tft_executor_missing();
+    uint64_t logged[2];
+    tft_log_counts(logged);
+    probe(file, 0, "executor_log", missing, (long long)(tft_executor_lines() + logged[0]),
+          (long long)(atomic_load(&tft_executor_file.lost) + logged[1]));
   }
   fputs("], \"native\": null, \"faults\": {\"count\": 0, \"first\": null}, \"threads\": {}}\n", file);
   finish(file, "status.json", part);
@@ -219,6 +228,7 @@ static void at_exit(void) {
   if (!*directory) return;
   atomic_store(&tft_recording, 0);
   write_all(1);
+  if (*log_library) tft_log_remove();
 }
 
 /* A process that is killed leaves what it had a second before. */
@@ -272,6 +282,7 @@ int tft_open_native(void) {
       if (clocks_fd >= 0) close(clocks_fd);
       clocks_fd = tft_open_in(directory, "clocks.bin", O_WRONLY | O_APPEND);
       if (tft_open(directory) == 0) {
+        if (log_asked && *log_library) no_log = tft_log_install(log_library, TFT_EXECUTOR_LEVELS);
         write_process(host);
         write_all(0);
         if (!registered) {
@@ -292,7 +303,7 @@ int tft_open_native(void) {
 static const char *program_of_onednn = ""; /* library that holds it; "": the program itself, where all is linked into it */
 
 static char *hook_getenv(const char *name) {
-  if (log_asked) {
+  if (log_asked && !*log_library) {
     const char *level = tft_executor_answer(name);
     if (level) return (char *)level;
   }
@@ -311,6 +322,8 @@ static char *hook_getenv(const char *name) {
 static int with_tensorflow(struct dl_phdr_info *info, size_t size, void *found) {
   (void)size;
   if (info->dlpi_name && strstr(info->dlpi_name, "libtensorflow_cc.so")) *(const char **)found = "libtensorflow_cc.so";
+  if (info->dlpi_name && strstr(info->dlpi_name, "libtensorflow_framework.so"))
+    snprintf(log_library, sizeof log_library, "%s", info->dlpi_name);
   return 0;
 }
 
@@ -321,8 +334,8 @@ __attribute__((constructor)) static void loaded(void) {
   preloaded = 1;
   dl_iterate_phdr(with_tensorflow, &program_of_onednn);
   lines_asked = strstr(probes, "onednn") != NULL;
-  log_asked = strstr(probes, "executor_log") != NULL && !*program_of_onednn;
-  if (lines_asked || log_asked) tft_redirect_calls(program_of_onednn, to, 1, &asked);
+  log_asked = strstr(probes, "executor_log") != NULL;
+  if (lines_asked || (log_asked && !*log_library)) tft_redirect_calls(program_of_onednn, to, 1, &asked);
   if (strstr(probes, "dispatch")) c_api_slots = tft_c_api_install();
   if (c_api_slots) atomic_store(&tft_waiting, 1);
 }

@@ -10,6 +10,7 @@
  *
  * The fields of a message are read at offsets of Abseil's LogEntry. They are proved first: a message of our own is
  * made through Abseil's functions and has to be found there, field by field; otherwise nothing is changed. */
+#include "native_process.h"
 #include "slots.h"
 
 #include <dlfcn.h>
@@ -102,7 +103,8 @@ static void hook(const entry *message, const void *sinks, size_t sink_count, int
     return;
   }
   const module *m = module_of(message);
-  if (m && atomic_load_explicit(&tft_recording, memory_order_relaxed)) {
+  const char *said = m && !strcmp(m->name, "log_memory") ? strstr(message->text.text, "] ") : NULL;
+  if (m && (!said || tft_executor_telling(said + 2)) && atomic_load_explicit(&tft_recording, memory_order_relaxed)) {
     int kept = errno;
     const char *text = message->text.text;
     size_t length = message->text.length;
@@ -111,6 +113,7 @@ static void hook(const entry *message, const void *sinks, size_t sink_count, int
     if (tft_text_add(&tft_log_file, head, 5, text, length)) atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
     errno = kept;
   }
+  if (said && m->level > m->users) return; /* logged as INFO, but only where that level is raised */
   if (message->severity < user_minimum) return;
   if (m && m->level >= 0 && message->verbosity >= 0 && message->verbosity > m->users) return;
   to_sinks(message, sinks, sink_count, only);
