@@ -10,7 +10,7 @@ import pytest
 
 from tests.capture import standin_cudnn
 from tests.capture.standin_cudnn import EMPTY, ENDS, HANGS, UNKNOWN, WRITES
-from tftrace.capture import cudnn_child, cudnn_questions, cudnn_stand_ins, native
+from tftrace.capture import cudnn_child, cudnn_questions, cudnn_stand_ins
 from tftrace.capture.cudnn_install import Install, find
 from tftrace.capture.cudnn_questions import (
     CannotAskError,
@@ -23,6 +23,7 @@ from tftrace.capture.cudnn_questions import (
 from tftrace.capture.gpu_properties import gpu
 from tftrace.ingest import cudnn_enums
 from tftrace.model.conv2d_spec import Conv2dSpec, parse
+from tftrace.native import compiling
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +130,7 @@ def test_the_empty_driver_is_built_once_where_there_is_none() -> None:
 
 @pytest.mark.skipif(os.path.exists("/dev/nvidiactl"), reason="this machine has a driver, which is then taken")
 def test_without_driver_and_compiler_both_are_named(cudnn: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "compiler", lambda: None)
+    monkeypatch.setattr(compiling, "compiler", lambda: None)
     with pytest.raises(CannotAskError, match=r"no NVIDIA driver here, and an empty .* no C compiler"):
         ask(cudnn, [of_batch(1)])
 

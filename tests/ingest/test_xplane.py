@@ -1,6 +1,7 @@
 """Profiles read in columns hold what TensorFlow wrote, to the picosecond, and bad files are refused in one
 line."""
 
+import io
 import json
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tests.ingest import wire_writer as write
 from tests.ingest.xplane_reference import in_ns, read_back, reference
 from tftrace.errors import InputError
-from tftrace.ingest import wire
+from tftrace.ingest import wire, wire_walk
 from tftrace.ingest.thread_keys import thread_key_candidates
 from tftrace.ingest.xplane import XSpace, read_xspace
 
@@ -79,15 +80,6 @@ def test_producers_and_consumers_join_by_their_ids() -> None:
     assert space.lines[space.line[process][0]].name.startswith("tf_Compute")
 
 
-@pytest.mark.tf
-def test_recorded_profiles_of_other_machines_read_as_tensorflow_reads_them(shared_data: Path) -> None:
-    pytest.importorskip("tensorflow.tsl.profiler.protobuf.xplane_pb2")
-    files = [f for f in sorted(shared_data.glob("xplane_*/*.xplane.pb")) if "CORRUPT" not in f.name]
-    assert len(files) >= 8
-    for file in files:
-        assert read_back(read_xspace(file)) == in_ns(reference(file)), file.name
-
-
 @pytest.fixture(scope="session")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A profile recorded just now, with the identities of the threads that ran in it."""
@@ -137,15 +129,16 @@ def test_thread_keys_of_a_known_thread() -> None:
 
 def kernel_reports(path: Path) -> list[tuple[str, int, int]]:
     """(kernel, total ns, occurrences) of each KernelReport in a kernel_stats.pb."""
-    buffer, start, end = wire.buffer_of([path.read_bytes()])
-    outer = wire.fields(buffer, start, end)
-    at = outer.where(1, wire.LENGTH)
-    begin = outer.value[at].astype(np.int64)
-    inner = wire.fields(buffer, begin, begin + outer.size[at])
-    rows: list[dict[int, Any]] = [{} for _ in at]
-    for owner, tag, value, size in zip(inner.owner, inner.tag, inner.value, inner.size, strict=True):
-        text = buffer[int(value) : int(value) + int(size)].tobytes().decode() if size else int(value)
-        rows[owner][int(tag) >> 3] = text
+    data = path.read_bytes()
+    file = io.BytesIO(data)
+    rows: list[dict[int, Any]] = []
+    for outer in wire_walk.walk(file, 0, len(data)):
+        if outer.tag != 1 << 3 | wire.LENGTH:
+            continue
+        rows.append({})
+        for field in wire_walk.walk(file, outer.begin, outer.end):
+            text = data[field.begin : field.end].decode() if field.tag & 7 == wire.LENGTH else field.value
+            rows[-1][field.tag >> 3] = text
     return [(row[1], row.get(7, 0), row.get(13, 0)) for row in rows]
 
 
@@ -223,7 +216,7 @@ def stat(key: int, kind: str, value: Any) -> bytes:
     return write.number(1, key) + write_value[kind]()
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(NAME, min_size=4, max_size=4, unique=True), EVENTS), min_size=1, max_size=3)
 )
@@ -409,7 +402,7 @@ def test_a_file_cut_anywhere_is_refused_or_holds_a_part(tmp_path: Path) -> None:
     assert read <= 3  # only a cut between planes cannot be seen
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_damaged_file_never_ends_in_another_error(
     tmp_path_factory: pytest.TempPathFactory, data: Any

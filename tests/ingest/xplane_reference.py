@@ -21,16 +21,20 @@ def reference(path: Path) -> dict[str, Any]:
         for line in plane.lines:
             rows = []
             for event in line.events:
-                name = events[event.metadata_id].name if event.metadata_id in events else None
+                key = event.metadata_id
+                meta = events.get(key)
+                nameless = f"(unknown event {key})" if meta is None else f"(event {key} without a name)"
                 rows.append(
                     {
-                        "name": name,
-                        "display": events[event.metadata_id].display_name if name is not None else None,
+                        "name": (meta and meta.name) or nameless,
+                        "display": meta.display_name if meta is not None else "",
                         "ps": line.timestamp_ns * 1000 + event.offset_ps,
                         "dur_ps": event.duration_ps,
                         "stats": _stats(event.stats, names),
                     }
                 )
+                if event.WhichOneof("data") == "num_occurrences" and event.num_occurrences != 1:
+                    rows[-1]["occurrences"] = event.num_occurrences
             lines.append(
                 {"id": line.id, "name": line.name, "display_name": line.display_name, "events": rows}
             )
@@ -44,12 +48,14 @@ def _stats(stats: Any, names: dict[int, str]) -> dict[str, Any]:
     out = {}
     for stat in stats:
         kind = stat.WhichOneof("value")
+        if kind is None:
+            continue
         value = getattr(stat, kind)
         if kind == "ref_value":
-            value = names[value]
+            value = names.get(value, f"(unknown reference {value})")
         elif kind == "bytes_value":
             value = {"hex": value.hex()}
-        out[names[stat.metadata_id]] = value
+        out[names.get(stat.metadata_id, f"(unknown stat {stat.metadata_id})")] = value
     return out
 
 
@@ -83,6 +89,8 @@ def read_back(space: XSpace) -> dict[str, Any]:
                 "stats": stats[at],
             }
         )
+        if space.occurrences[at] != 1:
+            lines[line_at]["events"][-1]["occurrences"] = int(space.occurrences[at])
     return {"planes": planes, "hostnames": space.hostnames, "errors": space.errors}
 
 

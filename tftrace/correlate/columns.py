@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tftrace.correlate.attributes import NONE, Attributes, dense
 from tftrace.model import schemas
 
+__all__ = ["NONE", "Int", "Interner", "TraceBuilder"]
+
 Int = npt.NDArray[np.int64]
-NONE = -1  # inside the builder only; becomes null in the tables
 
 
 class Interner:
@@ -34,6 +36,18 @@ class Interner:
 
     def codes(self, values: Iterable[str | None]) -> Int:
         return np.fromiter((self.code(v) for v in values), np.int64)
+
+
+def numbered(*keys: Int) -> Int:
+    """A number for each combination of keys, in the order in which they are first seen."""
+    out = np.zeros(len(keys[0]), np.int64)
+    for key in keys:
+        low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
+        span = high - low + 1
+        if span * (len(out) + 1) >= 1 << 62:
+            key, low, span = dense(key), 0, len(out) + 1
+        out = dense(out * span + (key - low))
+    return out
 
 
 def compact(value: Any) -> str:
@@ -62,7 +76,7 @@ class TraceBuilder:
 
     def __init__(self) -> None:
         self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
-        self.attrs = Interner()
+        self.attrs = Attributes()
         self._events: dict[str, list[Int]] = {c: [] for c in EVENT_COLUMNS}
         self._links: list[tuple[Int, Int, Int, Int]] = []
         self._event_calls: list[tuple[Int, Int, npt.NDArray[np.float32]]] = []
@@ -222,7 +236,7 @@ class TraceBuilder:
             if pa.types.is_dictionary(field.type):
                 arrays.append(_dictionary(values, self.words.values))
             elif field.name == "attrs":
-                arrays.append(_dictionary(values, self.attrs.values).cast(pa.string()))
+                arrays.append(self.attrs.texts(values))
             elif pa.types.is_boolean(field.type):
                 arrays.append(pa.array(values == 1, mask=values == NONE, type=field.type))
             elif pa.types.is_floating(field.type):

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import orjson
+import pyarrow as pa
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.attributes import Part, part_of
+from tftrace.correlate.columns import NONE, Int, Interner, TraceBuilder, numbered
 from tftrace.correlate.host_plane import HostEvents
+from tftrace.correlate.stat_attrs import interned, stat_codes, stat_parts, stat_words
 from tftrace.ingest import xplane_device as lines
 from tftrace.ingest.xplane import XSpace
 
@@ -90,12 +92,13 @@ def add_device_work(
     words = build.words
     launch, counts = _launches(space, rows, host)
     build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
-    labels = lines.op_labels(space)[rows]
+    which, labels = lines.op_labels(space)
+    label = interned(words, which[rows], labels)
     made = host.made
-    trial = made.trial[rows] | (labels == TUNING)
+    trial = made.trial[rows] | (label == words.code(TUNING))
     work = DeviceWork(
-        ids, start[rows], (start + space.dur_ns)[rows], device, words.codes(labels.tolist()), made.op[rows],
-        made.node[rows], _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
+        ids, start[rows], (start + space.dur_ns)[rows], device, label, made.op[rows], made.node[rows],
+        _stat(space, "scope_range_id")[rows], _stat(space, "group_id")[rows],
         np.where(launch >= 0, launch + first, NONE), name, attrs, trial.astype(np.int64),
         made.others[rows], made.rule[rows],
     )  # fmt: skip
@@ -143,41 +146,23 @@ def _events(
 
 
 def _attrs(space: XSpace, build: TraceBuilder, rows: Int) -> Int:
-    """Codes of the attributes of the events in `rows`: each distinct combination is written once."""
-    of_row = np.full(len(space), NONE, np.int64)
-    of_row[rows] = np.arange(len(rows))
-    key = np.zeros(len(rows), np.int64)
-    columns: list[tuple[Int, list[dict[str, Any]]]] = []
+    """Codes of the attributes of the events in `rows`. What their kind says of them yields to what they say."""
     shared: list[dict[str, Any]] = [{k: m.stats[k] for k in _SHARED if k in m.stats} for m in space.metas]
+    meta = space.meta[rows].astype(np.int64)
+    parts: list[Part] = []
     if any(shared):
-        columns.append((space.meta[rows].astype(np.int64), shared))
-    for stat in (*_PLAIN, *_DETAILS):
-        column = space.stats.get(stat)
-        if column is None:
-            continue
-        at = of_row[column.event]
-        values = column.values[at >= 0]
-        texts, which = np.unique(
-            values.astype(str) if values.dtype == object else values, return_inverse=True
-        )
-        code = np.full(len(rows), len(texts), np.int64)
-        code[at[at >= 0]] = which
-        if stat in _DETAILS:
-            parts = [lines.details(v) for v in texts.tolist()]
-        else:
-            parts = [{stat: v} if v != "" else {} for v in texts.tolist()]
-        columns.append((code, [*parts, {}]))
-    for code, parts in columns:
-        key = np.unique(key * (len(parts) + 1) + code, return_inverse=True)[1].astype(np.int64).reshape(-1)
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    codes = np.full(len(first), NONE, np.int64)
-    for i, row in enumerate(first.tolist()):
-        merged: dict[str, Any] = {}
-        for code, parts in columns:
-            merged |= parts[int(code[row])]
-        if merged:
-            codes[i] = build.attrs.code(orjson.dumps(merged, default=str).decode())
-    return codes[inverse] if len(rows) else np.empty(0, np.int64)
+        op = space.stats.coded("tf_op")
+        told = np.zeros(len(space), bool)
+        if op is not None:
+            told[op.event[np.array([v != "" for v in op.values], bool)[op.code]]] = True
+        without = [{k: v for k, v in kind.items() if k != "tf_op"} for kind in shared]
+        texts = pa.array([part_of(kind) for kind in (*shared, *without)], pa.string())
+        parts.append(Part(meta + len(shared) * told[rows], texts))
+    parts += stat_parts(space, rows, _PLAIN)
+    for _, code, values in stat_codes(space, rows, _DETAILS):
+        texts = pa.array([part_of(lines.details(str(v))) for v in values], pa.string())
+        parts.append(Part(code, texts))
+    return build.attrs.block(len(rows), parts)
 
 
 def _launches(space: XSpace, rows: Int, host: HostEvents) -> tuple[Int, Counts]:
@@ -194,10 +179,7 @@ def _launches(space: XSpace, rows: Int, host: HostEvents) -> tuple[Int, Counts]:
     Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
     """
     ids, valid = space.stat_ids("correlation_id")
-    context = np.full(len(space), -1, np.int64)
-    if "context_id" in space.stats:
-        column = space.stats["context_id"]
-        context[column.event] = np.unique(column.values.astype(str), return_inverse=True)[1]
+    context = stat_words(space, Interner(), "context_id")
     at = host.row
     launching = np.flatnonzero(valid[at])
     upper, lower = at[launching], rows[valid[rows]]
@@ -205,12 +187,11 @@ def _launches(space: XSpace, rows: Int, host: HostEvents) -> tuple[Int, Counts]:
         (context[upper] >= 0).all() and (context[lower] >= 0).all()
     )
     scope = context if contexts else np.zeros(len(space), np.int64)
-    pairs = np.stack([np.concatenate([scope[upper], scope[lower]]), np.concatenate([ids[upper], ids[lower]])])
-    if not pairs.shape[1]:
+    both = np.concatenate([upper, lower])
+    if not len(both):
         return np.full(len(rows), NONE, np.int64), Counts(without_id=len(rows) - len(lower))
-    distinct, key = np.unique(pairs, axis=1, return_inverse=True)
-    key = np.asarray(key).reshape(-1)
-    n, k = len(upper), distinct.shape[1]
+    key = numbered(scope[both], ids[both])
+    n, k = len(upper), int(key.max()) + 1
     of_key = np.full(k, NONE, np.int64)
     of_key[key[:n]] = launching
     unclear = np.bincount(key[:n], minlength=k) > 1

@@ -8,9 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.hlo_nodes import Instructions, add_instructions
+from tftrace.correlate.stat_attrs import stat_parts, stat_words
 from tftrace.ingest.xplane import XSpace
 
 Bools = npt.NDArray[np.bool_]
@@ -60,12 +62,13 @@ def add_host_events(
     words = build.words
     ids, valid = space.stat_ids("id")
     run = np.full(len(space), NONE, np.int64)
-    distinct, which = np.unique(ids[valid], return_inverse=True)
-    run[valid] = np.array([runs.setdefault((window, int(v)), len(runs)) for v in distinct], np.int64)[which]
+    found = pa.array(ids[valid]).dictionary_encode()
+    dense = [runs.setdefault((window, v), len(runs)) for v in found.dictionary.to_pylist()]
+    run[valid] = np.array(dense, np.int64)[found.indices.to_numpy()]
     correlation, is_launch = space.stat_ids("correlation_id")
     frames = _named(space, lambda n: n.startswith("$"))
     is_kernel = _named(space, names_kernel) & ~is_launch
-    name, attrs = _names_and_attrs(space, build, is_launch)
+    name, attrs = _names_and_attrs(space, build, rows, is_launch)
     layer = np.where(is_kernel, words.code("kernel"), words.code("runtime"))
     layer = np.where(frames, words.code("python"), np.where(is_launch, words.code("library"), layer))
     tid = line_tid[space.line[rows]]
@@ -98,13 +101,14 @@ def _named(space: XSpace, accepts: Any) -> Bools:
     return np.asarray(mask[space.name_code], bool) if len(space) else np.empty(0, bool)
 
 
-def _names_and_attrs(space: XSpace, build: TraceBuilder, is_launch: Bools) -> tuple[Int, Int]:
+def _names_and_attrs(space: XSpace, build: TraceBuilder, rows: Int, is_launch: Bools) -> tuple[Int, Int]:
     """Codes of names and of attributes; a launch that bears its kernel's name is called what it is."""
     n = len(space)
     if n == 0:
         return np.empty(0, np.int64), np.empty(0, np.int64)
     name = build.words.codes(space.names)[space.name_code]
-    attrs = _attrs(space, n, build)
+    attrs = np.full(n, NONE, np.int64)
+    attrs[rows] = build.attrs.block(len(rows), stat_parts(space, rows, _SHOWN))
     copies = _named(space, lambda t: bool(_COPY.match(t)))
     for stat in ("memcpy_details", "memset_details", "Memset_details"):
         if stat in space.stats:
@@ -130,24 +134,7 @@ def _key_pairs(space: XSpace, kind: str, ident: str, window: int) -> Int:
 
 
 def _eager_ops(space: XSpace, build: TraceBuilder) -> Int:
-    out = np.full(len(space), NONE, np.int64)
-    column = space.stats.get("eager_op")
-    if column is not None:
-        out[column.event] = build.words.codes(str(v) for v in column.values.tolist())
-        function, valid = space.stat_ids("is_func")
-        out[valid & (function != 0)] = NONE
-    return out
-
-
-def _attrs(space: XSpace, n: int, build: TraceBuilder) -> Int:
-    out = np.full(n, NONE, np.int64)
-    rows: dict[int, dict[str, Any]] = {}
-    for name in _SHOWN:
-        column = space.stats.get(name)
-        if column is None:
-            continue
-        for at, value in zip(column.event.tolist(), column.values.tolist(), strict=True):
-            rows.setdefault(at, {})[name] = value
-    for at, row in rows.items():
-        out[at] = build.attrs.code(compact(row))
+    out = stat_words(space, build.words, "eager_op")
+    function, valid = space.stat_ids("is_func")
+    out[valid & (function != 0)] = NONE
     return out

@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from tftrace.correlate.algorithm_rows import settle
-from tftrace.correlate.columns import NONE, TraceBuilder
+from tftrace.correlate.columns import NONE, TraceBuilder, numbered
 from tftrace.correlate.imports.facts import EPOCH, UTC_ASSUMED, Facts, Spans
 from tftrace.correlate.nesting import nest
 from tftrace.errors import CaptureError, UsageError
@@ -184,10 +184,8 @@ def _join(spans: list[Spans], build: TraceBuilder) -> None:
     usable = np.flatnonzero((pid != NONE) & (tid != NONE))
     if not len(usable):
         return
-    thread = np.unique(np.stack([host, pid, tid])[:, usable], axis=1, return_inverse=True)[1]
-    parent, _ = nest(
-        np.asarray(thread, np.int64).reshape(-1), start[usable], end[usable], np.zeros(len(usable), np.int64)
-    )
+    thread = numbered(host[usable], pid[usable], tid[usable])
+    parent, _ = nest(thread, start[usable], end[usable], np.zeros(len(usable), np.int64))
     inside = np.flatnonzero(parent >= 0)
     build.link(ids[usable[inside]], ids[usable[parent[inside]]], "containment", "joined")
 

@@ -23,12 +23,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, numbered
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import latest_before, nest, running_max
 from tftrace.correlate.profile_algorithms import OpWork
+from tftrace.correlate.stat_attrs import interned
 from tftrace.correlate.tuning import mark_trials
 from tftrace.ingest.xplane import XSpace
 
@@ -164,13 +165,14 @@ def _node_names(space: XSpace, build: TraceBuilder, host: HostEvents, label: Int
     node = np.where(np.isin(host.name, words.codes(_ENTRIES)), host.name, NONE)
     some = label != NONE
     node[some] = codes[np.searchsorted(used, label[some])]
-    column = space.stats.get("tf_op")
+    column = space.stats.coded("tf_op")
     if column is not None:
         position = np.full(len(space), NONE, np.int64)
         position[host.row] = np.arange(len(host.row))
         memory = np.array([n == "MemoryAllocation" for n in space.names], bool)[space.name_code]
         mine = (position[column.event] >= 0) & memory[column.event]
-        node[position[column.event[mine]]] = words.codes(str(v) for v in column.values[mine].tolist())
+        texts = [str(v) for v in column.values]
+        node[position[column.event[mine]]] = interned(words, column.code[mine], texts)
     return node
 
 
@@ -207,7 +209,7 @@ def _known_kernels(host: HostEvents, head: Int, label: Int) -> np.ndarray:
         return known
     names = np.concatenate([host.name[kernels], label[head[asked]]])
     tids = np.concatenate([host.tid[kernels], host.tid[head[asked]]])
-    key = np.unique(np.stack([tids, names]), axis=1, return_inverse=True)[1].reshape(-1)
+    key = numbered(tids, names)
     key, wanted = key[: len(kernels)], key[len(kernels) :]
     found = latest_before(key, host.start[kernels], wanted, host.start[head[asked]])
     row = kernels[found]

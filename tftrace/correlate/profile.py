@@ -21,6 +21,7 @@ from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
 from tftrace.ingest.xplane import XSpace, read_xspace
+from tftrace.ingest.xplane_schema import STATS
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _readable(raw: RawProcess) -> tuple[list[tuple[dict[str, Any], XSpace]], lis
         found, why = False, "its profile is missing"
         for path in (path for of, path in profiles if of is window):
             try:
-                spaces.append((window, read_xspace(path)))
+                spaces.append((window, read_xspace(path, STATS)))
                 found = True
             except InputError as error:
                 problems.append(str(error))

@@ -26,6 +26,7 @@ import numpy as np
 from tftrace.correlate.algorithm_rows import DEVICE, add_candidate
 from tftrace.correlate.columns import Int, TraceBuilder
 from tftrace.correlate.device_work import DeviceWork
+from tftrace.correlate.kernel_sequences import CHECK, Execution, executions
 from tftrace.correlate.kernel_algorithms import FOREIGN, Verdict, classify
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.repetitions import timing
@@ -43,7 +44,6 @@ _WAYS: Final = {
     None: "forward", "BackpropInput": "backprop_input", "BackpropFilter": "backprop_filter",
     "-bias-activation": "forward", "-bw-input": "backprop_input", "-bw-filter": "backprop_filter",
 }  # fmt: skip
-_CHECK: Final = re.compile(r"redzone", re.IGNORECASE)
 _COPY: Final = re.compile(r"^mem(?:cpy|set)", re.IGNORECASE)
 _GEMM: Final = re.compile(r"gemm|gemv|cublas|nvjet", re.IGNORECASE)
 
@@ -87,6 +87,8 @@ class _Problem:
     device: str
     start: int
     candidates: dict[tuple[str | None, str], _Candidate] = field(default_factory=dict)
+    settled: dict[tuple[tuple[str, ...], str], _Candidate] = field(default_factory=dict)
+    """By the kernels of an execution, whose run it is as long as nothing more is tried."""
     tunings: int = 0
 
 
@@ -130,23 +132,59 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
         int(c): kind for c in np.unique(part.label) if c >= 0 and (kind := _kind(words[int(c)])) is not None
     }
     rows = np.flatnonzero(np.isin(part.label, list(kinds)) & (part.run >= 0))
+    if not len(rows):
+        return
     rows = rows[np.lexsort((part.launched[rows], part.run[rows]))]
-    groups = np.split(rows, np.flatnonzero(np.diff(part.run[rows])) + 1) if len(rows) else []
+    found = executions(part.work, rows, part.run[rows], words)
+    first = rows[found.begin]
+    label, device = part.label[first].tolist(), part.work.device[first].tolist()
+    start = np.minimum.reduceat(part.work.start[rows], found.begin).tolist()
     # executions are numbered by thread: here the order is that of time
-    for group in sorted(groups, key=lambda g: int(part.launched[g[0]])):
-        label, device = int(part.label[group[0]]), int(part.work.device[group[0]])
-        trials, last = _split(group.tolist(), [words[int(c)] for c in part.work.name[group]])
-        op, direction = kinds[label]
-        start = int(part.work.start[group].min())
-        fresh = _Problem(words[label], op, direction, words[device], start)
-        problem = problems.setdefault((label, device), fresh)
-        problem.start = min(problem.start, start)
-        _tuned(problem, part, words, trials, last)
+    for i in np.argsort(part.launched[first], kind="stable").tolist():
+        key = (label[i], device[i])
+        problem = problems.get(key)
+        if problem is None:
+            op, direction = kinds[label[i]]
+            problem = problems[key] = _Problem(words[label[i]], op, direction, words[device[i]], start[i])
+        problem.start = min(problem.start, start[i])
+        one = found.one(i)
+        if one is None:
+            mine = rows[found.begin[i] : found.end[i]]
+            _tuned(
+                problem,
+                part,
+                words,
+                *_split(mine.tolist(), [words[c] for c in part.work.name[mine].tolist()]),
+            )
+        elif one.names:
+            _ran(problem, one)
+
+
+def _ran(problem: _Problem, one: Execution) -> None:
+    """Adds an execution in which nothing was tried."""
+    key = (one.names, one.longest)
+    candidate = problem.settled.get(key)
+    if candidate is None:
+        verdict = classify(one.names, problem.direction)
+        kernel = short_name(verdict.kernel or one.longest)
+        candidate = problem.settled[key] = _winner(problem, verdict, kernel, one.start)
+    candidate.runs.append(one.time_us)
+
+
+def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Candidate:
+    """What ran; of two algorithms with the same kernels, the autotuner took the faster one."""
+    same = [
+        c for c in problem.candidates.values()
+        if c.trials and c.kernel == kernel and c.verdict.algorithm in (verdict.algorithm, verdict.other)
+    ]  # fmt: skip
+    if same:
+        verdict = min(same, key=lambda c: float(np.median(c.trials))).verdict
+    return problem.candidates.setdefault((verdict.algorithm, kernel), _Candidate(verdict, kernel, start))
 
 
 def _tuned(problem: _Problem, part: OpWork, words: list[str], trials: list[_Run], last: _Run | None) -> None:
     problem.tunings += bool(trials)
-    named: list[tuple[Verdict, str]] = []
+    problem.settled.clear()
     for trial, (verdict, kernel) in zip(
         trials, _in_order(_verdicts(problem, part, words, trials)), strict=True
     ):
@@ -154,18 +192,11 @@ def _tuned(problem: _Problem, part: OpWork, words: list[str], trials: list[_Run]
         one.trials.append(_time_us(part, trial.rows))
         one.tuning_us += _time_us(part, trial.rows + trial.checks)
         one.tunings.add(problem.tunings)
-        named.append((verdict, kernel))
     if last is None:
         return
     ((verdict, kernel),) = _verdicts(problem, part, words, [last])
-    same = [
-        c for c in problem.candidates.values()
-        if c.trials and c.kernel == kernel and c.verdict.algorithm in (verdict.algorithm, verdict.other)
-    ]  # fmt: skip
-    if same:  # of two algorithms with the same kernels, the autotuner took the faster one
-        best = min(same, key=lambda c: float(np.median(c.trials)))
-        verdict = best.verdict
-    _candidate(problem, part, verdict, kernel, last).runs.append(_time_us(part, last.rows))
+    start = int(part.work.start[last.rows].min())
+    _winner(problem, verdict, kernel, start).runs.append(_time_us(part, last.rows))
 
 
 def _candidate(problem: _Problem, part: OpWork, verdict: Verdict, kernel: str, run: _Run) -> _Candidate:
@@ -202,7 +233,7 @@ def _split(rows: list[int], names: list[str]) -> tuple[list[_Run], _Run | None]:
     waiting: list[int] = []
     checking = False
     for row, name in zip(rows, names, strict=True):
-        if _CHECK.search(name):
+        if CHECK.search(name):
             if waiting:
                 trials.append(_Run(waiting))
                 waiting = []

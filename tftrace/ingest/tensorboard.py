@@ -12,6 +12,7 @@ from typing import Final
 
 from tftrace.errors import InputError
 from tftrace.ingest.xplane import XSpace, read_xspace
+from tftrace.ingest.xplane_schema import STATS
 
 NAME: Final = "tensorboard"
 TITLE: Final = "TensorBoard log directory"
@@ -37,4 +38,4 @@ def read(path: Path) -> Logdir:
     found = sorted(p for p in path.rglob(_PROFILES) if p.is_file())
     if not found:
         raise InputError(f"{path}: holds no *.xplane.pb; give the log directory that holds plugins/profile/")
-    return Logdir(path, [(p.relative_to(path), read_xspace(p)) for p in found])
+    return Logdir(path, [(p.relative_to(path), read_xspace(p, STATS)) for p in found])

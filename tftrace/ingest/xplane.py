@@ -11,66 +11,29 @@ date. A line time that is itself an epoch time is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from google.protobuf.message import DecodeError
 
 from tftrace.errors import InputError
-from tftrace.ingest import wire
-from tftrace.ingest.hlo import PROGRAMS_PLANE, XlaProgram, program_of
-from tftrace.ingest.xplane_schema import (
-    PROFILE_OPTIONS,
-    PROFILE_OPTIONS_SWITCH,
-    PROFILE_OPTIONS_TEXT,
-    Event,
-    Stat,
-    xspace_class,
-)
-from tftrace.ingest.xplane_stats import Bools, Int64s, Kinds, Scalar, StatColumns, UInt64s, read_stats
+from tftrace.ingest.hlo import XlaProgram
+from tftrace.ingest.wire import LENGTH, WireError
+from tftrace.ingest.wire_walk import walk
+from tftrace.ingest.xplane_events import text
+from tftrace.ingest.xplane_layout import read_layout
+from tftrace.ingest.xplane_profile import Profile, XEventMeta, XLineInfo, XPlaneInfo
+from tftrace.ingest.xplane_schema import PROFILE_OPTIONS, PROFILE_OPTIONS_SWITCH, PROFILE_OPTIONS_TEXT
+from tftrace.ingest.xplane_stats import Bools, Int64s, Scalar, StatColumns, UInt64s
+
+__all__ = ["XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace"]
 
 Int32s: TypeAlias = npt.NDArray[np.int32]
-
-_YEAR_2001_NS: Final = 10**18
-
-
-@dataclass(frozen=True)
-class XPlaneInfo:
-    """A host, a device or metadata; `stats` are the plane's own, e.g. `compute_cap_major` of a GPU."""
-
-    plane_id: int
-    name: str
-    stats: dict[str, Scalar]
-
-
-@dataclass(frozen=True)
-class XLineInfo:
-    """A thread of a host plane or a stream of a device plane; `plane` is its index in `XSpace.planes`."""
-
-    plane: int
-    plane_id: int
-    plane_name: str
-    line_id: int
-    display_id: int
-    name: str
-    display_name: str
-    timestamp_ns: int  # as written
-    duration_ps: int
-
-
-@dataclass(frozen=True)
-class XEventMeta:
-    """What all events of one kind on one plane share. `stats` hold for every one of them (TPU, XLA)."""
-
-    plane: int
-    meta_id: int
-    name: str
-    display_name: str
-    stats: dict[str, Scalar]
+_Part: TypeAlias = tuple[Int32s, UInt64s, int]
 
 
 @dataclass(frozen=True)
@@ -121,269 +84,107 @@ class XSpace:
         return values, valid
 
 
-def read_xspace(path: Path) -> XSpace:
-    """Reads a `*.xplane.pb` file whole.
+def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool = True) -> XSpace:
+    """Reads a `*.xplane.pb` file; of the events' statistics those named, or all.
 
+    With `native`, C decodes the events where it can be compiled; the outcome is the same.
     Raises InputError where the file cannot be read, is empty (TensorFlow's writer leaves 0 bytes of a profile
     above 2 GB, and reports success), is cut short, or is something else.
     """
     try:
-        data = path.read_bytes()
+        with open(path, "rb") as file:
+            return _whole_file(Profile(read_layout(path, file), stats, native), stats)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}); give a *.xplane.pb file"
         ) from None
-    if not data:
-        raise InputError(
-            f"{path}: empty; TensorFlow leaves 0 bytes of a profile above 2 GB: record a shorter window"
-        )
-    message = xspace_class()()
-    try:
-        message.ParseFromString(data)
-        del data
-        if not any(plane.name for plane in message.planes):
-            raise wire.WireError("no plane with a name")
-        return _Reader(path, message).read()
-    except (DecodeError, wire.WireError) as error:
-        raise InputError(
-            f"{path}: cut short or not a TensorFlow profile ({_one_line(error)}); record it again"
-        ) from None
 
 
-class _Reader:
-    """One reading of one file: what its steps hand on to each other."""
-
-    def __init__(self, path: Path, message: Any) -> None:
-        self.path = path
-        self.message = message
-        self.stat_names = [
-            {entry.key: _text(entry.value.name) for entry in plane.stat_metadata} for plane in message.planes
-        ]
-
-    def read(self) -> XSpace:
-        message = self.message
-        planes = [
-            XPlaneInfo(plane.id, _text(plane.name), self._stats_of(at, plane.stats))
-            for at, plane in enumerate(message.planes)
-        ]
-        lines, plane_events, parts = self._lines(planes)
-        counts = np.array([len(line.events) for plane in message.planes for line in plane.lines], np.int64)
-        line = np.repeat(np.arange(len(lines), dtype=np.int32), counts)
-        buffer, begin, end = wire.buffer_of(parts)
-        del parts
-        found = wire.fields(buffer, begin, end)
-        offset_ps = self._number(found, Event.OFFSET_PS, len(line))
-        dur_ps = self._number(found, Event.DURATION_PS, len(line))
-        occurrences = np.ones(len(line), np.int64)
-        at = found.where(Event.NUM_OCCURRENCES, wire.VARINT)
-        occurrences[found.owner[at]] = found.value[at].view(np.int64)
-
-        metas, meta = self._metas(self._number(found, Event.METADATA_ID, len(line)), plane_events)
-        codes: dict[str, int] = {}
-        name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in metas], np.int32)
-        session = next((p.stats for p in planes if p.name == "Task Environment"), {})
-        began, ended = (
-            _epoch_ns(session.get("profile_start_time")),
-            _epoch_ns(session.get("profile_stop_time")),
-        )
-        base, absolute = _line_starts(lines, began)
-        return XSpace(
-            path=self.path,
-            planes=planes,
-            lines=lines,
-            metas=metas,
-            names=list(codes),
-            start_ns=base[line] + offset_ps // 1000,
-            dur_ns=(offset_ps + dur_ps) // 1000 - offset_ps // 1000,
-            dur_ps=dur_ps,
-            line=line,
-            meta=meta,
-            name_code=name_of_meta[meta],
-            occurrences=occurrences,
-            stats=self._columns(buffer, found, plane_events),
-            absolute=absolute,
-            start_walltime_ns=began,
-            stop_walltime_ns=ended,
-            options=_options(session.get("profile_options")),
-            hostnames=_texts(message.hostnames),
-            errors=_texts(message.errors),
-            warnings=_texts(message.warnings),
-            programs=self._programs(),
-        )
-
-    @staticmethod
-    def _number(found: wire.Fields, field: int, count: int) -> Int64s:
-        out = np.zeros(count, np.int64)
-        at = found.where(field, wire.VARINT)
-        out[found.owner[at]] = found.value[at].view(np.int64)
-        return out
-
-    def _lines(self, planes: list[XPlaneInfo]) -> tuple[list[XLineInfo], list[int], list[bytes]]:
-        """Lines, the first event of each plane (and the total at the end), and the events' bytes."""
-        lines: list[XLineInfo] = []
-        first, parts = [0], []
-        for at, (info, plane) in enumerate(zip(planes, self.message.planes, strict=True)):
-            for line in plane.lines:
-                parts += line.events
-                lines.append(
-                    XLineInfo(
-                        at,
-                        info.plane_id,
-                        info.name,
-                        line.id,
-                        line.display_id,
-                        _text(line.name),
-                        _text(line.display_name),
-                        line.timestamp_ns,
-                        line.duration_ps,
-                    )
-                )
-            first.append(len(parts))
-        return lines, first, parts
-
-    def _metas(self, ids: Int64s, plane_events: list[int]) -> tuple[list[XEventMeta], Int32s]:
-        """The metadata that events use, and which each event uses; an id without any gets a telling name."""
-        metas: list[XEventMeta] = []
-        meta = np.empty(len(ids), np.int32)
-        for at, plane in enumerate(self.message.planes):
-            span = slice(plane_events[at], plane_events[at + 1])
-            used, code = np.unique(ids[span], return_inverse=True)
-            meta[span] = code + len(metas)
-            known = {entry.key: entry.value for entry in plane.event_metadata}
-            for key in used.tolist():
-                if (entry := known.get(key)) is None:
-                    metas.append(XEventMeta(at, key, f"(unknown event {key})", "", {}))
-                else:
-                    stats = self._stats_of(at, entry.stats)
-                    name = _text(entry.name) or f"(event {key} without a name)"
-                    metas.append(XEventMeta(at, key, name, _text(entry.display_name), stats))
-        return metas, meta
-
-    def _programs(self) -> list[XlaProgram]:
-        return [
-            program
-            for at, plane in enumerate(self.message.planes)
-            if _text(plane.name) == PROGRAMS_PLANE
-            for entry in plane.event_metadata
-            for program in program_of(
-                entry.key, _text(entry.value.name), self._stats_of(at, entry.value.stats)
-            )
-        ]
-
-    def _stats_of(self, plane: int, parts: Iterable[bytes]) -> dict[str, Scalar]:
-        """Stats of a plane or of event metadata, few in number, as a dict."""
-        if not (listed := list(parts)):
-            return {}
-        buffer, begin, end = wire.buffer_of(listed)
-        found = wire.fields(buffer, begin, end)
-        return dict(self._stat_rows(plane, *read_stats(found, len(listed)), buffer))
-
-    def _stat_rows(
-        self,
-        plane: int,
-        ids: Int64s,
-        kind: Kinds,
-        bits: UInt64s,
-        size: Int64s,
-        buffer: wire.Bytes,
-    ) -> Iterator[tuple[str, Scalar]]:
-        names = self.stat_names[plane]
-        for key, what, value, length in zip(ids.tolist(), kind.tolist(), bits, size.tolist(), strict=True):
-            name = names.get(key, f"(unknown stat {key})")
-            if what == Stat.DOUBLE:
-                yield name, float(value.view(np.float64))
-            elif what == Stat.INT64:
-                yield name, int(value.view(np.int64))
-            elif what == Stat.UINT64:
-                yield name, int(value)
-            elif what == Stat.REF:
-                yield name, names.get(int(value), f"(unknown reference {value})")
-            elif what:
-                raw = buffer[int(value) : int(value) + length].tobytes()
-                yield name, _text(raw) if what == Stat.STR else raw
-
-    def _columns(self, buffer: wire.Bytes, found: wire.Fields, plane_events: list[int]) -> StatColumns:
-        """Stats of all events; their names and texts, which each plane numbers anew, become codes."""
-        at = found.where(Event.STATS, wire.LENGTH)
-        at = at[np.argsort(found.owner[at], kind="stable")]
-        begin = found.value[at].astype(np.int64)
-        owner = found.owner[at]
-        inner = wire.fields(buffer, begin, begin + found.size[at])
-        ids, kind, bits, size = read_stats(inner, len(at))
-        texts: dict[str | bytes, int] = {}
-        written = np.flatnonzero((kind == Stat.STR) | (kind == Stat.BYTES))
-        whole = memoryview(buffer)  # type: ignore[arg-type]
-        for row, start, length in zip(
-            written.tolist(), bits[written].tolist(), size[written].tolist(), strict=True
-        ):
-            raw = bytes(whole[start : start + length])
-            value = _text(raw) if kind[row] == Stat.STR else raw
-            bits[row] = texts.setdefault(value, len(texts))
-
-        names: dict[str, int] = {}
-        name = np.empty(len(at), np.int32)
-        edges = np.searchsorted(owner, plane_events).tolist()
-        for plane, known in enumerate(self.stat_names):
-            span = slice(edges[plane], edges[plane + 1])
-            used, code = np.unique(ids[span], return_inverse=True)
-            name_codes = [
-                names.setdefault(known.get(k, f"(unknown stat {k})"), len(names)) for k in used.tolist()
-            ]
-            name[span] = np.array(name_codes, np.int32)[code] if name_codes else 0
-            referring = edges[plane] + np.flatnonzero(kind[span] == Stat.REF)
-            used_refs, code = np.unique(bits[referring], return_inverse=True)
-            ref_texts = [known.get(k, f"(unknown reference {k})") for k in used_refs.tolist()]
-            ref_codes = [texts.setdefault(text, len(texts)) for text in ref_texts]
-            bits[referring] = np.array(ref_codes, np.uint64)[code] if ref_codes else 0
-        valued = kind > 0
-        return StatColumns(name[valued], list(names), owner[valued], kind[valued], bits[valued], list(texts))
+def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
+    columns: dict[str, list[npt.NDArray[Any]]] = {}
+    found: dict[str, dict[int, list[_Part]]] = {}
+    infos: list[XLineInfo] = []
+    occurrences: list[Int64s | None] = []
+    first = 0
+    for line in profile.lines():
+        infos.append(line.info)
+        for name in ("start_ns", "dur_ns", "dur_ps", "meta"):
+            columns.setdefault(name, []).append(getattr(line, name))
+        occurrences.append(line.occurrences)
+        for (name, kind), (event, bits) in line.stats.items():
+            found.setdefault(name, {}).setdefault(kind, []).append((event, bits, first))
+        first += len(line)
+    counts = [len(part) for part in columns.get("meta", ())]
+    base, absolute = profile.starts(infos)
+    for start, part in zip(base, columns.get("start_ns", ()), strict=True):
+        part += start
+    meta = _joined(columns, "meta", np.int32)
+    codes: dict[str, int] = {}
+    name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in profile.metas], np.int32)
+    message = profile.layout.message
+    return XSpace(
+        path=profile.layout.path,
+        planes=profile.planes,
+        lines=infos,
+        metas=profile.metas,
+        names=list(codes),
+        start_ns=_joined(columns, "start_ns"),
+        dur_ns=_joined(columns, "dur_ns"),
+        dur_ps=_joined(columns, "dur_ps"),
+        line=np.repeat(np.arange(len(infos), dtype=np.int32), counts),
+        meta=meta,
+        name_code=name_of_meta[meta],
+        occurrences=_occurrences(occurrences, counts),
+        stats=StatColumns(
+            {name: {kind: _whole(parts) for kind, parts in by.items()} for name, by in found.items()},
+            profile.texts,
+            stats,
+        ),
+        absolute=absolute,
+        start_walltime_ns=profile.began,
+        stop_walltime_ns=profile.ended,
+        options=_options(profile.session.get("profile_options")),
+        hostnames=[text(raw) for raw in message.hostnames],
+        errors=[text(raw) for raw in message.errors],
+        warnings=[text(raw) for raw in message.warnings],
+        programs=profile.programs(),
+    )
 
 
-def _epoch_ns(value: Scalar | None) -> int | None:
-    """The value as a date that fits int64 ns; None where it is none (an absent stat, garbage)."""
-    return value if isinstance(value, int) and 0 < value < 1 << 62 else None
+def _joined(columns: dict[str, list[npt.NDArray[Any]]], name: str, kind: Any = np.int64) -> npt.NDArray[Any]:
+    """One column of all lines; the parts are given up."""
+    parts = columns.pop(name, [])
+    return np.concatenate(parts) if parts else np.empty(0, kind)
 
 
-def _line_starts(lines: list[XLineInfo], began: int | None) -> tuple[Int64s, bool]:
-    """Start of each line, and whether these are epoch times (else ns since the session began).
+def _occurrences(parts: list[Int64s | None], counts: list[int]) -> Int64s:
+    if all(part is None for part in parts):
+        return np.broadcast_to(np.int64(1), sum(counts))
+    filled = [np.ones(n, np.int64) if p is None else p for p, n in zip(parts, counts, strict=True)]
+    return np.concatenate(filled)
 
-    TensorFlow subtracts the session's start from a line's time only where the line began after it, so a line
-    that is a little older keeps its epoch time although the others are relative.
-    """
-    written = np.array([line.timestamp_ns for line in lines], np.int64)
-    dated = written >= _YEAR_2001_NS
-    if began is None:
-        return written, bool(len(written)) and bool(dated.all())
-    return np.where(dated, written, written + np.int64(began)), True
+
+def _whole(parts: list[_Part]) -> tuple[Int32s, UInt64s]:
+    """A statistic of all lines, its events counted through them."""
+    return np.concatenate([event + np.int32(first) for event, _, first in parts]), np.concatenate(
+        [bits for _, bits, _ in parts]
+    )
 
 
 def _options(data: Scalar | None) -> dict[str, Scalar]:
     """tensorflow.ProfileOptions by name; a field whose number is not known is called `field_<number>`."""
     if not isinstance(data, bytes):
         return {}
-    buffer, begin, end = wire.buffer_of([data])
-    try:
-        found = wire.fields(buffer, begin, end)
-    except wire.WireError:
-        return {}
     out: dict[str, Scalar] = {}
-    for tag, value, size in zip(found.tag.tolist(), found.value.tolist(), found.size.tolist(), strict=True):
-        number, name = tag >> 3, PROFILE_OPTIONS.get(tag >> 3, f"field_{tag >> 3}")
-        if tag & 7 != wire.LENGTH:
-            out[name] = bool(value) if number in PROFILE_OPTIONS_SWITCH else value
-        else:
-            raw = buffer[value : value + size].tobytes()
-            out[name] = _text(raw) if number in PROFILE_OPTIONS_TEXT else raw
+    try:
+        for found in walk(io.BytesIO(data), 0, len(data)):
+            number, kind = divmod(found.tag, 8)
+            name = PROFILE_OPTIONS.get(number, f"field_{number}")
+            if kind != LENGTH:
+                out[name] = bool(found.value) if number in PROFILE_OPTIONS_SWITCH else found.value
+            else:
+                raw = data[found.begin : found.end]
+                out[name] = text(raw) if number in PROFILE_OPTIONS_TEXT else raw
+    except WireError:
+        return {}
     return out
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "replace")
-
-
-def _texts(raw: Iterable[bytes]) -> list[str]:
-    return [_text(item) for item in raw]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

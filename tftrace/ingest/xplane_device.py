@@ -93,20 +93,23 @@ def details(text: str) -> dict[str, Any]:
     return out
 
 
-def op_labels(space: XSpace) -> npt.NDArray[np.object_]:
-    """The op of each event, `name:Type`, as TensorFlow annotated it; None where it did not.
+def op_labels(space: XSpace) -> tuple[npt.NDArray[np.int64], list[str]]:
+    """(for each event the place of its op among the texts or -1, texts): `name:Type`, as TensorFlow annotated it.
 
     From `tf_op` (2.5 and later), else from `annotation`: its first level, before what the op added after `#`.
     """
-    out = np.full(len(space), None, np.object_)
+    out = np.full(len(space), -1, np.int64)
+    places: dict[str, int] = {}
     for stat in ("annotation", "tf_op"):
-        column = space.stats.get(stat)
+        column = space.stats.coded(stat)
         if column is None:
             continue
-        texts, code = np.unique(column.values.astype(str), return_inverse=True)
-        labels = np.array([_first_level(t) for t in texts.tolist()], np.object_)[code]
-        out[column.event] = np.where(labels == "", out[column.event], labels)
-    return out
+        labels = [_first_level(str(v)) for v in column.values]
+        code = np.array([places.setdefault(label, len(places)) if label else -1 for label in labels])[
+            column.code
+        ]
+        out[column.event] = np.where(code < 0, out[column.event], code)
+    return out, list(places)
 
 
 def _first_level(annotation: str) -> str:

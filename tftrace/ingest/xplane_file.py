@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from tftrace.ingest.xplane import XSpace, read_xspace
+from tftrace.ingest.xplane_schema import STATS
 
 NAME: Final = "xplane"
 TITLE: Final = "TensorFlow profile (xplane.pb)"
@@ -26,4 +27,4 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> XSpace:
     """Reads a profile. Raises InputError as `read_xspace` says."""
-    return read_xspace(path)
+    return read_xspace(path, STATS)

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from tftrace.ingest import wire
 from tftrace.ingest.xplane_schema import Stat
 
 Scalar: TypeAlias = int | float | str | bytes
-Kinds: TypeAlias = npt.NDArray[np.uint8]  # field numbers of XStat's values, 0 where it has none
 Bools: TypeAlias = npt.NDArray[np.bool_]
+Ints: TypeAlias = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 Int64s: TypeAlias = npt.NDArray[np.int64]
 UInt64s: TypeAlias = npt.NDArray[np.uint64]
 Values: TypeAlias = (
     npt.NDArray[np.int64] | npt.NDArray[np.uint64] | npt.NDArray[np.float64] | npt.NDArray[np.object_]
 )
 
-_WIRE_TYPES: Final = {
-    Stat.DOUBLE: wire.FIXED64,
-    Stat.UINT64: wire.VARINT,
-    Stat.INT64: wire.VARINT,
-    Stat.STR: wire.LENGTH,
-    Stat.BYTES: wire.LENGTH,
-    Stat.REF: wire.VARINT,
-}
+Column: TypeAlias = tuple[Ints, UInt64s]
+
 _EXACT_IN_DOUBLE: Final = 2**53
 
 
@@ -38,95 +32,121 @@ class StatColumn(NamedTuple):
     are text, bytes or of several types. A reference to a name is that name.
     """
 
-    event: Int64s
+    event: Ints
     values: Values
 
 
+class CodedColumn(NamedTuple):
+    """One stat as codes: indices of the events that have it, ascending, the code of its value at each, and the values
+    by code. A value that was written with two types stands there twice."""
+
+    event: Ints
+    code: Int64s
+    values: list[Scalar]
+
+
 class StatColumns(Mapping[str, StatColumn]):
-    """Stats of events by name. A column is made when it is asked for."""
+    """Stats of events by name. What is asked for is made when it is asked for."""
 
     def __init__(
         self,
-        name: npt.NDArray[np.int32],
-        names: list[str],
-        event: Int64s,
-        kind: Kinds,
-        bits: UInt64s,
+        parts: dict[str, dict[int, Column]],
         texts: list[str | bytes],
+        wanted: Collection[str] | None = None,
     ) -> None:
-        """One element per stat of an event: code in `names`, event, kind, and bits or code in `texts`."""
-        order = np.argsort(name, kind="stable")
-        self._event, self._kind, self._bits, self._texts = event[order], kind[order], bits[order], texts
-        edges = np.searchsorted(name[order], np.arange(len(names) + 1)).tolist()
-        spans = {text: slice(*edges[at : at + 2]) for at, text in enumerate(names)}
-        self._spans = {text: span for text, span in spans.items() if span.start < span.stop}
+        """`parts`: by name and kind (INT64, UINT64, DOUBLE; STR: codes in `texts`), events and bits. `wanted` are the
+        names that were read, None all of them: to ask for another one is a fault."""
+        self._parts, self._texts, self._wanted = parts, texts, wanted
         self._made: dict[str, StatColumn] = {}
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._spans)
+        return iter(self._parts)
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self._parts)
 
     def __getitem__(self, name: str) -> StatColumn:
         if name not in self._made:
-            span = self._spans[name]
-            values = _values(self._kind[span], self._bits[span], self._texts)
-            self._made[name] = StatColumn(self._event[span], values)
+            self._made[name] = _column(self._part(name), self._texts)
         return self._made[name]
 
-    def integers(self, name: str) -> tuple[Int64s, Int64s]:
+    def __contains__(self, name: object) -> bool:
+        try:
+            return bool(self._part(str(name)))
+        except KeyError:
+            return False
+
+    def coded(self, name: str) -> CodedColumn | None:
+        """The stat without an object for each event; None where no event has it."""
+        return _coded(self._part(name), self._texts) if name in self else None
+
+    def integers(self, name: str) -> tuple[Ints, Int64s]:
         """(event indices, values) of a stat, integers only; of an unsigned one the 64 bits as they are."""
-        span = self._spans.get(name, slice(0, 0))
-        whole = (self._kind[span] == Stat.INT64) | (self._kind[span] == Stat.UINT64)
-        return self._event[span][whole], self._bits[span][whole].view(np.int64)
+        parts = self._part(name) if name in self else {}
+        whole = [parts[kind] for kind in (Stat.INT64, Stat.UINT64) if kind in parts]
+        if not whole:
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        event, bits = _merged(whole)
+        return event, bits.view(np.int64)
+
+    def _part(self, name: str) -> dict[int, Column]:
+        if self._wanted is not None and name not in self._wanted:
+            raise LookupError(
+                f"the statistic {name!r} was not read: see STATS in tftrace.ingest.xplane_schema"
+            )
+        return self._parts[name]
 
 
-def read_stats(found: wire.Fields, count: int) -> tuple[Int64s, Kinds, UInt64s, Int64s]:
-    """(metadata id, kind, bits, size) of `count` XStat messages.
-
-    The bits are those of the number; for text and bytes they say where in the buffer it begins, and `size`
-    how long it is; for a reference they are the metadata id whose name is meant.
-    """
-    ids, kind = np.zeros(count, np.int64), np.zeros(count, np.uint8)
-    bits, size = np.zeros(count, np.uint64), np.zeros(count, np.int64)
-    at = found.where(Stat.METADATA_ID, wire.VARINT)
-    ids[found.owner[at]] = found.value[at].view(np.int64)
-    for number, wire_type in _WIRE_TYPES.items():
-        at = found.where(number, wire_type)
-        owner = found.owner[at]
-        kind[owner], bits[owner], size[owner] = number, found.value[at], found.size[at]
-    return ids, kind, bits, size
+def _merged(columns: list[Column]) -> Column:
+    """Columns of one stat as one, in the order of events."""
+    if len(columns) == 1:
+        return columns[0]
+    event = np.concatenate([c[0] for c in columns])
+    order = np.argsort(event, kind="stable")
+    return event[order], np.concatenate([c[1] for c in columns])[order]
 
 
-def _values(kind: Kinds, bits: UInt64s, texts: list[str | bytes]) -> Values:
-    kinds = set(np.unique(kind).tolist())
-    signed: Int64s = bits.view(np.int64)
+def _coded(parts: dict[int, Column], texts: list[str | bytes]) -> CodedColumn:
+    columns: list[Column] = []
+    values: list[Scalar] = []
+    for kind, (event, bits) in parts.items():
+        encoded = pa.array(bits.view(np.int64)).dictionary_encode()
+        code = encoded.indices.to_numpy().astype(np.uint64) + np.uint64(len(values))
+        values += _scalars(kind, encoded.dictionary.to_numpy().view(np.uint64), texts)
+        columns.append((event, code))
+    event, code = _merged(columns)
+    return CodedColumn(event, code.view(np.int64), values)
+
+
+def _scalars(kind: int, bits: UInt64s, texts: list[str | bytes]) -> list[Scalar]:
+    if kind == Stat.DOUBLE:
+        return list(bits.view(np.float64).tolist())
+    if kind == Stat.INT64:
+        return list(bits.view(np.int64).tolist())
+    numbers: list[Scalar] = bits.tolist()
+    return numbers if kind == Stat.UINT64 else [texts[int(code)] for code in numbers]
+
+
+def _column(parts: dict[int, Column], texts: list[str | bytes]) -> StatColumn:
+    kinds = set(parts)
+    event, bits = _merged(list(parts.values()))
     if kinds == {Stat.INT64}:
-        return signed
+        return StatColumn(event, bits.view(np.int64))
     if kinds == {Stat.UINT64}:
-        return bits
+        return StatColumn(event, bits)
     if kinds == {Stat.DOUBLE}:
-        doubles: npt.NDArray[np.float64] = bits.view(np.float64)
-        return doubles
+        return StatColumn(event, bits.view(np.float64))
     if kinds == {Stat.INT64, Stat.UINT64}:
-        beyond = bits >> np.uint64(63) != 0
-        if not beyond[kind == Stat.UINT64].any():
-            return signed
-        if not beyond[kind == Stat.INT64].any():
-            return bits
-    rows: list[Scalar] = []
-    for what, code, value in zip(kind.tolist(), bits.tolist(), bits, strict=True):
-        if what == Stat.DOUBLE:
-            rows.append(float(value.view(np.float64)))
-        elif what == Stat.INT64:
-            rows.append(int(value.view(np.int64)))
-        else:
-            rows.append(code if what == Stat.UINT64 else texts[code])
-    if kinds <= {Stat.INT64, Stat.UINT64, Stat.DOUBLE} and all(
-        isinstance(v, float) or (isinstance(v, int) and abs(v) <= _EXACT_IN_DOUBLE) for v in rows
+        if not (parts[Stat.UINT64][1] >> np.uint64(63)).any():
+            return StatColumn(event, bits.view(np.int64))
+        if not (parts[Stat.INT64][1] >> np.uint64(63)).any():
+            return StatColumn(event, bits)
+    coded = _coded(parts, texts)
+    numbers = [v for v in coded.values if isinstance(v, (int, float))]
+    if len(numbers) == len(coded.values) and all(
+        isinstance(v, float) or abs(v) <= _EXACT_IN_DOUBLE for v in numbers
     ):
-        return np.array(rows, np.float64)
-    out = np.empty(len(rows), np.object_)
-    out[:] = rows
-    return out
+        return StatColumn(event, np.array(numbers, np.float64)[coded.code])
+    distinct = np.empty(len(coded.values), np.object_)
+    distinct[:] = coded.values
+    return StatColumn(event, distinct[coded.code])

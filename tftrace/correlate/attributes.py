@@ -1,0 +1,122 @@
+"""Attributes of events as JSON, without an object for each event: texts are put together when the table is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Int: TypeAlias = npt.NDArray[np.int64]
+NONE: Final = -1
+
+_BLOCKS: Final = 1 << 40  # numbers from here on are of blocks
+
+
+@dataclass(frozen=True)
+class Part:
+    """One attribute of a number of events, or several that come together.
+
+    `code` holds for each event which of `texts` it has, NONE for none. A text is what stands between the braces of a
+    JSON object, `"a":1,"b":2`; an empty one is nothing.
+    """
+
+    code: Int
+    texts: pa.Array
+
+
+def part_of(value: dict[str, Any]) -> str:
+    """The text of these attributes."""
+    return orjson.dumps(value, default=str)[1:-1].decode()
+
+
+def values_part(name: str, code: Int, values: Sequence[Any]) -> Part:
+    """The attribute `name`, by code; an empty text is no value."""
+    if values and all(type(v) is int for v in values):
+        numbers = pa.array(values, pa.int64() if max(values) < 1 << 63 else pa.uint64())
+        start = orjson.dumps(name).decode() + ":"
+        return Part(code, pc.binary_join_element_wise(start, numbers.cast(pa.string()), ""))
+    return Part(code, pa.array([part_of({name: v}) if v != "" else "" for v in values], pa.string()))
+
+
+def dense(key: Int) -> Int:
+    """Equal keys by number, in the order in which they are first seen."""
+    return pa.array(key).dictionary_encode().indices.to_numpy().astype(np.int64)
+
+
+class Attributes:
+    """JSON objects by number: single ones, and blocks that are made of parts."""
+
+    def __init__(self) -> None:
+        self._single: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._first = [0]  # number of the first of each block, and of the next one
+        self._blocks: list[list[tuple[npt.NDArray[np.int32], pa.Array]]] = []
+
+    def code(self, value: str | None) -> int:
+        """The number of one object; NONE for None."""
+        if value is None:
+            return NONE
+        code = self._codes.get(value)
+        if code is None:
+            code = self._codes[value] = len(self._single)
+            self._single.append(value.encode("utf-8", "replace").decode("utf-8"))
+        return code
+
+    def codes(self, values: Iterable[str | None]) -> Int:
+        return np.fromiter((self.code(v) for v in values), np.int64)
+
+    def block(self, count: int, parts: Sequence[Part]) -> Int:
+        """Numbers of the objects of `count` events: those with the same parts have the same. NONE without any part.
+
+        a   b                        object          number
+        x   NONE                     {"a":"x"}       7
+        x   1                 ->     {"a":"x","b":1} 8
+        x   NONE                     {"a":"x"}       7
+        """
+        key = np.zeros(count, np.int64)
+        some = np.zeros(count, np.bool_)
+        kept: list[tuple[Int, pa.Array]] = []
+        for part in parts:
+            empty = np.append(pc.equal(part.texts, "").to_numpy(zero_copy_only=False), True)
+            code = np.where(empty[part.code], NONE, part.code)
+            mine = code != NONE
+            if not mine.any():
+                continue
+            some |= mine
+            key = dense(key * (len(part.texts) + 1) + code + 1)
+            kept.append((code, part.texts))
+        if not kept:
+            return np.full(count, NONE, np.int64)
+        first = np.zeros(int(key.max()) + 1, np.int64)
+        first[key[::-1]] = np.arange(count - 1, -1, -1)  # of equal keys the first is written last
+        self._blocks.append([(code[first].astype(np.int32), texts) for code, texts in kept])
+        number = np.where(some, _BLOCKS + self._first[-1] + key, NONE)
+        self._first.append(self._first[-1] + len(first))
+        return number
+
+    def texts(self, codes: Int) -> pa.StringArray:
+        """The objects with these numbers; null for NONE."""
+        made = [pa.array(self._single, pa.string())]
+        place = codes.copy()  # in all of `made`, one behind the other
+        behind = len(self._single)
+        for first, last, parts in zip(self._first, self._first[1:], self._blocks, strict=False):
+            at = np.flatnonzero((codes >= _BLOCKS + first) & (codes < _BLOCKS + last))
+            if not len(at):
+                continue
+            used, which = np.unique(codes[at], return_inverse=True)
+            made.append(_objects(parts, used - _BLOCKS - first))
+            place[at] = behind + which
+            behind += len(used)
+        return pa.concat_arrays(made).take(pa.array(place, mask=codes == NONE))
+
+
+def _objects(parts: list[tuple[npt.NDArray[np.int32], pa.Array]], rows: Int) -> pa.StringArray:
+    columns = [texts.take(pa.array(code[rows], mask=code[rows] == NONE)) for code, texts in parts]
+    joined = pc.binary_join_element_wise(*columns, ",", null_handling="skip")
+    return pc.binary_join_element_wise("{", joined, "}", "")

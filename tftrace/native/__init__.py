@@ -1,0 +1,1 @@
+"""C sources: what the agent loads into the traced process (*.c here), and what readers call (reader/)."""
