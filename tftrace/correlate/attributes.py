@@ -46,7 +46,7 @@ def values_part(name: str, code: Int, values: Sequence[Any]) -> Part:
 
 def dense(key: Int) -> Int:
     """Equal keys by number, in the order in which they are first seen."""
-    return pa.array(key).dictionary_encode().indices.to_numpy().astype(np.int64)
+    return np.asarray(pa.array(key).dictionary_encode().indices.to_numpy(), np.int64)
 
 
 class Attributes:

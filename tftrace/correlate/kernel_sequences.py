@@ -8,48 +8,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from tftrace.correlate.columns import Int
+from tftrace.correlate.columns import Int, numbered
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.kernel_algorithms import FOREIGN
 from tftrace.correlate.nesting import union_length
 
 CHECK: Final = re.compile(r"redzone", re.IGNORECASE)
 """Kernels by which TensorFlow's autotuner checks the memory around a trial's results."""
-
-
-class Execution(NamedTuple):
-    """The library's work in one execution: kernels by name in their order, the one that took longest in all, when the
-    first began, and the time covered on the device (kernels on two streams at once count once)."""
-
-    names: tuple[str, ...]
-    longest: str
-    start: int
-    time_us: float
+_LONG: Final = 64
 
 
 @dataclass(frozen=True)
 class Executions:
-    """`begin` and `end` are places in the rows that they were made of."""
+    """Parallel arrays, an element for each execution, of what the library launched in it.
 
+    `begin` and `end` are places in the rows that they were made of, `kind` in `names`: the kernels in their order, None
+    where something was tried. `longest` is the place, among these names, of the kernel that took longest in all,
+    `start` when the first began, `time_us` the time covered on the device: kernels on two streams at once count once.
+    """
+
+    names: list[tuple[str, ...] | None]
     begin: Int
     end: Int
-    _names: list[tuple[str, ...] | None]
-    _kind: list[int]
-    _longest: list[int]
-    _start: list[int]
-    _time_us: list[float]
-
-    def one(self, at: int) -> Execution | None:
-        """None where something was tried in it; without `names`, nothing was launched that is the library's own."""
-        names = self._names[self._kind[at]]
-        if names is None:
-            return None
-        longest = names[self._longest[at]] if names else ""
-        return Execution(names, longest, self._start[at], self._time_us[at])
+    kind: Int
+    longest: Int
+    start: Int
+    time_us: npt.NDArray[np.float64]
 
 
 def executions(work: DeviceWork, rows: Int, run: Int, words: list[str]) -> Executions:
@@ -57,34 +46,50 @@ def executions(work: DeviceWork, rows: Int, run: Int, words: list[str]) -> Execu
     begin = np.flatnonzero(np.concatenate(([True], np.diff(run) != 0)))
     end = np.append(begin[1:], len(rows))
     name, start, stop = work.name[rows], work.start[rows], work.end[rows]
-    kinds: dict[bytes, int] = {}
-    whole = memoryview(name.astype(np.int32).tobytes())
-    places = zip((4 * begin).tolist(), (4 * end).tolist(), strict=True)
-    kind = np.fromiter(
-        (kinds.setdefault(bytes(whole[a:b]), len(kinds)) for a, b in places), np.int64, len(begin)
-    )
+    kind = _kinds(name, begin, end)
     names: list[tuple[str, ...] | None] = []
     longest, first, spent = (
         np.zeros(len(begin), np.int64),
         np.zeros(len(begin), np.int64),
         np.zeros(len(begin)),
     )
-    grouped = np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind))[:-1])
-    for code, at in zip(kinds, grouped, strict=True):
-        texts = [words[c] for c in np.frombuffer(code, np.int32).tolist()]
+    for at in np.split(np.argsort(kind, kind="stable"), np.cumsum(np.bincount(kind))[:-1]):
+        texts = [words[c] for c in name[begin[at[0]] : end[at[0]]].tolist()]
         if any(CHECK.search(text) for text in texts):
             names.append(None)
             continue
         own = [i for i, text in enumerate(texts) if not FOREIGN.search(text)]
-        names.append(tuple(texts[i] for i in own))
+        kernels = tuple(texts[i] for i in own)
+        names.append(kernels)
         if not own:
             continue
         cells = begin[at][:, None] + np.array(own, np.int64)
         first[at] = start[cells].min(axis=1)
         group = np.repeat(np.arange(len(at)), len(own))
         spent[at] = union_length(group, start[cells].ravel(), stop[cells].ravel(), len(at)) / 1000
-        longest[at] = _longest(stop[cells] - start[cells], names[-1] or ())
-    return Executions(begin, end, names, kind.tolist(), longest.tolist(), first.tolist(), spent.tolist())
+        longest[at] = _longest(stop[cells] - start[cells], kernels)
+    return Executions(names, begin, end, kind, longest, first, spent)
+
+
+def _kinds(name: Int, begin: Int, end: Int) -> Int:
+    """The same number for executions with the same names in the same order, from 0 on without a gap."""
+    lengths = end - begin
+    kind = np.zeros(len(begin), np.int64)
+    count = 0
+    for length in np.unique(lengths).tolist():
+        at = np.flatnonzero(lengths == length)
+        if length > _LONG:
+            codes: dict[bytes, int] = {}
+            key = np.array(
+                [codes.setdefault(name[b : b + length].tobytes(), len(codes)) for b in begin[at].tolist()]
+            )
+        else:
+            key = np.zeros(len(at), np.int64)
+            for column in range(length):
+                key = numbered(key, name[begin[at] + column])
+        kind[at] = key + count
+        count += int(key.max()) + 1
+    return kind
 
 
 def _longest(durations: Int, names: tuple[str, ...]) -> Int:
@@ -94,4 +99,4 @@ def _longest(durations: Int, names: tuple[str, ...]) -> Int:
     for at, of in enumerate(columns):
         sums[:, of] += durations[:, at]
     sums[:, [at for at, of in enumerate(columns) if at != of]] = -1
-    return np.argmax(sums, axis=1)
+    return np.asarray(np.argmax(sums, axis=1), np.int64)
