@@ -45,7 +45,14 @@ def values_part(name: str, code: Int, values: Sequence[Any]) -> Part:
 
 
 def dense(key: Int) -> Int:
-    """Equal keys by number, in the order in which they are first seen."""
+    """The same number for equal keys, from 0 on without a gap."""
+    if not len(key):
+        return key
+    low, high = int(key.min()), int(key.max())
+    if high - low < 4 * len(key) + 1024:
+        used = np.zeros(high - low + 1, np.bool_)
+        used[key - low] = True
+        return np.asarray((np.cumsum(used) - 1)[key - low], np.int64)
     return np.asarray(pa.array(key).dictionary_encode().indices.to_numpy(), np.int64)
 
 

@@ -56,11 +56,11 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
             problems.append(str(error))
     tell("sorting", 0.75)
     settle(builder)
-    tables = builder.tables()
+    tables = builder.streams()
     tell("writing", 0.85)
-    write_tables(directory, tables)
+    rows = write_tables(directory, tables)
     manifest = _manifest(run, parts, problems, raw)
-    manifest["tables"] = {name: table.num_rows for name, table in tables.items()}
+    manifest["tables"] = rows
     write_manifest(directory, manifest)
     tell("done", 1.0)
     return manifest

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -39,7 +39,7 @@ class Interner:
 
 
 def numbered(*keys: Int) -> Int:
-    """A number for each combination of keys, in the order in which they are first seen."""
+    """The same number for equal combinations of keys, from 0 on without a gap."""
     out = np.zeros(len(keys[0]), np.int64)
     for key in keys:
         low, high = (int(key.min()), int(key.max())) if len(key) else (0, 0)
@@ -62,13 +62,20 @@ def taken(values: Int, at: Int) -> Int:
 
 
 def column(n: int, value: int | Sequence[int] | Int) -> Int:
-    return np.full(n, value, np.int64) if np.isscalar(value) else np.asarray(value, np.int64)
+    """`n` values; one that all rows have in common takes no memory, and cannot be written to."""
+    return np.broadcast_to(np.int64(value), n) if np.isscalar(value) else np.asarray(value, np.int64)  # type: ignore[arg-type]
 
 
 EVENT_COLUMNS = (
     "layer", "name", "start_ns", "dur_ns", "host", "pid", "tid", "device", "stream", "correlation_id", "stack_id",
     "probe", "attrs",
 )  # fmt: skip
+
+
+CODES: Final = frozenset({"layer", "name", "host", "device", "probe", "stack_id"})
+"""Columns of small numbers of our own."""
+ROWS: Final = 1 << 20
+"""Rows that are written at once."""
 
 
 class TraceBuilder:
@@ -94,14 +101,19 @@ class TraceBuilder:
     def events(self, n: int, **columns: Any) -> Int:
         """Adds `n` events and returns their numbers. A column not given is null."""
         for name in EVENT_COLUMNS:
-            self._events[name].append(column(n, columns.get(name, NONE)))
+            values = column(n, columns.get(name, NONE))
+            self._events[name].append(
+                values.astype(np.int32) if name in CODES and values.strides[0] else values
+            )
         ids = np.arange(self.event_count, self.event_count + n, dtype=np.int64)
         self.event_count += n
         return ids
 
     def layers(self) -> set[str]:
         """The layers that have an event so far."""
-        codes = {int(c) for part in self._events["layer"] for c in np.unique(part)} - {NONE}
+        codes = {
+            int(c) for part in self._events["layer"] for c in np.unique(part[:1] if single(part) else part)
+        } - {NONE}
         return {self.words.values[c] for c in codes}
 
     def first_start(self) -> int | None:
@@ -171,47 +183,61 @@ class TraceBuilder:
     # -- tables
 
     def tables(self) -> dict[str, pa.Table]:
-        cols = {name: _concat(parts) for name, parts in self._events.items()}
+        """All tables, whole; for traces of any size see `streams`."""
+        return {name: pa.concat_tables(parts).unify_dictionaries() for name, parts in self.streams().items()}
+
+    def streams(self) -> dict[str, Iterable[pa.Table]]:
+        """All tables, in slices of at most ROWS rows that are made when they are asked for."""
+        columns = {name: _concat(parts) for name, parts in self._events.items()}
+        # from here on each column stands once
+        self._events = {name: [values] for name, values in columns.items()}
+        if self._relayered:
+            columns["layer"] = columns["layer"].copy()
         for ids, layer in self._relayered:
-            cols["layer"][ids] = layer
+            columns["layer"][ids] = layer
+        if self._described:
+            columns["attrs"] = columns["attrs"].copy()
         for ids, attrs in self._described:
-            cols["attrs"][ids] = attrs
-        order = np.argsort(cols["start_ns"], kind="stable")
+            columns["attrs"][ids] = attrs
+        order = np.argsort(columns["start_ns"], kind="stable")
         place = np.empty(len(order), np.int64)
         place[order] = np.arange(len(order))
-        n = len(order)
-        events: dict[str, Any] = {"event_id": np.arange(n)}
-        for name, values in cols.items():
-            events[name] = values[order]
-        links = [_concat([part[i] for part in self._links]) for i in range(4)]
-        members = [_concat([p[0] for p in self._event_calls]), _concat([p[1] for p in self._event_calls])]
-        shares = (
-            np.concatenate([p[2] for p in self._event_calls])
-            if self._event_calls
-            else np.empty(0, np.float32)
+        child, parent, rule, evidence = (_concat([part[i] for part in self._links]) for i in range(4))
+        event, call = _concat([p[0] for p in self._event_calls]), _concat([p[1] for p in self._event_calls])
+        shares = [part[2] for part in self._event_calls]
+        share = np.concatenate(shares) if shares else np.empty(0, np.float32)
+        stacks = pa.table(
+            {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
+            schema=schemas.STACKS,
         )
         return {
-            "events": self._table(schemas.EVENTS, events),
-            "links": self._table(
-                schemas.LINKS,
-                {
-                    "child_id": place[links[0]],
-                    "parent_id": place[links[1]],
-                    "rule": links[2],
-                    "evidence": links[3],
-                },
+            "events": self._sliced(schemas.EVENTS, columns | {"event_id": place}, order),
+            "links": self._sliced(
+                schemas.LINKS, {"child_id": child, "parent_id": parent, "rule": rule, "evidence": evidence},
+                renumbered={"child_id": place, "parent_id": place},
             ),
-            "sites": self._sites(),
-            "calls": self._table(schemas.CALLS, self._call_columns()),
-            "event_calls": self._table(
-                schemas.EVENT_CALLS, {"event_id": place[members[0]], "call_id": members[1], "share": shares}
+            "sites": [self._sites()],
+            "calls": self._sliced(schemas.CALLS, self._call_columns()),
+            "event_calls": self._sliced(
+                schemas.EVENT_CALLS, {"event_id": event, "call_id": call, "share": share},
+                renumbered={"event_id": place},
             ),
-            "stacks": pa.table(
-                {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
-                schema=schemas.STACKS,
-            ),
-            "algorithms": _rows(schemas.ALGORITHMS, self.algorithms),
-        }
+            "stacks": [stacks],
+            "algorithms": [_rows(schemas.ALGORITHMS, self.algorithms)],
+        }  # fmt: skip
+
+    def _sliced(
+        self, schema: pa.Schema, columns: Mapping[str, Any], order: Int | None = None,
+        renumbered: Mapping[str, Int] | None = None,
+    ) -> Iterator[pa.Table]:  # fmt: skip
+        """`columns` in the order of the rows in `order`; those `renumbered` hold places in the arrays given there."""
+        count = len(columns[schema.names[0]])
+        for first in range(0, max(count, 1), ROWS):
+            rows = slice(first, first + ROWS) if order is None else order[first : first + ROWS]
+            part = {name: columns[name][rows] for name in schema.names}
+            for name, place in (renumbered or {}).items():
+                part[name] = place[part[name]]
+            yield self._table(schema, part)
 
     def _call_columns(self) -> dict[str, Any]:
         result: dict[str, Any] = {"call_id": np.arange(self.call_count)}
@@ -219,7 +245,7 @@ class TraceBuilder:
             if field.name == "call_id":
                 continue
             parts = [
-                chunk[field.name] if field.name in chunk else np.full(int(chunk["_n"][0]), NONE, np.int64)
+                chunk[field.name] if field.name in chunk else column(int(chunk["_n"][0]), NONE)
                 for chunk in self._calls
             ]
             result[field.name] = _concat(parts)
@@ -259,7 +285,16 @@ def _dictionary(codes: Int, values: list[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
 
 
+def single(values: Int) -> bool:
+    """Whether one value stands for all rows."""
+    return values.strides == (0,)
+
+
 def _concat(parts: list[Int]) -> Int:
+    """The parts as one column; one value that all of them have in common stays one value."""
+    filled = [part for part in parts if len(part)]
+    if filled and all(single(part) and part[0] == filled[0][0] for part in filled):
+        return np.broadcast_to(filled[0][0], sum(map(len, filled)))
     return np.concatenate(parts) if parts else np.empty(0, np.int64)
 
 

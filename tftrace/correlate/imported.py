@@ -152,10 +152,9 @@ def _build(directory: Path, run: dict[str, Any], parts: list[_Part], progress: P
     _join([facts[i].spans for i in range(len(parts))], build)
     settle(build)
     progress("writing", 0.85)
-    tables = build.tables()
-    write_tables(directory, tables)
+    rows = write_tables(directory, build.streams())
     manifest = _manifest(run, parts, [facts[i] for i in range(len(parts))], build)
-    manifest["tables"] = {name: table.num_rows for name, table in tables.items()}
+    manifest["tables"] = rows
     write_manifest(directory, manifest)
     progress("done", 1.0)
     return manifest

@@ -24,9 +24,13 @@ from typing import Any, Final
 import numpy as np
 
 from tftrace.correlate.algorithm_rows import DEVICE, add_candidate
-from tftrace.correlate.columns import Int, TraceBuilder
+from tftrace.correlate.columns import Int, TraceBuilder, numbered
 from tftrace.correlate.device_work import DeviceWork
+<<<<<<< HEAD
 from tftrace.correlate.kernel_sequences import CHECK, Execution, executions
+=======
+from tftrace.correlate.kernel_sequences import CHECK, Executions, executions
+>>>>>>> 8f6a3b4 (Tables are written in slices, columns of one value take no memory, executions of one op are counted together)
 from tftrace.correlate.kernel_algorithms import FOREIGN, Verdict, classify
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.repetitions import timing
@@ -87,8 +91,6 @@ class _Problem:
     device: str
     start: int
     candidates: dict[tuple[str | None, str], _Candidate] = field(default_factory=dict)
-    settled: dict[tuple[tuple[str, ...], str], _Candidate] = field(default_factory=dict)
-    """By the kernels of an execution, whose run it is as long as nothing more is tried."""
     tunings: int = 0
 
 
@@ -137,38 +139,55 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
     rows = rows[np.lexsort((part.launched[rows], part.run[rows]))]
     found = executions(part.work, rows, part.run[rows], words)
     first = rows[found.begin]
-    label, device = part.label[first].tolist(), part.work.device[first].tolist()
-    start = np.minimum.reduceat(part.work.start[rows], found.begin).tolist()
+    label, device = part.label[first], part.work.device[first]
+    start = np.minimum.reduceat(part.work.start[rows], found.begin)
     # executions are numbered by thread: here the order is that of time
-    for i in np.argsort(part.launched[first], kind="stable").tolist():
-        key = (label[i], device[i])
-        problem = problems.get(key)
-        if problem is None:
-            op, direction = kinds[label[i]]
-            problem = problems[key] = _Problem(words[label[i]], op, direction, words[device[i]], start[i])
-        problem.start = min(problem.start, start[i])
-        one = found.one(i)
-        if one is None:
-            mine = rows[found.begin[i] : found.end[i]]
+    order = np.argsort(part.launched[first], kind="stable")
+    same = numbered(label, device)[order]
+    together = np.split(order[np.argsort(same, kind="stable")], np.cumsum(np.bincount(same))[:-1])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    tried = np.array([names is None for names in found.names], bool)[found.kind]
+    for mine in sorted(together, key=lambda at: int(place[at[0]])):
+        key = (int(label[mine[0]]), int(device[mine[0]]))
+        op, direction = kinds[key[0]]
+        fresh = _Problem(words[key[0]], op, direction, words[key[1]], int(start[mine[0]]))
+        problem = problems.setdefault(key, fresh)
+        problem.start = min(problem.start, int(start[mine].min()))
+        behind = 0
+        for at in np.flatnonzero(tried[mine]).tolist():
+            _ran(problem, found, mine[behind:at])
+            some = rows[found.begin[mine[at]] : found.end[mine[at]]]
             _tuned(
                 problem,
                 part,
                 words,
-                *_split(mine.tolist(), [words[c] for c in part.work.name[mine].tolist()]),
+                *_split(some.tolist(), [words[c] for c in part.work.name[some].tolist()]),
             )
-        elif one.names:
-            _ran(problem, one)
+            behind = at + 1
+        _ran(problem, found, mine[behind:])
 
 
-def _ran(problem: _Problem, one: Execution) -> None:
-    """Adds an execution in which nothing was tried."""
-    key = (one.names, one.longest)
-    candidate = problem.settled.get(key)
-    if candidate is None:
-        verdict = classify(one.names, problem.direction)
-        kernel = short_name(verdict.kernel or one.longest)
-        candidate = problem.settled[key] = _winner(problem, verdict, kernel, one.start)
-    candidate.runs.append(one.time_us)
+def _ran(problem: _Problem, found: Executions, mine: Int) -> None:
+    """Adds executions between two tunings."""
+    launched = np.array([bool(names) for names in found.names], bool)
+    mine = mine[launched[found.kind[mine]]]
+    if not len(mine):
+        return
+    key = numbered(found.kind[mine], found.longest[mine])
+    _, firsts = np.unique(key, return_index=True)
+    candidates: dict[int, _Candidate] = {}
+    of_key = np.zeros(len(firsts), np.int64)
+    for at in sorted(firsts.tolist()):
+        names = found.names[found.kind[mine[at]]] or ()
+        verdict = classify(names, problem.direction)
+        kernel = short_name(verdict.kernel or names[found.longest[mine[at]]])
+        one = _winner(problem, verdict, kernel, int(found.start[mine[at]]))
+        of_key[key[at]] = id(one)
+        candidates[id(one)] = one
+    whose = of_key[key]
+    for number, one in candidates.items():
+        one.runs += found.time_us[mine[whose == number]].tolist()
 
 
 def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Candidate:
@@ -184,7 +203,6 @@ def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Ca
 
 def _tuned(problem: _Problem, part: OpWork, words: list[str], trials: list[_Run], last: _Run | None) -> None:
     problem.tunings += bool(trials)
-    problem.settled.clear()
     for trial, (verdict, kernel) in zip(
         trials, _in_order(_verdicts(problem, part, words, trials)), strict=True
     ):

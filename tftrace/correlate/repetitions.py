@@ -32,16 +32,10 @@ def timing(samples: Iterable[float]) -> dict[str, Any]:
 def interval(samples: Sequence[float]) -> tuple[float | None, float | None]:
     """The order statistics between which the median lies with at least 95 %; (None, None) below six samples."""
     n = len(samples)
-    below = probability = 0.0
-    rank = 0  # how many may be cut off at each end
-    for k in range((n + 1) // 2):
-        probability = math.exp(
-            math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
-        )
-        below += probability
-        if 2 * below > _OUTSIDE:
-            break
-        rank = k + 1
+    k = np.arange(max((n + 1) // 2, 1))
+    # of n fair coins, the logarithm of the probability of k heads
+    heads = np.concatenate(([0.0], np.cumsum(np.log((n - k[:-1]) / (k[:-1] + 1))))) - n * math.log(2)
+    rank = int(np.sum(2 * np.cumsum(np.exp(heads)) <= _OUTSIDE))  # how many may be cut off at each end
     if rank == 0:
         return None, None
     ordered = sorted(samples)

@@ -171,7 +171,9 @@ class _MetaNumbers:
         if near.all():
             numbers = self._table[ids]
             if (fresh := numbers < 0).any():
-                for key in np.unique(ids[fresh]).tolist():
+                missing = np.zeros(len(self._table), np.bool_)
+                missing[ids[fresh]] = True
+                for key in np.flatnonzero(missing).tolist():
                     self._table[key] = self._profile.add_meta(self.plane, key, self._known.get(key))
                 numbers = self._table[ids]
             return numbers

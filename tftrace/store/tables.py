@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -88,8 +89,8 @@ def _conform(table: pa.Table, schema: pa.Schema, added: Sequence[str] = ()) -> p
     return pa.table({**columns, **more})
 
 
-def write_tables(directory: Path, tables: Mapping[str, pa.Table]) -> None:
-    """Writes the given tables (some or all of `TABLES`) below `directory`.
+def write_tables(directory: Path, tables: Mapping[str, pa.Table | Iterable[pa.Table]]) -> dict[str, int]:
+    """Writes the given tables (some or all of `TABLES`), whole or in slices, below `directory`; returns their rows.
 
     Every file is written beside its place and moved there once all of them are complete, so a full disk or a
     kill leaves the tables that stood there before. Columns are cast to their schema.
@@ -97,9 +98,11 @@ def write_tables(directory: Path, tables: Mapping[str, pa.Table]) -> None:
     Raises UsageError where they cannot be written, KeyError for a table or column that no schema knows.
     """
     parts = {name: table_path(directory, name).with_suffix(f".{os.getpid()}.part") for name in tables}
+    rows: dict[str, int] = {}
     try:
         for name, table in tables.items():
-            _write(_conform(table, TABLES[name], ADDED.get(name, ())), parts[name])
+            slices = [table] if isinstance(table, pa.Table) else table
+            rows[name] = _write((_conform(t, TABLES[name], ADDED.get(name, ())) for t in slices), parts[name])
         for name, part in parts.items():
             os.replace(part, table_path(directory, name))
     except OSError as error:
@@ -111,14 +114,25 @@ def write_tables(directory: Path, tables: Mapping[str, pa.Table]) -> None:
     finally:
         for part in parts.values():
             part.unlink(missing_ok=True)
+    return rows
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def _write(slices: Iterator[pa.Table], path: Path) -> int:
+    first = next(slices)
+    rows = 0
+    with pq.ParquetWriter(path, first.schema, **_settings(first.schema)) as writer:
+        for table in itertools.chain([first], slices):
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows
+
+
+def _settings(schema: pa.Schema) -> dict[str, Any]:
     # Parquet's defaults build a dictionary for every column, ids and times too: that wrote 1.3 M rows/s,
     # dictionaries for names only with delta-packed integers 22 to 29 M rows/s, and smaller files.
     names: list[str] = []
     encodings: dict[str, str] = {}
-    for field in table.schema:
+    for field in schema:
         if pa.types.is_dictionary(field.type):
             names.append(field.name)
         elif pa.types.is_integer(field.type):
@@ -129,4 +143,4 @@ def _write(table: pa.Table, path: Path) -> None:
                 for part in field.type.value_type
                 if pa.types.is_string(part.type)
             ]
-    pq.write_table(table, path, compression="zstd", use_dictionary=names, column_encoding=encodings or None)
+    return {"compression": "zstd", "use_dictionary": names, "column_encoding": encodings or None}
