@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pyarrow as pa
@@ -65,22 +66,27 @@ def test_a_missing_table_says_how_to_get_it_back(stored: Path) -> None:
         open_trace(stored)
 
 
-def test_a_write_that_fails_half_way_leaves_every_old_table(
-    stored: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_fails_half_way_leaves_every_old_table(stored: Path) -> None:
     before = {p.name: p.read_bytes() for p in stored.iterdir()}
-    real, written = pq.write_table, []
-
-    def full(table: pa.Table, path: Path, **options: object) -> None:
-        if len(written) == 3:
-            raise OSError(28, "No space left on device")
-        written.append(path)
-        real(table, path, **options)
-
-    monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(UsageError, match="the tables cannot be written: No space left on device"):
-        write_tables(stored, eager_convs(9).tables)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    new = eager_convs(9).tables
+    noise = pa.array([f'{{"a":{hash((i, "noise"))}}}' for i in range(len(new["calls"]) * 2000)])
+    large = pa.concat_tables([new["events"]] * (len(noise) // len(new["events"])))
+    large = large.set_column(large.column_names.index("attrs"), "attrs", noise[: len(large)])
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # what a full disk is to a writer
+    try:
+        with pytest.raises(UsageError, match=r"the tables cannot be written: .*File too large.*; make room"):
+            write_tables(stored, {**new, "events": [new["events"], large]})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {p.name: p.read_bytes() for p in stored.iterdir()} == before
+
+
+def test_a_table_in_slices_is_the_table(tmp_path: Path) -> None:
+    events = eager_convs(9).tables["events"]
+    parts = [events.slice(0, 3), events.slice(3, 4), events.slice(7)]
+    assert write_tables(tmp_path, {"events": iter(parts)}) == {"events": len(events)}
+    assert LazyTables(tmp_path)["events"].unify_dictionaries().to_pylist() == events.to_pylist()
 
 
 def test_unknown_tables_are_refused(tmp_path: Path) -> None:

@@ -116,9 +116,11 @@ class Attributes:
             at = np.flatnonzero((codes >= _BLOCKS + first) & (codes < _BLOCKS + last))
             if not len(at):
                 continue
-            used, which = np.unique(codes[at], return_inverse=True)
+            number = dense(codes[at])
+            used = np.empty(int(number.max()) + 1, np.int64)
+            used[number] = codes[at]
             made.append(_objects(parts, used - _BLOCKS - first))
-            place[at] = behind + which
+            place[at] = behind + number
             behind += len(used)
         return pa.concat_arrays(made).take(pa.array(place, mask=codes == NONE))
 

@@ -56,10 +56,9 @@ _NO_SCRIPT: Final = "imported from records of others, which hold no frame of a s
 
 @dataclass(frozen=True)
 class _Part:
-    """One imported file: what it is, what it held, and what became of it."""
+    """One imported file: what it is, and what became of it."""
 
     found: Found
-    record: Any
     stored: Path
     given: str
 
@@ -94,11 +93,8 @@ def import_files(paths: Sequence[Path], directory: Path | None, force: bool = Fa
         (place / "run.json").write_text(json.dumps(run, indent=1))
     except OSError as error:
         raise CaptureError(f"{place / 'run.json'}: cannot be written: {error.strerror}; make room") from error
-    parts = [
-        _Part(one, record, path, str(one.path))
-        for one, record, path in zip(found, records, stored, strict=True)
-    ]
-    _build(place, run, parts, lambda what, done: None)
+    parts = [_Part(one, path, str(one.path)) for one, path in zip(found, stored, strict=True)]
+    _build(place, run, parts, records, lambda what, done: None)
     return place
 
 
@@ -107,13 +103,15 @@ def rebuild(directory: Path, run: dict[str, Any], progress: Progress) -> dict[st
 
     Raises InputError where a file there is gone or has been damaged.
     """
-    parts = []
+    parts: list[_Part] = []
+    records: list[Any] = []
     for number, row in enumerate(run["imported"]):
         path = directory / str(row["stored"])
         progress(f"reading {path.name}", number / max(len(run["imported"]), 1) * 0.6)
         found = find(path)
-        parts.append(_Part(found, found.read(), path, str(row["given"])))
-    return _build(directory, run, parts, progress)
+        records.append(found.read())
+        parts.append(_Part(found, path, str(row["given"])))
+    return _build(directory, run, parts, records, progress)
 
 
 def _store(found: Found, number: int, place: Path) -> Path:
@@ -136,17 +134,22 @@ def _store(found: Found, number: int, place: Path) -> Path:
     return target
 
 
-def _build(directory: Path, run: dict[str, Any], parts: list[_Part], progress: Progress) -> dict[str, Any]:
+def _build(
+    directory: Path, run: dict[str, Any], parts: list[_Part], records: list[Any], progress: Progress
+) -> dict[str, Any]:
+    """`records` hold what the files held; each is given up as soon as its events are added."""
     build = TraceBuilder()
     adders = [import_module(f"tftrace.correlate.imports.{ADDERS[p.found.reader.NAME]}") for p in parts]
     facts: dict[int, Facts] = {}
     base = 0
     # what tells its time comes first: the rest begins where that does
-    order = sorted(range(len(parts)), key=lambda i: not adders[i].dated(parts[i].record))
+    dated = [adder.dated(record) for adder, record in zip(adders, records, strict=True)]
+    order = sorted(range(len(parts)), key=lambda i: not dated[i])
     for done, i in enumerate(order):
         progress(f"joining {parts[i].stored.name}", 0.6 + 0.2 * done / len(parts))
-        facts[i] = adders[i].add(parts[i].record, build, base)
-        if adders[i].dated(parts[i].record):
+        facts[i] = adders[i].add(records[i], build, base)
+        records[i] = None
+        if dated[i]:
             first = build.first_start()
             base = base if first is None else first
     _join([facts[i].spans for i in range(len(parts))], build)
