@@ -5,7 +5,9 @@ Everything here is linear in the rows and free of Python loops over them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -44,9 +46,21 @@ class Numbers:
     valid: Bools
 
 
-def table(trace: Trace, name: str) -> pa.Table:
-    """The named table; empty where the trace has none."""
-    return trace.tables[name] if name in trace.tables else TABLES[name].empty_table()
+def table(trace: Trace, name: str, *columns: str) -> pa.Table:
+    """The named table, or some columns of it; empty where the trace has none. Of a trace on disk only what is asked for
+    is read."""
+    if name not in trace.tables:
+        return TABLES[name].empty_table()
+    if columns and isinstance(trace.tables, Selective):
+        return trace.tables.some(name, columns)
+    return trace.tables[name]
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """Tables that can be read in part."""
+
+    def some(self, name: str, columns: Sequence[str]) -> pa.Table: ...
 
 
 def _array(source: pa.Table, name: str) -> pa.Array | None:
@@ -140,11 +154,18 @@ def combined(*codes: Ints) -> tuple[Ints, int]:
     for column in codes:
         span = int(column.max(initial=-1)) + 2
         if n and int(key.max()) > (1 << 62) // span:
-            key = np.unique(key, return_inverse=True)[1].astype(np.int64)
+            key, _ = distinct(key)
         key = key * span + (column + 1)
-    if not n:
-        return key, 0
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return rank[inverse], len(first)
+    return distinct(key)
+
+
+def distinct(values: Ints) -> tuple[Ints, int]:
+    """The same number for equal values, by first appearance, and how many there are."""
+    found = pa.array(values).dictionary_encode()
+    return np.asarray(found.indices.to_numpy(), np.int64), len(found.dictionary)
+
+
+def sorting(codes: Ints, count: int) -> Ints:
+    """The order of the rows by code (0 .. count - 1), which leaves rows of one code in the order they have."""
+    narrow = codes.astype(np.int16) if count <= 1 << 15 else codes  # short ones are sorted in linear time
+    return np.asarray(np.argsort(narrow, kind="stable"), np.int64)

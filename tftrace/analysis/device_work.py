@@ -22,7 +22,7 @@ def device_work(trace: Trace, members: Members, group_of: Ints, groups: int) -> 
     here = np.flatnonzero(members.layer == LAYERS.index("device"))
     event, group = members.event[here], group_of[members.call[here]]
     name = texts(events, "name")
-    trial = trials(events)
+    trial = trials(events, event)
     code, count = combined(group, trial[event].astype(np.int64), name.codes[event])
     spent = np.bincount(code, weights=numbers(events, "dur_ns").values[event], minlength=count)
     number = np.bincount(code, minlength=count)
@@ -42,9 +42,13 @@ def device_work(trace: Trace, members: Members, group_of: Ints, groups: int) -> 
     return listed
 
 
-def trials(events: pa.Table) -> Bools:
-    """Mask of the events whose attributes say that they were an autotuner's trial."""
+def trials(events: pa.Table, rows: Ints | None = None) -> Bools:
+    """Mask of the events (of those in `rows`, or of all) whose attributes say that they were an autotuner's trial."""
+    mask = np.zeros(events.num_rows, np.bool_)
     if "attrs" not in events.column_names:
-        return np.zeros(events.num_rows, np.bool_)
-    found = pc.fill_null(pc.match_substring(events.column("attrs").cast(pa.string()), _TRIAL), False)
-    return np.asarray(found.to_numpy(), np.bool_)
+        return mask
+    asked = np.arange(len(mask)) if rows is None else np.unique(rows)
+    attrs = events.column("attrs").take(pa.array(asked)) if rows is not None else events.column("attrs")
+    found = pc.fill_null(pc.match_substring(attrs.cast(pa.string()), _TRIAL), False)
+    mask[asked] = np.asarray(found.to_numpy(), np.bool_)
+    return mask

@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 
 from tftrace.analysis import observed
-from tftrace.analysis.columns import Bools, Ints, combined, numbers, positions, table, texts
+from tftrace.analysis.columns import (
+    Bools,
+    Ints,
+    combined,
+    distinct,
+    numbers,
+    positions,
+    sorting,
+    table,
+    texts,
+)
 from tftrace.model.layers import LAYERS, Layer
 from tftrace.model.trace import Trace
 
@@ -33,23 +43,25 @@ def layers(trace: Trace, steady: bool = False) -> pd.DataFrame:
 
     With `steady`, only events that belong to an execution outside warm-up count.
     """
-    events = table(trace, "events")
+    events = table(trace, "events", "event_id")
     covered = _Covered.of(trace, steady_events(trace) if steady else np.ones(events.num_rows, bool))
     rows = []
+    # what runs of a layer or of one below it: time covered, from each layer on
+    from_here = [
+        covered.ns(covered.layer >= at) if (covered.layer == at).any() else None for at in range(len(LAYERS))
+    ]
     for at, layer in enumerate(LAYERS):
         own = covered.layer == at
         count = int(own.sum())
         executions, seen = _executions(trace, layer, steady)
         status, reason = _status(trace, layer, count, executions, seen)
-        below = covered.ns(covered.layer > at)
+        below = next((ns for ns in from_here[at + 1 :] if ns is not None), 0)
         rows.append(
             {
                 "layer": layer,
                 "events": count,
                 "total_us": covered.ns(own) / 1000 if count else None,
-                "self_us": (covered.ns(covered.layer >= at) - below) / 1000
-                if count and layer not in _UNTIMED
-                else None,
+                "self_us": ((from_here[at] or 0) - below) / 1000 if count and layer not in _UNTIMED else None,
                 "executions": executions,
                 "seen": seen,
                 "status": status,
@@ -71,17 +83,22 @@ class _Covered:
 
     @classmethod
     def of(cls, trace: Trace, kept: Bools) -> _Covered:
-        events = table(trace, "events")
+        events = table(
+            trace, "events", "layer", "start_ns", "dur_ns", "stream", "tid", "pid", "device", "host"
+        )
         names = texts(events, "layer")
         place = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in names.values] + [-1], np.int64)
         layer = np.where(kept, place[names.codes], -1)
         start, dur = numbers(events, "start_ns").values, numbers(events, "dur_ns").values
         stream, tid, pid = (numbers(events, c) for c in ("stream", "tid", "pid"))
         line = np.where(stream.valid, -1 - stream.values, tid.values)  # streams of a device are no threads
-        lines = np.unique(line, return_inverse=True)[1].astype(np.int64)
+        lines, _ = distinct(line)
         device = np.where(stream.valid, texts(events, "device").codes, -1)
-        thread, _ = combined(texts(events, "host").codes, pid.values, device, lines)
-        order = np.lexsort((start, thread))
+        thread, count = combined(texts(events, "host").codes, pid.values, device, lines)
+        in_time = (
+            np.arange(len(start)) if (start[1:] >= start[:-1]).all() else np.argsort(start, kind="stable")
+        )
+        order = in_time[sorting(thread[in_time], count)]
         return cls(layer[order], thread[order], start[order], (start + np.maximum(dur, 0))[order])
 
     def ns(self, which: Bools) -> int:
@@ -101,7 +118,10 @@ class _Covered:
 
 def steady_events(trace: Trace) -> Bools:
     """Mask of the events that belong to at least one execution outside warm-up."""
-    events, members, calls = (table(trace, n) for n in ("events", "event_calls", "calls"))
+    events, members, calls = (
+        table(trace, "events", "event_id"),
+        *(table(trace, n) for n in ("event_calls", "calls")),
+    )
     call = positions(calls, "call_id", numbers(members, "call_id"))
     event = positions(events, "event_id", numbers(members, "event_id"))
     steady = np.append(numbers(calls, "warm_up").values == 0, False)[call] & (event >= 0)
@@ -116,7 +136,10 @@ def _executions(trace: Trace, layer: Layer, steady: bool) -> tuple[int, int]:
     Above the kernel these are the calls that came from Python; from the kernel down the ops themselves. A
     line that runs a whole graph has no generated op, no kernel and no library call of its own.
     """
-    calls, sites = table(trace, "calls"), table(trace, "sites")
+    calls = table(
+        trace, "calls", "warm_up", "site_id", "parent_call_id", *(f"{name}_total_ns" for name in LAYERS)
+    )
+    sites = table(trace, "sites")
     wanted = numbers(calls, "warm_up").values == 0 if steady else np.ones(calls.num_rows, bool)
     site = positions(sites, "site_id", numbers(calls, "site_id"))
     is_node = texts(sites, "node").codes >= 0

@@ -91,7 +91,10 @@ class Kinds:
 def read(trace: Trace, rows: Ints) -> Kinds:
     """The kinds of call of the events in these rows of the events table. Linear in the rows; each distinct description
     is decoded once. Attributes that are no JSON object count as none."""
-    events = table(trace, "events").take(pa.array(rows))
+    whole = table(trace, "events")
+    events = whole.select([c for c in ("name", "probe", "attrs") if c in whole.column_names]).take(
+        pa.array(rows)
+    )
     if not len(rows):
         return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
     if "attrs" in events.column_names:

@@ -23,7 +23,7 @@ quarter of the time."""
 
 
 class LazyTables(Mapping[str, pa.Table]):
-    """The tables below `directory`, each read (memory-mapped) on first use and kept.
+    """The tables below `directory`, each read on first use and kept.
 
     Looking one up raises InputError where its file is missing, cut or holds other columns than
     `tftrace.model.schemas` says.
@@ -32,6 +32,7 @@ class LazyTables(Mapping[str, pa.Table]):
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._read: dict[str, pa.Table] = {}
+        self._some: dict[tuple[str, ...], pa.Table] = {}
 
     def __getitem__(self, name: str) -> pa.Table:
         if name not in TABLES:
@@ -39,6 +40,18 @@ class LazyTables(Mapping[str, pa.Table]):
         if name not in self._read:
             self._read[name] = read_table(self._directory, name)
         return self._read[name]
+
+    def some(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """These columns of a table; they alone are read. Raises InputError as looking the table up does."""
+        if name in self._read:
+            return self._read[name].select(list(columns))
+        key = (name, *columns)
+        if key not in self._some:
+            self._some[key] = read_table(self._directory, name, columns)
+        return self._some[key]
+
+    def __contains__(self, name: object) -> bool:
+        return name in TABLES  # without reading it
 
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
@@ -56,9 +69,9 @@ def missing_tables(directory: Path) -> list[str]:
     return [name for name in TABLES if not table_path(directory, name).is_file()]
 
 
-def read_table(directory: Path, name: str) -> pa.Table:
+def read_table(directory: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
     """One table with the columns and types of its schema first, then whatever columns a later tftrace added; columns
-    that an earlier one did not write are null.
+    that an earlier one did not write are null. With `columns`, those of the schema alone.
 
     Raises InputError as `LazyTables` says.
     """
@@ -68,12 +81,16 @@ def read_table(directory: Path, name: str) -> pa.Table:
             f"{path}: is missing; the next command rebuilds it from raw/, else record the run again"
         )
     try:
-        table = pq.read_table(path, memory_map=True, partitioning=None)
+        # read, not mapped: a file that is cut short meanwhile is then an error, and no end of the process
+        table = pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
     except (pa.ArrowException, OSError) as error:
         detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise InputError(f"{path}: is cut or no Parquet file ({detail}); {REBUILD}") from error
     try:
-        return _conform(table, TABLES[name], ADDED.get(name, ()))
+        if columns is None:
+            return _conform(table, TABLES[name], ADDED.get(name, ()))
+        wanted = pa.schema([TABLES[name].field(column) for column in columns])
+        return _conform(table, wanted, [c for c in ADDED.get(name, ()) if c in columns])
     except (pa.ArrowException, KeyError) as error:
         detail = str(error.args[0]).splitlines()[0] if error.args else type(error).__name__
         raise InputError(f"{path}: is no {name} table of a trace ({detail}); {REBUILD}") from error
