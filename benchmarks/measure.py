@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -157,3 +158,37 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in cells
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def on_one_core(script: str, *arguments: str) -> dict[str, Any]:
+    """What a part of a benchmark, as a process of its own on one core, prints as its last line: one JSON document."""
+    core = min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        [sys.executable, script, *arguments],
+        env=environment() | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    if done.returncode:
+        raise RuntimeError(
+            f"{script} {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr[-2000:]}"
+        )
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+class Spent:
+    """Around a piece of work: `cpu_s`, `wall_s`, and `peak_mb`, the most memory that the process ever had."""
+
+    def __enter__(self) -> Spent:
+        self._cpu, self._wall = time.process_time(), time.perf_counter()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.cpu_s, self.wall_s = time.process_time() - self._cpu, time.perf_counter() - self._wall
+        self.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    def facts(self, **more: Any) -> dict[str, Any]:
+        return {"cpu_s": self.cpu_s, "wall_s": self.wall_s, "peak_mb": self.peak_mb, **more}

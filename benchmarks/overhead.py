@@ -58,13 +58,13 @@ class Case:
 
 
 CASES = {
-    "relu": Case("eager tf.nn.relu of 4 floats", 1.40, 2_000),
+    "relu": Case("eager tf.nn.relu of 4 floats", 1.25, 2_000),
     # one library call each: a native stack and a line of oneDNN's
-    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8, oneDNN primitives", 1.25, 400, onednn=True),
+    "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8, oneDNN primitives", 1.15, 400, onednn=True),
     # no primitive and no stack, but oneDNN words a line for each matrix product that Eigen asks of it
     "conv2d_small_eigen": Case("the same, Eigen kernels", 1.25, 400, onednn=False),
-    "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.03, 4),
-    "keras_step": Case("Keras train step of a small conv net", 1.05, 5),
+    "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.02, 4),
+    "keras_step": Case("Keras train step of a small conv net", 1.02, 5),
 }
 WORKLOAD_OF = {"conv2d_small_eigen": "conv2d_small"}
 

@@ -119,6 +119,38 @@ def test_startup_times_the_command_beside_an_empty_python() -> None:
     assert found["tftrace --help"]["median"] > found["python -c pass"]["median"] > 1
 
 
+def test_a_profile_is_read_whole_by_every_reader() -> None:
+    found = quick("profile_reader.py", "--events", "3000")
+    parts = found["parts"]
+    assert (
+        parts["read"]["events"]
+        == parts["parquet"]["events"]
+        == parts["protobuf"]["events"]
+        == found["events"]
+    )
+    assert parts["read"]["per_s"] > 0
+
+
+def test_a_profile_is_joined_and_so_are_its_peers() -> None:
+    found = quick("correlate.py", "--events", "3000", "6000")
+    few, many = found["join"]
+    assert few["events"] < many["events"]
+    assert 0 < few["links"] < many["links"]
+    assert found["merge_asof"]["pairs"] > 0
+    assert found["interval_join"]["pairs"] > 0
+
+
+def test_questions_and_queries_of_a_large_trace_are_timed() -> None:
+    found = quick("questions.py", "--events", "3000")["commands"]
+    assert set(found) == {
+        "tftrace summary",
+        "tftrace why conv2d",
+        "duckdb: time by op",
+        "duckdb: kernels of Conv2D",
+    }
+    assert all(row["wall_s"] > 0 for row in found.values())
+
+
 def test_readers_and_their_peer_find_the_same_records() -> None:
     found = quick("readers.py")["found"]
     assert found["tftrace"]["records"]["median"] == found["line loop"]["records"]["median"] > 3000

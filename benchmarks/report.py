@@ -1,0 +1,155 @@
+"""All numbers of docs/performance.md, measured in one go and written there.
+
+    python benchmarks/report.py [--quick] [--print]
+
+Takes about five minutes on a machine with nothing else to do; `--quick` shows in one that everything runs, and only
+prints. Every row stands beside its peer, measured in the same run by the script that the row names; each of these
+scripts runs alone too, and says then how it measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import correlate
+import profile_reader
+import questions
+from measure import ROOT, environment, machine_line
+
+PAGE = ROOT / "docs" / "performance.md"
+TABLE = re.compile(r"(<!-- results -->\n).*?(<!-- end -->)", re.S)
+HEAD = "| what | goal | here | beside | script |\n|---|---|---|---|---|\n"
+
+Row = tuple[str, str, str, str, str]
+
+
+def script(name: str, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, str(ROOT / "benchmarks" / name), "--json", *arguments]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def reading(events: int, place: Path) -> Iterator[Row]:
+    found = profile_reader.measured(events, place)
+    parts = found["parts"]
+    peer = parts["protobuf"]
+    per_s = {name: f"{part['per_s'] / 1e6:.2f} M events/s" for name, part in parts.items()}
+    ratio = parts["read"]["per_s"] / peer["per_s"]
+    beside = f"protobuf and a Python loop {per_s['protobuf']} (x{ratio:.0f})"
+    what = f"profile of {found['events']:,} events into columns, one core, CPU time"
+    yield what, ">= 10 M events/s", per_s["read"], beside, "profile_reader.py"
+    memory = parts["parquet"]
+    limit = 2 * memory["largest_line_mb"] + 300
+    here = f"{per_s['parquet']}, peak {memory['peak_mb']:,.0f} MB"
+    yield (
+        "the same line by line into events.parquet", f">= 10 M events/s, <= {limit:,.0f} MB", here,
+        f"{peer['peak_mb']:,.0f} MB for {peer['events']:,} events", "profile_reader.py",
+    )  # fmt: skip
+
+
+def joining(sizes: list[int], place: Path) -> Iterator[Row]:
+    found = correlate.measured(sizes, place)
+    each = ", ".join(f"{one['join_s'] / one['events'] * 1e6:.2f}" for one in found["join"])
+    last, near, pairs = found["join"][-1], found["merge_asof"], found["interval_join"]
+    beside = (
+        f"merge_asof {near['cpu_s']:.1f} s for one question; duckdb's interval join of {pairs['events']:,} events "
+        f"{pairs['cpu_s']:.1f} s"
+    )
+    here = f"{last['join_s']:.1f} s; us an event at {', '.join(f'{s:,}' for s in sizes)}: {each}"
+    yield (
+        f"join {last['events']:,} events, one core, CPU time",
+        "<= 20 s, linear",
+        here,
+        beside,
+        "correlate.py",
+    )
+    whole = last["read_s"] + last["join_s"] + last["write_s"]
+    here = f"{whole:.1f} s, peak {last['peak_mb']:,.0f} MB"
+    yield "the same read, joined and written", "", here, "", "correlate.py"
+
+
+def asking(events: int, place: Path, rounds: int) -> Iterator[Row]:
+    found = questions.measured(events, place, rounds)["commands"]
+    for ours, by_hand in (
+        ("tftrace summary", "duckdb: time by op"),
+        ("tftrace why conv2d", "duckdb: kernels of Conv2D"),
+    ):
+        here, peer = found[ours], found[by_hand]
+        yield (
+            f"`{ours}` of {events:,} events", "<= 3 s", f"{here['wall_s']:.1f} s ({here['cpu_s']:.1f} s CPU)",
+            f"{by_hand} {peer['wall_s']:.1f} s ({peer['cpu_s']:.1f} s CPU)", "questions.py",
+        )  # fmt: skip
+
+
+def recording(quick: bool) -> Iterator[Row]:
+    plans = [
+        ("relu", "4", "12"),
+        ("conv2d_small", "4", "12"),
+        ("conv2d_large", "3", "20"),
+        ("keras_step", "3", "20"),
+    ]
+    for name, rounds, turns in plans[:1] if quick else plans:
+        size = ["--quick"] if quick else ["--rounds", rounds, "--turns", turns]
+        for one in script("overhead.py", *size, name)["workloads"]:
+            rows = one["variants"]
+            ours = rows["tftrace"]
+            peers = [f"{peer} {_ratio(rows[peer])}" for peer in ("tf_profiler", "viztracer") if peer in rows]
+            yield (
+                f"{one['what']}, recorded with the default probes, to bare", f"<= x{ours['goal']}: {ours['verdict']}",
+                _ratio(ours), ", ".join(peers), "overhead.py",
+            )  # fmt: skip
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    value = row["ratio"]
+    interval = "" if value["low"] is None else f" [{value['low']:.3f}, {value['high']:.3f}]"
+    return f"x{value['median']:.3f}{interval}"
+
+
+def starting(quick: bool) -> Iterator[Row]:
+    found = script("startup.py", *(["--quick"] if quick else ["--rounds", "15"]))
+    ms = {name: f"{value['median']:.0f} ms" for name, value in found["ms"].items()}
+    for name, goal in found["goals_ms"].items():
+        pandas, bare = ms["python -c 'import pandas'"], ms["python -c pass"]
+        beside = f"`import pandas` {pandas}, bare Python {bare}"
+        yield f"`{name}`", f"<= {goal:.0f} ms: {found['verdicts'][name]}", ms[name], beside, "startup.py"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small: shows that it runs, writes nothing")
+    parser.add_argument("--print", action="store_true", help="print the table instead of writing the page")
+    options = parser.parse_args()
+    sizes = [20_000, 60_000] if options.quick else [1_000_000, 3_000_000, 10_000_000]
+    began = time.monotonic()
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for rows in (
+            starting(options.quick), recording(options.quick), reading(sizes[-1], place), joining(sizes, place),
+            asking(sizes[-1], place, 1 if options.quick else 2),
+        ):  # fmt: skip
+            for row in rows:
+                lines.append("| " + " | ".join(row) + " |")
+                print(lines[-1], flush=True)
+    if options.quick or options.print:
+        return
+    minutes = (time.monotonic() - began) / 60
+    body = f"{machine_line()}; {minutes:.0f} minutes.\n\n{HEAD}" + "\n".join(lines) + "\n"
+    PAGE.write_text(TABLE.sub(lambda found: found[1] + body + found[2], PAGE.read_text()))
+
+
+if __name__ == "__main__":
+    main()
