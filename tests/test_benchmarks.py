@@ -72,7 +72,7 @@ def test_overhead_times_the_same_loop_under_each_variant() -> None:
     assert [r["workload"] for r in report] == ["conv2d_small"]
     rows = report[0]["variants"]
     assert {"bare", "tftrace", "tf_profiler"} <= set(rows)
-    assert rows["tftrace"]["goal"] == 1.25
+    assert rows["tftrace"]["goal"] == 1.15
     assert rows["tftrace"]["verdict"] == "inconclusive"  # one round decides nothing
     for row in rows.values():
         assert 1 < row["per_op_us"]["median"] < 1e5
