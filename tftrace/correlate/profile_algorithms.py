@@ -26,12 +26,8 @@ import numpy as np
 from tftrace.correlate.algorithm_rows import DEVICE, add_candidate
 from tftrace.correlate.columns import Int, TraceBuilder, numbered
 from tftrace.correlate.device_work import DeviceWork
-<<<<<<< HEAD
-from tftrace.correlate.kernel_sequences import CHECK, Execution, executions
-=======
-from tftrace.correlate.kernel_sequences import CHECK, Executions, executions
->>>>>>> 8f6a3b4 (Tables are written in slices, columns of one value take no memory, executions of one op are counted together)
 from tftrace.correlate.kernel_algorithms import FOREIGN, Verdict, classify
+from tftrace.correlate.kernel_sequences import CHECK, Executions, executions
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.repetitions import timing
 from tftrace.model.problem import OPS
