@@ -50,6 +50,12 @@ def test_the_script_is_none_the_wiser(traced: tuple[Trace, Finished], plain: Fin
     assert trace.manifest["processes"][0]["faults"] == {"count": 0, "first": None}
 
 
+def test_metadata_that_the_script_asked_for_is_what_it_gets(plain: Finished) -> None:
+    """What was printed of it is compared above; here, that there was something to compare."""
+    told = [line for line in plain.stdout.decode().splitlines() if line.startswith("metadata:")]
+    assert told == ["metadata: 0 False", "metadata: 0 True"]
+
+
 def test_each_failed_run_is_told_once(failures: list[dict[str, Any]], plain: Finished) -> None:
     marks = (
         "other graph's fetch", "other graph's eval", "other graph's operation", "in the runtime", "other graph's feed",
@@ -57,7 +63,8 @@ def test_each_failed_run_is_told_once(failures: list[dict[str, Any]], plain: Fin
     )  # fmt: skip
     runs = [row for row in failures if row["what"]]
     assert [at(row) for row in runs] == [line_of(SCRIPT, mark) for mark in marks]
-    assert [row["error"] for row in runs] == plain.stdout.decode().split()
+    printed = plain.stdout.decode().splitlines()
+    assert [row["error"] for row in runs] == [line for line in printed if not line.startswith("metadata:")]
     assert [row["what"] for row in runs] == [
         "Session.run", "Tensor.eval", "Operation.run", "Session.run", "Session.run", "Session.run",
     ]  # fmt: skip

@@ -134,3 +134,13 @@ def test_xla_computes_nodes_beside_the_one_that_an_instruction_is_counted_for() 
     assert found[by_name["BiasAdd"]] == Fate("fused", "maximum_fusion", "XLA", by_name["Relu"])
     assert by_name["Conv2D"] not in found
     assert found[by_name["Max"]].fate == "removed"
+
+
+def test_what_an_unseen_run_may_have_used_is_not_called_pruned() -> None:
+    """A session's run with options of the script's own is not looked into."""
+    made = [node("a", "Const"), node("Conv2D", "Conv2D", "a", "a"), node("Sum", "Sum", "a")]
+    seen = {"graph": 1, "t": 9, "nodes": [["a", "Const", [], []], ["Sum", "Sum", ["a"], []]]}
+    known = Graphs([{"graph": 1, "name": "", "kind": "graph", "function": None, "t": 1}], made)
+    assert told(known, optimized(known, [seen], {1: 5})) == {"Conv2D": ("pruned", None, None)}
+    unseen = {"graph": 1, "t": 10, "nodes": [], "missed": True}
+    assert told(known, optimized(known, [seen, unseen], {1: 5})) == {}

@@ -27,7 +27,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 |  | tensors that it takes]} |
 | optimized.jsonl | {"graph": number of a session's graph, else null, "t", |
 |  | "nodes": [[name, op, [inputs], [fused ops]], ..]}: what TensorFlow runs of a graph, |
-|  | after its optimizer; "cut": so many nodes were left out |
+|  | after its optimizer; "cut": so many nodes were left out; "missed": true for a run that was not seen |
 | tracings.jsonl | {"name", "file", "line", "object", "cache", "scope", "graph", "context", "stack", "t", "ns", |
 |  | "arguments": [[path, kind, type, more], ..]}: a tracing of a tf.function |
 | sourcemaps.jsonl | {"file": generated, "lines": {generated line: [file, line, function]}}: AutoGraph |

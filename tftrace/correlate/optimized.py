@@ -75,12 +75,15 @@ def optimized(graphs: Graphs, ran: list[dict[str, Any]], first_run: dict[int, in
     out = Optimized()
     alive: set[int] = set()
     found: dict[int, Fate] = {}
+    missed: set[int] = set()  # graphs of which some run was not seen: who knows what that used
     for entry in ran:
         nodes = {str(n[0]): n for n in entry.get("nodes", []) if isinstance(n, list) and len(n) == 4}
         number = entry.get("graph")
         if number is None:
             number = _which(graphs, nodes, out.graphs, first_run, int(entry.get("t", 0)))
         graph = graphs.by_number.get(int(number)) if number is not None else None
+        if graph is not None and entry.get("missed"):
+            missed.add(graph.number)
         if graph is None or not nodes:
             continue
         out.graphs.add(graph.number)
@@ -92,7 +95,11 @@ def optimized(graphs: Graphs, ran: list[dict[str, Any]], first_run: dict[int, in
             # what one fetch does not ask for another may
             if row not in found or found[row].fate == PRUNED:
                 found[row] = fate
-    out.fates = {row: fate for row, fate in found.items() if row not in alive}
+    out.fates = {
+        row: fate
+        for row, fate in found.items()
+        if row not in alive and not (fate.fate == PRUNED and int(graphs.nodes[row]["graph"]) in missed)
+    }
     return out
 
 

@@ -7,6 +7,7 @@ first = tf.Graph()  # first graph
 with first.as_default():
     number = v1.placeholder(tf.float32, [None])
     root = tf.sqrt(tf.reshape(number, [2, 2]))
+    third = root / 3.0
     row = v1.data.make_one_shot_iterator(v1.data.Dataset.range(2)).get_next()
 with tf.Graph().as_default():  # second graph
     other = tf.constant(1.0) + 1.0  # other tensor
@@ -22,6 +23,10 @@ def attempt(run):
 
 session = v1.Session(graph=first)  # session
 session.run(root, {number: [1.0, 2.0, 3.0, 4.0]})  # works
+for level in (v1.RunOptions.NO_TRACE, v1.RunOptions.FULL_TRACE):
+    told = v1.RunMetadata()
+    session.run(third, {number: [1.0] * 4}, options=v1.RunOptions(trace_level=level), run_metadata=told)
+    print("metadata:", len(told.partition_graphs), bool(told.step_stats.dev_stats))
 attempt(lambda: session.run(other))  # other graph's fetch
 attempt(lambda: other.eval(session=session))  # other graph's eval
 attempt(lambda: nothing.run(session=session))  # other graph's operation

@@ -42,6 +42,7 @@ class GrapplerProbe(Probe):
         self.graph = graph
         self._context, self._tfe, self._tf = context, pywrap_tfe, pywrap_tf_session
         self._run_metadata = config_pb2.RunMetadata
+        self._run_options = config_pb2.RunOptions
         self._options = config_pb2.RunOptions(output_partition_graphs=True).SerializeToString()
         self.patches = Patches()
         instead, around = self.session.instead, self.session.around
@@ -103,23 +104,28 @@ class GrapplerProbe(Probe):
     # -- sessions
 
     def _with_options(self, *given: Any, **keywords: Any) -> Tuple[Any, ...]:
-        """The arguments of `_do_run` with options of ours: where the script gave none and runs this the first time."""
-        if (
-            len(given) != 7
-            or keywords
-            or given[1] is not None
-            or given[5] is not None
-            or given[6] is not None
-        ):
+        """The arguments of `_do_run` with options of ours, where this is run the first time and the script's own
+        options ask for nothing. A run whose graph is not seen is noted: what it used was not pruned.
+        """
+        if len(given) != 7 or keywords or given[1] is not None:
             return ()
-        session, _, targets, fetches, feeds = given[:5]
+        session, _, targets, fetches, feeds, theirs = given[:6]
         number = self.graph.number(session.graph)
         key = (number, _names(targets), _names(fetches), frozenset(_names(feeds)))
         if key in self._seen:
             return ()
         self._seen.add(key)
-        options = self._tf.TF_NewBufferFromString(self._options)
-        return (session, None, targets, fetches, feeds, options, self._tf.TF_NewBuffer())
+        if theirs is None:
+            options = self._options
+        else:  # MonitoredSession gives some with every run, and room for metadata, which then stays empty
+            asked = self._run_options.FromString(self._tf.TF_GetBuffer(theirs))
+            if asked.trace_level or asked.output_partition_graphs or asked.report_tensor_allocations_upon_oom:
+                self._lines.add({"graph": number, "t": raw(), "nodes": [], "missed": True})
+                return ()
+            asked.output_partition_graphs = True
+            options = asked.SerializeToString()
+        buffer = self._tf.TF_NewBufferFromString(options)
+        return (session, None, targets, fetches, feeds, buffer, self._tf.TF_NewBuffer())
 
     def _session_ran(self, others: Optional[Tuple[Any, ...]], *rest: Any) -> None:
         if not others:
