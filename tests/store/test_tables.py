@@ -89,6 +89,21 @@ def test_a_table_in_slices_is_the_table(tmp_path: Path) -> None:
     assert LazyTables(tmp_path)["events"].unify_dictionaries().to_pylist() == events.to_pylist()
 
 
+def test_a_table_that_was_read_outlives_its_file(stored: Path) -> None:
+    """A mapped file that is cut short ends the process that looks at it."""
+    table = LazyTables(stored)["events"]
+    before = table.to_pylist()
+    os.truncate(table_path(stored, "events"), 100)
+    assert table.to_pylist() == before
+    with pytest.raises(InputError, match=r"events\.parquet: is cut or no Parquet file"):
+        _ = LazyTables(stored)["events"]
+
+
+def test_some_columns_are_those_of_the_whole_table(stored: Path) -> None:
+    whole = LazyTables(stored)["calls"].select(["call_id", "total_ns"])
+    assert LazyTables(stored).some("calls", ["call_id", "total_ns"]).to_pylist() == whole.to_pylist()
+
+
 def test_unknown_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         write_tables(tmp_path, {"colours": pa.table({"a": [1]})})

@@ -84,10 +84,10 @@ class XSpace:
         return values, valid
 
 
-def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool = True) -> XSpace:
+def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool | None = None) -> XSpace:
     """Reads a `*.xplane.pb` file; of the events' statistics those named, or all.
 
-    With `native`, C decodes the events where it can be compiled; the outcome is the same.
+    `native` tells whether C decodes the events, None leaves it to each line; the outcome is the same.
     Raises InputError where the file cannot be read, is empty (TensorFlow's writer leaves 0 bytes of a profile
     above 2 GB, and reports success), is cut short, or is something else.
     """

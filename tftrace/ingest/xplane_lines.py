@@ -1,7 +1,7 @@
 """The lines of a TensorFlow profile one by one, in columns: memory follows the largest line, not the file.
 
-C decodes the events (`xplane_native`); where there is no compiler, protobuf's runtime does (`xplane_plain`), with the
-same outcome.
+C decodes the events (`xplane_native`); where there is no compiler, or a line is so short that calling C costs more,
+protobuf's runtime does (`xplane_plain`), with the same outcome.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from tftrace.ingest.xplane_native import TooManyStatsError, native_decoder
 from tftrace.ingest.xplane_plain import decode
 from tftrace.ingest.xplane_schema import Stat, message_class
 
+_SHORTEST: Final = 512
+"""Bytes of a line, some ten events, from which on C is faster."""
 _TEXTS: Final = (Stat.STR, Stat.BYTES, Stat.REF)
 
 
@@ -44,10 +46,13 @@ class Line:
 class LineReader:
     """Reads the lines of one file in their order.
 
-    `wanted` names the statistics to keep, None all of them; `native` says whether to try the C decoder.
+    `wanted` names the statistics to keep, None all of them; `native`: whether C decodes, None to let that
+    depend on the line.
     """
 
-    def __init__(self, layout: Layout, wanted: Collection[str] | None = None, native: bool = True) -> None:
+    def __init__(
+        self, layout: Layout, wanted: Collection[str] | None = None, native: bool | None = None
+    ) -> None:
         self.layout = layout
         self.texts = Texts()
         self._slots = Slots(wanted)
@@ -55,7 +60,8 @@ class LineReader:
             {entry.key: text(entry.value.name) for entry in plane.message.stat_metadata}
             for plane in layout.planes
         ]
-        self._native = native_decoder(self.texts) if native else None
+        self._native = None if native is False else native_decoder(self.texts)
+        self._shortest = 0 if native else _SHORTEST
 
     def stat_name(self, plane: int, key: int) -> str:
         return self._stat_names[plane].get(key, f"(unknown stat {key})")
@@ -87,7 +93,7 @@ class LineReader:
         def slot_of(key: int) -> int:
             return self._slots.number(self.stat_name(plane, key))
 
-        if self._native is not None:
+        if self._native is not None and len(data) >= self._shortest:
             try:
                 return self._native(data, slot_of, plane)
             except TooManyStatsError:

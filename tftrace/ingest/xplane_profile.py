@@ -77,7 +77,9 @@ class ProfileLine:
 class Profile:
     """One file, opened: `lines` reads it. `metas` and `texts` grow meanwhile, those events use come first."""
 
-    def __init__(self, layout: Layout, stats: Collection[str] | None = None, native: bool = True) -> None:
+    def __init__(
+        self, layout: Layout, stats: Collection[str] | None = None, native: bool | None = None
+    ) -> None:
         self.layout = layout
         self._reader = LineReader(layout, stats, native)
         self.texts = self._reader.texts.values
