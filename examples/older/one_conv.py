@@ -4,7 +4,7 @@ Which one is the argument. The first four run on TensorFlow 2.15, the last that 
 2.12. `--python` names the environment, tftrace itself may be installed in a third:
 
     tftrace run --python older/bin/python -o traces/slim examples/older/one_conv.py slim
-    tftrace why 'kernel:*Conv2D' traces/slim
+    tftrace why conv2d traces/slim
     python examples/older/side_by_side.py traces/slim traces/layers traces/keras
 """
 
