@@ -16,6 +16,7 @@ from tftrace.analysis import chain
 from tftrace.api import load
 from tftrace.correlate.columns import NONE
 from tftrace.correlate.federated import Asked, Invocation
+from tftrace.ingest.agent_raw import processes
 from tftrace.ingest.executor_log import NodeRun
 from tftrace.model.trace import Trace
 
@@ -55,6 +56,15 @@ def test_chain_of_a_convolution_from_its_line_to_the_primitive(rebuilt: Trace) -
 def test_a_process_that_went_on_is_told_as_such(rebuilt: Trace) -> None:
     (worker,) = (p for p in rebuilt.manifest["processes"] if not p["main"])
     assert worker["missing"].startswith("it was still running when the script had ended")
+
+
+def test_a_worker_comes_after_the_process_that_asked_whatever_they_are_called(tmp_path: Path) -> None:
+    for name, told in {
+        "vm-1": {"python": None}, "vm-2": {"python": "3.11"}, "vm-3": {"python": None, "main": True},
+    }.items():  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "process.json").write_text(json.dumps(told))
+    assert [p.name for p in processes(tmp_path)] == ["vm-3", "vm-2", "vm-1"]
 
 
 def node(name: str, step: int = 1) -> NodeRun:

@@ -162,9 +162,11 @@ def _native_stacks(path: Path) -> dict[int, npt.NDArray[np.uint64]]:
 
 
 def processes(raw: Path) -> list[Path]:
-    """The process directories below a trace's raw/, the script's own first."""
+    """The process directories below a trace's raw/: the script's own first, those without Python behind those that may
+    have asked them for something."""
     found = [p for p in sorted(raw.iterdir()) if (p / "process.json").exists()] if raw.is_dir() else []
-    return sorted(found, key=lambda p: (not _json(p / "process.json").get("main"), p.name))
+    told = {p: _json(p / "process.json") for p in found}
+    return sorted(found, key=lambda p: (not told[p].get("main"), told[p].get("python") is None, p.name))
 
 
 def read_process(path: Path) -> RawProcess:
