@@ -25,7 +25,8 @@ EXAMPLE = Path(__file__).parents[2] / "traces" / "examples" / "federated"
 
 @pytest.fixture(scope="module")
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Trace:
-    """The recording in the repository, its tables made anew from its raw records."""
+    """The recording in the repository, its tables made anew from its raw records. Its binaries are not here: its native
+    stacks are addresses without names, as those of a stripped binary are."""
     place = tmp_path_factory.mktemp("federated") / "trace"
     place.mkdir()
     shutil.copytree(EXAMPLE / "raw", place / "raw")

@@ -21,6 +21,7 @@ _TUNER = re.compile(r"Autotune(?!d)|AlgorithmPicker|PickBestAlgorithm")
 """AutotuneConvImpl, AutotuneUnfusedConv, GemmFusionAutotuner ..; LaunchAutotunedConv only uses what they found."""
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
+_INNERMOST = 4  # frames in which the library that reports to ITT has to show itself
 _OUTERMOST = (
     "clone",
     "clone3",
@@ -51,6 +52,9 @@ class NativeStack:
     boundary: int  # first frame of the Python interpreter, or len(frames)
     stream_executor: str | None = None  # innermost function of StreamExecutor below the kernel
     tuning: bool = False  # an autotuner stands between the kernel and the call
+    nameless: bool = (
+        False  # the functions that made the call have no symbols: a stripped binary, or one that is gone
+    )
 
     def rows(self) -> list[dict[str, object]]:
         """Frames of `stacks.parquet`: the C++ functions, down to where the interpreter begins."""
@@ -102,6 +106,7 @@ def _read(frames: list[Symbol]) -> NativeStack:
         boundary=boundary,
         stream_executor=next((n for n in names[:boundary] if n.startswith(_STREAM_EXECUTOR)), None),
         tuning=any(_TUNER.search(n) for n in names[:boundary]),
+        nameless=bool(frames) and not any(f.function for f in frames[:_INNERMOST]),
     )
 
 

@@ -75,6 +75,14 @@ def add_primitives(
     per_record: list[NativeStack | None] = [kinds[i] for i in which.tolist()]
     library_kind = np.array([s.is_library if s is not None else True for s in kinds], bool)
     is_library = library_kind[which] if n else np.empty(0, bool)
+    # the line a primitive printed, by the id of the record it was printed under
+    line_of = np.full(n, NONE, np.int64)
+    own = (lines.itt >= 0) & (lines.itt < len(raw.itt))
+    line_of[row_of[lines.itt[own]]] = np.flatnonzero(own)
+    if n:
+        # without names on the stack, who printed is the primitive, and who did not is a worker's share of one
+        nameless = np.array([s is not None and s.nameless for s in kinds], bool)[which]
+        is_library |= nameless & ((line_of >= 0) | (len(lines.itt) == 0))
     outer = row_of[itt["parent"].astype(np.int64) - 1] if n else np.empty(0, np.int64)
     outer = np.where(itt["parent"] > 0, outer, NONE)
     is_library = is_library & ~((outer >= 0) & is_library[np.maximum(outer, 0)]) if n else is_library
@@ -85,10 +93,6 @@ def add_primitives(
         ],
         np.int64,
     )
-    # the line a primitive printed, by the id of the record it was printed under
-    line_of = np.full(n, NONE, np.int64)
-    own = (lines.itt >= 0) & (lines.itt < len(raw.itt))
-    line_of[row_of[lines.itt[own]]] = np.flatnonzero(own)
     fallback_end = int(raw.clocks["raw"].max())
     start = clock.from_raw(itt["t0"])
     end = np.maximum(
