@@ -38,6 +38,8 @@ PAGES = (
     "docs/tff-cpp-runtime.md",
     "docs/slim-layers-keras-estimator-tflearn.md",
     "docs/tflearn-evaluate.md",
+    "docs/graph-mode-in-tf2.md",
+    "docs/where-is-conv2d-executed.md",
 )
 BLOCK = re.compile(
     r"(?P<head><!-- (?P<kind>output|measured|cudnn): (?P<command>[^\n]+?) -->\n)"
@@ -64,10 +66,11 @@ def output_of(command: str) -> str:
     """What `command` prints, run from the root of the repository on a terminal of 100 columns without colors.
 
     `tftrace` is that of this checkout and `python` the interpreter that runs this script. stderr is shown
-    where the command ends in `2>&1`, and its first N lines alone where it ends in ` | head -N`. Raises SystemExit
-    where it fails.
+    where the command ends in `2>&1`, and its first or last N lines alone where it ends in ` | head -N` or ` | tail -N`.
+    Raises SystemExit where it fails.
     """
     command, _, first = command.partition(" | head -")
+    command, _, last = command.partition(" | tail -")
     words = shlex.split(command.removesuffix("2>&1"))
     if words[0] == "tftrace":
         words = [sys.executable, "-c", "from tftrace.cli import main; main()", *words[1:]]
@@ -89,6 +92,7 @@ def output_of(command: str) -> str:
     if done.returncode:
         raise SystemExit(f"{command}: ended with {done.returncode}\n{done.stdout}{done.stderr or ''}")
     lines = [line.rstrip() for line in done.stdout.strip("\n").splitlines()]
+    lines = lines[-int(last) :] if last else lines
     return "\n".join(lines[: int(first)] if first else lines).rstrip("\n")
 
 

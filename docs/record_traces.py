@@ -1,7 +1,8 @@
 """Records the traces in traces/examples anew: `python docs/record_traces.py [NAME ..]`.
 
 What `tftrace run` leaves is kept small enough for a repository: binary records lose the zeros that the agent
-grows its files by, and maps.txt keeps the mappings that hold code. Those of older stacks keep their tables alone.
+grows its files by, and maps.txt keeps the mappings that hold code. Those of older stacks and of the five modes
+keep their tables alone.
 Run it where paths and host name may be read by everybody: they are part of a trace.
 """
 
@@ -15,13 +16,17 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+MODES = ("eager", "function", "session", "xla", "fit")
 RECORDED = {
     "eager_conv2d": ["run", "examples/eager_conv2d.py"],
     # with the environment of tests/stacks/requirements/tff087.txt beside the checkout
     "federated": ["run", "--python", "../tff/bin/python", "tests/stacks/scripts/federated.py", "leave"],
+    **{f"five_modes_{mode}": ["run", "examples/five_modes.py", mode] for mode in MODES},
+    "retracing": ["run", "examples/retracing.py"],
     "tuned_conv2d": ["tune", "--budget", "60", "traces/examples/eager_conv2d"],
 }
 """Name of a trace -> the command that makes it, without where to."""
+TABLES_ALONE = ("retracing", *(f"five_modes_{mode}" for mode in MODES))
 
 ONE_CONV = "examples/older/one_conv.py"
 OLDER = {
@@ -86,7 +91,7 @@ def main() -> None:
             raise SystemExit(f"no recording is called {name!r}; there are {', '.join([*RECORDED, *OLDER])}")
         trace = record(name)
         trim(trace)
-        if name in OLDER:
+        if name in OLDER or name in TABLES_ALONE:
             shutil.rmtree(trace / "raw")
 
 

@@ -63,6 +63,13 @@ def test_without_a_known_graph_the_name_has_to_be_unique() -> None:
     assert resolved("StatefulPartitionedCall", graph=None) == (11, "node name, unique among graphs")
 
 
+def test_what_grappler_put_in_the_place_of_a_node_leads_to_that() -> None:
+    assert resolved("ArithmeticOptimizer/SimplifyAggregation_Mul_Relu") == (
+        12, "node name, in that of what Grappler put in its place",
+    )  # fmt: skip
+    assert resolved("StatefulPartitionedCall/ArithmeticOptimizer/AddOpsRewrite_Leaf_0_Conv2D")[0] == 13
+
+
 def test_what_the_framework_made_says_so() -> None:
     assert resolved("ArithmeticOptimizer/AddOpsRewrite_add") == (
         None, "made by Grappler, TensorFlow's graph optimiser",

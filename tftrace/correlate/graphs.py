@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 _OF_DATASET = ("Dataset_", "tf_data_")  # how tf.data calls the graphs of its functions
+_REWRITTEN = re.compile(r"(?P<scope>(?:.*/)?)ArithmeticOptimizer/(?P<rest>\w.*)$")
 _ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
 CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
 
@@ -108,6 +109,9 @@ class Graphs:
             found = self.descend(self.by_number[graph], name, 0)
             if found is not None:
                 return found, "node name"
+            found = self._rewritten(self.by_number[graph], name)
+            if found is not None:
+                return found, "node name, in that of what Grappler put in its place"
         found, rule = self._of_dataset(graph, name, made_before)
         if found is not None:
             return found, rule
@@ -127,6 +131,14 @@ class Graphs:
                     -1
                 ], "node name, unique among graphs" if cut == 0 else "node name's end, unique"
         return None, "no node of this name was made while tftrace watched"
+
+    def _rewritten(self, graph: Graph, name: str) -> int | None:
+        """`scope/ArithmeticOptimizer/AddOpsRewrite_Leaf_0_add`: Grappler's own node in the place of `scope/add`."""
+        found = _REWRITTEN.match(name)
+        rest = found["rest"] if found else ""
+        cuts = [at + 1 for at, letter in enumerate(rest) if letter == "_"]
+        rows = (self.descend(graph, f"{found['scope']}{rest[at:]}") for at in cuts if found is not None)
+        return next((row for row in rows if row is not None), None)
 
     def runs_dataset(self, name: str) -> bool:
         """Whether a node of this name was made in a function that tf.data calls."""

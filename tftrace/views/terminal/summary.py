@@ -22,7 +22,7 @@ from tftrace.views.terminal.wording import (
     step_cost,
 )
 
-_FUNCTIONS, _CAUSES = 6, 4
+_FUNCTIONS, _CAUSES = 6, 6
 _HIDDEN = ("graph_id",)
 _TITLES = {"graph": {"count": "runs", "line": "made at"}}
 
