@@ -53,6 +53,11 @@ class LazyTables(Mapping[str, pa.Table]):
     def __contains__(self, name: object) -> bool:
         return name in TABLES  # without reading it
 
+    def forget(self, *names: str) -> None:
+        """Keeps these tables no longer: who asks again reads them again."""
+        for name in names:
+            self._read.pop(name, None)
+
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
 

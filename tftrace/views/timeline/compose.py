@@ -14,6 +14,7 @@ import numpy as np
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYER_MEANING
 from tftrace.model.trace import Trace
+from tftrace.store.tables import LazyTables
 from tftrace.views.colours import THEMES
 from tftrace.views.page import legible
 from tftrace.views.timeline import details, pack, pyramid
@@ -25,11 +26,21 @@ SEARCH_BINS = 1024
 
 
 def composer(trace: Trace) -> Composer | None:
-    """What composes the page of `trace`; None where the trace has no events."""
+    """What composes the page of `trace`; None where the trace has no events.
+
+    Tables that are read from files are let go once they are arrays: of ten million events they are more than a GB.
+    """
     strings = Strings()
     calls = details.read_calls(trace, strings)
+    _let_go(trace, "calls", "event_calls")
     events = read_events(trace, strings, calls.kind_of)
+    _let_go(trace, "events")
     return None if events is None else Composer(trace, events, calls, strings)
+
+
+def _let_go(trace: Trace, *names: str) -> None:
+    if isinstance(trace.tables, LazyTables):
+        trace.tables.forget(*names)
 
 
 class Composer:
@@ -37,6 +48,8 @@ class Composer:
 
     def __init__(self, trace: Trace, events: Events, calls: details.Calls, strings: Strings) -> None:
         self.trace, self.events, self.calls, self.strings = trace, events, calls, strings
+        self.links = details.links(trace, events, strings)
+        _let_go(trace, "links")
         self.widths = pyramid.widths(events.span)
         self.cls = pyramid.duration_class(events.dur, self.widths)
         by_row = order_of(events.lanes.row)  # events are sorted by their start
@@ -44,7 +57,6 @@ class Composer:
             column[by_row] for column in (events.lanes.row, events.start, events.dur, events.info, self.cls)
         )
         self.levels = pyramid.useful_levels(self.row, self.start, self.row_cls, self.widths)
-        self.links = details.links(trace, events, strings)
         used = {s for s in events.infos["stack"] if s >= 0}
         self.static = {
             **{f"info_{k}": v for k, v in events.infos.items()},
