@@ -24,7 +24,6 @@ import http.client
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -180,7 +179,7 @@ def serve(trace: Path, steps: Sequence[str]) -> dict[str, float]:
             status = Path(f"/proc/{server.pid}/status").read_text()
             resident, peak = (int(re.findall(rf"{k}:\s+(\d+)", status)[0]) / 1e3 for k in ("VmRSS", "VmHWM"))
         finally:
-            server.send_signal(signal.SIGINT)
+            server.terminate()  # a shell's background jobs ignore SIGINT, and so do their children
     size = len(body) / 1e6
     return {"s": ready, "mb": size, **found, "tile_ms": p95(times), "resident_mb": resident, "peak_mb": peak}
 

@@ -30,6 +30,7 @@ PAGES = (
     "README.md",
     "docs/on-a-gpu.md",
     "docs/tune.md",
+    "docs/timeline.md",
     "docs/commands.md",
     "docs/overhead.md",
     "docs/predict.md",

@@ -65,15 +65,17 @@ def flame(run: Trace | Path | str, metric: str = "self_us", steady: bool = False
     return flame_figure(analysis.flame(_opened(run), steady), metric)
 
 
-def steps(run: Trace | Path | str) -> go.Figure:
-    """A bar for each step of the run, stacked by layer. The numbers are those of `tftrace.analysis.steps.steps`.
+def steps(run: Trace | Path | str, steady: bool = False) -> go.Figure:
+    """A bar for each step of the run, stacked by layer; with `steady` without those that hold an execution in warm-up.
+    The numbers are those of `tftrace.analysis.steps.steps`.
 
     Raises InputError as `load`.
     """
     from tftrace.analysis import steps as analysis
     from tftrace.views.pictures.steps import steps_figure
 
-    return steps_figure(analysis.steps(_opened(run)))
+    frame = analysis.steps(_opened(run))
+    return steps_figure(frame[~frame["warm_up"].astype(bool)] if steady else frame)
 
 
 def waterfall(run: Trace | Path | str, pattern: str, steady: bool = True) -> go.Figure:

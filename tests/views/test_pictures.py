@@ -95,6 +95,19 @@ def test_a_bar_a_step_with_its_layers_and_its_time_on_the_clock() -> None:
     assert list(bars["on the clock"].y) == pytest.approx([300e-6, 300e-6])
 
 
+def test_steps_without_warm_up_are_those_of_the_steady_state() -> None:
+    run = EXAMPLE.with_name("conv_keras")
+    every, steady = (
+        next(t for t in tftrace.steps(run, s).data if t.name == "runtime").x for s in (False, True)
+    )
+    assert every[:2] == ("before", "1")
+    warm_up = set(every) - set(steady)
+    assert {"before", "1"} <= warm_up < set(every)
+    assert [t.name for t in tftrace.steps(EXAMPLE, steady=True).data] == [
+        "on the clock"
+    ]  # all of it is warm-up
+
+
 def test_many_steps_become_means_and_the_first_bar_stays_apart() -> None:
     frame = steps(traces.function_run())
     parts = [frame[frame["step"] == 0].assign(step=pd.array([n] * 4, "Int64")) for n in range(1000)]
@@ -145,8 +158,9 @@ def test_durations_have_their_unit(us: float, text: str) -> None:
     [
         (["--as", "waterfall"], "belong together"),
         (["--op", "conv2d"], "belong together"),
-        (["--metric", "events"], "belong to --as flame"),
+        (["--metric", "events"], "belongs to --as flame"),
         (["--as", "steps", "--serve"], "serves the timeline"),
+        (["--steady"], "belongs to --as flame and steps"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(

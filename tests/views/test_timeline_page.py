@@ -252,6 +252,22 @@ def test_wheel_keys_drag_and_link_move_the_view(browser: Any, pages: dict[str, P
         assert page.complaints() == []
 
 
+def test_the_mini_map_leads_where_it_is_clicked(browser: Any, pages: dict[str, Path]) -> None:
+    with ready_page(browser, pages["eager"]) as page:
+        page.page.evaluate("location.hash = '#t=0.0001,0.00012'")
+        page.until("document.querySelector('#status').textContent.startsWith('20 µs')")
+        plot, whole = (page.page.locator(f"#{name}").bounding_box() for name in ("events", "overview"))
+        page.page.mouse.click(plot["x"] + plot["width"] / 2, whole["y"] + 20)
+        page.until("+location.hash.slice(3).split(',')[0] > 0.00012")
+        assert in_view(page) == "20 µs"
+        left, right = map(float, hash_range(page))
+        assert (left + right) / 2 == pytest.approx(0.000145, abs=1e-6)  # the middle of 290 us
+        page.page.keyboard.press("a")
+        page.until(f"+location.hash.slice(3).split(',')[0] < {left}")
+        page.page.keyboard.press("s")
+        page.until("document.querySelector('#status').textContent.startsWith('33.3 µs')")
+
+
 def hash_range(page: Opened) -> tuple[str, str]:
     found = re.match(r"#t=([\d.-]+),([\d.-]+)", page.page.evaluate("location.hash"))
     assert found

@@ -134,7 +134,9 @@ def test_the_command_stops_cleanly_and_leaves_nothing(tmp_path: Path, how: signa
     before = sorted(p.name for p in trace.iterdir())
     command = [sys.executable, "-m", "tftrace", "view", str(trace), "--serve"]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(temporary)}
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a background job would ignore it
     ) as process:  # fmt: skip
         assert process.stdout
         url = process.stdout.readline().strip()

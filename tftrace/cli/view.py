@@ -29,7 +29,9 @@ METRICS = ("self_us", "device_us", "events")
 @click.option(
     "--metric", type=click.Choice(METRICS), help="With --as flame: what a width is first (default: self_us)."
 )
-@click.option("--steady", is_flag=True, help="With --as flame: leave out warm-up (a waterfall always does).")
+@click.option(
+    "--steady", is_flag=True, help="With --as flame or steps: leave out warm-up, as a waterfall does."
+)
 @click.option("--open", "open_page", is_flag=True, help="Open the page in the browser.")
 @click.option(
     "--max-size", type=click.FloatRange(min=0, min_open=True), default=25.0, show_default=True, metavar="MB",
@@ -82,8 +84,10 @@ def command(
 def _check(kind: str, pattern: str | None, metric: str | None, steady: bool, serve: bool) -> None:
     if (pattern is not None) != (kind == "waterfall"):
         raise click.UsageError("--as waterfall and --op PATTERN belong together.")
-    if (metric or steady) and kind != "flame":
-        raise click.UsageError("--metric and --steady belong to --as flame.")
+    if metric and kind != "flame":
+        raise click.UsageError("--metric belongs to --as flame.")
+    if steady and kind not in ("flame", "steps"):
+        raise click.UsageError("--steady belongs to --as flame and steps.")
     if serve and kind != TIMELINE:
         raise click.UsageError("--serve serves the timeline.")
 
@@ -97,13 +101,11 @@ def draw(
 
     trace = opened(path)
     assert trace.path is not None
+    without = ", without warm-up" if steady else ""
     if kind == "flame":
-        figure, said = (
-            api.flame(trace, metric, steady),
-            "flame graph" + (", without warm-up" if steady else ""),
-        )
+        figure, said = api.flame(trace, metric, steady), f"flame graph{without}"
     elif kind == "steps":
-        figure, said = api.steps(trace), "steps, by layer"
+        figure, said = api.steps(trace, steady), f"steps by layer{without}"
     else:
         figure, said = api.waterfall(trace, str(pattern)), f"{pattern}: where its time goes, layer by layer"
     page = output or trace.path / f"{kind}.html"
