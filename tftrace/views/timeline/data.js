@@ -102,10 +102,14 @@ function chunkReady(number) {
   return chunk && chunk.kind ? chunk : null;
 }
 
+// One piece of work after another, each in a task of its own: between two of them the browser may draw a frame.
+let turn = Promise.resolve();
+const inTurn = (work) => (turn = turn.then(() => new Promise((done) => setTimeout(() => done(work())))));
+
 function loadChunk(number) {
   if (!chunks.has(number))
-    chunks.set(number, chunkBytes(number).then((bytes) => {
-      const chunk = unpack(bytes, M.chunks[number]);
+    chunks.set(number, chunkBytes(number).then(async (bytes) => {
+      const chunk = await inTurn(() => unpack(bytes, M.chunks[number]));
       chunks.set(number, chunk);
       forget();
       redraw();
