@@ -107,11 +107,12 @@ async function pushAxis() {
   if (pushing || !gd._fullLayout) { pushAgain = true; return; }
   pushing = true;
   do {
+    // Behind the frame that draws the events, not before it: each takes half of what a frame may.
+    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     pushAgain = false;
     const patch = { 'xaxis.range[0]': view.t0 / 1e9, 'xaxis.range[1]': view.t1 / 1e9 }, format = tickFormat();
     if (gd.layout.xaxis.tickformat !== format) patch['xaxis.tickformat'] = format;
     await Plotly.relayout(gd, patch);
-    await new Promise(requestAnimationFrame);
   } while (pushAgain);
   pushing = false;
 }

@@ -187,10 +187,14 @@ function arrow(a, b, ink) {
 // ---- overview: events over the whole trace, hits, and the part in view
 const overview = byId('overview');
 let density = null, hitDensity = null;
+const bars = document.createElement('canvas'); // its unchanging part, drawn once
+let barsFor = [];
 
-function drawOverview() {
-  const { width, height } = overview.getBoundingClientRect(), c = fitCanvas(overview, width, height);
-  const ink = INK[theme()], left = plot.left, w = plot.width, bins = density.length;
+function drawBars(width, height, left, w, ink) {
+  const is = [width, height, left, w, theme(), hitDensity, devicePixelRatio];
+  if (is.every((v, i) => v === barsFor[i])) return;
+  barsFor = is;
+  const c = fitCanvas(bars, width, height), bins = density.length;
   const high = Math.sqrt(density.reduce((a, b) => Math.max(a, b), 1));
   c.fillStyle = ink.faint;
   for (let b = 0; b < bins; b++) {
@@ -201,6 +205,13 @@ function drawOverview() {
     c.fillStyle = ink.hit;
     for (let b = 0; b < bins; b++) if (hitDensity[b]) c.fillRect(left + (b / bins) * w - 0.5, 0, Math.max(2, w / bins), 6);
   }
+}
+
+function drawOverview() {
+  const width = overview.clientWidth, height = overview.clientHeight, ink = INK[theme()], left = plot.left, w = plot.width;
+  drawBars(width, height, left, w, ink);
+  const c = fitCanvas(overview, width, height);
+  c.drawImage(bars, 0, 0, width, height);
   const x0 = left + (Math.max(0, view.t0) / M.span) * w, x1 = left + (Math.min(M.span, view.t1) / M.span) * w;
   c.fillStyle = theme() === 'dark' ? 'rgba(255,255,255,.13)' : 'rgba(0,60,120,.12)';
   c.fillRect(x0, 0, Math.max(2, x1 - x0), height);
