@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -215,9 +216,7 @@ def shown(rows: dict[str, dict[str, float]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--events", type=int, default=10_000_000)
-    parser.add_argument(
-        "--bars", type=int, nargs="*", default=[5_000], help="events that plotly draws"
-    )
+    parser.add_argument("--bars", type=int, nargs="*", default=[5_000], help="events that plotly draws")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -233,7 +232,10 @@ def main() -> None:
             {"benchmark": "timeline", "machine": machine(), "events": events, "goals": GOALS, "rows": rows}
         )
         return
-    print(f"{machine_line()}\n\n{events // 8 * 8:,} events; times of the browser in ms\n{shown(rows)}\n")
+    waiting = f"{os.getloadavg()[2]:.1f} processes wanted to run, mean of 15 minutes"
+    print(
+        f"{machine_line()}\n{waiting}\n\n{events // 8 * 8:,} events; times of the browser in ms\n{shown(rows)}\n"
+    )
     kept = f"{of_page['exact_events']:,.0f} events stand in the page one by one"
     shorter = f"those shorter than {of_page['exact_from_ns'] / 1e3:,.0f} us in blocks"
     print(f"{kept}, {shorter}." if of_page["exact_from_ns"] else f"{kept}.")
