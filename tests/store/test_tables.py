@@ -108,3 +108,13 @@ def test_unknown_tables_are_refused(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         write_tables(tmp_path, {"colours": pa.table({"a": [1]})})
     assert os.listdir(tmp_path) == []
+
+
+def test_what_is_forgotten_is_read_again(stored: Path) -> None:
+    tables = LazyTables(stored)
+    whole, some = tables["calls"], tables.some("sites", ["site_id"])
+    assert tables["calls"] is whole
+    tables.forget("calls", "sites")
+    assert tables["calls"] is not whole
+    assert tables["calls"].equals(whole)
+    assert tables.some("sites", ["site_id"]) is not some

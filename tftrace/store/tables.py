@@ -57,6 +57,7 @@ class LazyTables(Mapping[str, pa.Table]):
         """Keeps these tables no longer: who asks again reads them again."""
         for name in names:
             self._read.pop(name, None)
+        self._some = {key: table for key, table in self._some.items() if key[0] not in names}
 
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
