@@ -228,3 +228,18 @@ def listing() -> list[dict[str, Any]]:
             "synthetic": True,
         },
     ]
+
+
+def failure() -> dict[str, Any]:
+    """A run whose tensor lies in another graph than its session's."""
+
+    def line(number: int, code: str) -> dict[str, Any]:
+        return {"python": {"file": "/home/user/train.py", "line": number, "code": code}, "api": "tflearn.DNN"}
+
+    graphs = [{"graph": f"graph {n}", "graph_id": n, **line(10 + n, "tf.Graph()")} for n in (1, 2)]
+    return {
+        "what": "Tensor.eval", "error": "ValueError", "message": "another graph", "pid": 7, "callers": [],
+        **line(23, "model.evaluate(x, y)"), "other_graph": True,
+        "session": {"session_id": 1, **line(19, "model = tflearn.DNN(net)"), "graph": graphs[1]},
+        "tensors": [{"name": "Assign_1:0", **line(5, "import tflearn"), "graph": graphs[0]}],
+    }  # fmt: skip

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tests.cli import documents
-from tftrace.views.terminal import algorithms, chain, closing, listing, summary
+from tftrace.views.terminal import algorithms, chain, closing, failures, listing, summary
 from tftrace.views.terminal.wording import SYNTHETIC, attributes, inputs, micros, plain, share_bar, size
 
 
@@ -135,6 +135,33 @@ def test_closing_is_seven_lines_of_eighty_columns() -> None:
     assert text == CLOSING
 
 
+def test_a_failed_run_is_told_with_the_lines_behind_it() -> None:
+    text = drawn(lambda c: failures.draw(c, [documents.failure()], 30))
+    assert text.strip().splitlines() == [
+        "failed: ValueError by Tensor.eval at train.py:23: another graph",
+        "  called at train.py:23 by tflearn.DNN",
+        "      model.evaluate(x, y)",
+        "  session 1 was opened at train.py:19 by tflearn.DNN",
+        "      model = tflearn.DNN(net)",
+        "  its graph, graph 2, was made at train.py:12 by tflearn.DNN",
+        "      tf.Graph()",
+        "  tensor Assign_1:0 was made at train.py:5 by tflearn.DNN",
+        "      import tflearn",
+        "  its graph, graph 1, was made at train.py:11 by tflearn.DNN",
+        "      tf.Graph()",
+    ]
+
+
+def test_after_a_failed_run_the_graphs_are_what_to_ask_about() -> None:
+    run = {"directory": Path("traces/train"), "wall_s": 12.34, "exit_status": 1, "op": "Conv2D"}
+    document = documents.summary() | {"failures": [documents.failure()]}
+    text = drawn(lambda c: closing.draw(c, run, document, documents.algorithms(), {"probes": []}))
+    assert text.splitlines()[-2:] == [
+        "  failed    ValueError by Tensor.eval at train.py:23: another graph",
+        "  next      tftrace summary --by graph traces/train",
+    ]
+
+
 def test_algorithms_marks_the_chosen_one() -> None:
     text = drawn(lambda c: algorithms.draw(c, documents.algorithms()), 120)
     rows = [line for line in text.splitlines() if "convolution_" in line]
@@ -215,6 +242,7 @@ def test_hostile_names_are_spelled_out() -> None:
         lambda c: summary.draw(c, poisoned(documents.summary()), 30),
         lambda c: algorithms.draw(c, poisoned(documents.algorithms())),
         lambda c: listing.draw(c, poisoned(documents.listing()), Path("traces")),
+        lambda c: failures.draw(c, [poisoned(documents.failure())], 30),
     ):
         text = drawn(draw, 5000)
         assert not set("\x1b\u202e\x00\r") & set(text)
