@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.gpu_path.conftest import Traced
-from tests.gpu_path.reading import calls_of, device_work
+from tests.gpu_path.reading import calls_of, device_work, executions
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 
@@ -44,3 +44,22 @@ def test_every_piece_of_device_work_has_its_launch(traced: Traced, script: str) 
     trace = traced(script)
     launched = set(trace.links.child_id[trace.links.rule == "correlation id"])
     assert set(trace.events.event_id[trace.events.layer == "device"]) == launched
+
+
+@pytest.mark.parametrize("script", ["eager_conv.py", "function_conv.py", "xla.py"])
+def test_what_a_call_of_cudnn_launched_stands_below_it(traced: Traced, script: str) -> None:
+    """The call's time on the device is that of all it launched, not of what happened to have no other parent."""
+    trace = traced(script)
+    links, events = trace.links, trace.events
+    launches = events[events.event_id.isin(links.parent_id[links.rule == "correlation id"])]
+    below = set(zip(links.child_id, links.parent_id, strict=True))
+    found = 0
+    calls = executions(trace)
+    for call in calls.itertuples():
+        begun = launches.start_ns.between(call.start_ns, call.start_ns + call.dur_ns) & (
+            launches.tid == call.tid
+        )
+        for launch in launches.event_id[begun]:
+            found += 1
+            assert (launch, call.event_id) in below
+    assert found >= (calls.status == "SUCCESS").sum() > 0

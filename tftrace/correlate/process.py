@@ -272,7 +272,8 @@ def _links(
     strong[nd : nd + npf] &= profile.is_kernel
     is_profile = parent >= 0
     is_profile[:nd] = is_profile[nd + npf :] = False
-    is_profile[nd : nd + npf] &= ~profile.told
+    # a launch that an annotation leads to its kernel still has the library call in which it began
+    is_profile[nd : nd + npf] &= ~profile.told | (parent[nd : nd + npf] >= nd + npf)
     for mask, rule, evidence in ((strong, "native stack", "measured"), (~strong, "containment", "joined")):
         chosen = is_profile & mask
         build.link(ids[chosen], ids[parent[chosen]], rule, evidence)
