@@ -137,6 +137,12 @@ def test_the_cause_is_what_differs_about_the_problem_itself(other: dict[str, Any
     assert (problem["verdict"], problem["cause"]) == ("algorithm_changed", cause)
 
 
+def test_a_model_that_one_run_alone_tells_is_no_difference() -> None:
+    known, unknown = row("ALGO_1", device_model="NVIDIA H200"), row("ALGO_6", device_model=None)
+    problem, _ = only(run("a", known), run("b", unknown))
+    assert problem["cause"] == UNEXPLAINED
+
+
 def test_cpu_settings_explain_picks_of_the_cpu_and_gpu_settings_do_not() -> None:
     on_cpu: dict[str, Any] = {
         "device": "/device:CPU:0",

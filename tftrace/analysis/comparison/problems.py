@@ -139,7 +139,7 @@ def causes(base: Solved, other: Solved, differences: Sequence[Difference]) -> li
     for kind, name, a, b in (
         ("library", "library", base.library, other.library),
         ("library", base.library or "library", base.version, other.version),
-        ("device", "device", base.device_model or base.device, other.device_model or other.device),
+        ("device", "device", *_devices(base, other)),
     ):
         if a != b and a is not None and b is not None:
             found.append(Difference(kind, name, (a, b)))  # type: ignore[arg-type]
@@ -147,6 +147,13 @@ def causes(base: Solved, other: Solved, differences: Sequence[Difference]) -> li
     if any(d.kind == "device" for d in found):
         of_runs = [d for d in of_runs if d.kind != "device"]
     return found + of_runs
+
+
+def _devices(base: Solved, other: Solved) -> tuple[str | None, str | None]:
+    """The devices of the two by what both tell: a model that one of them alone knows is no difference."""
+    if base.device_model and other.device_model:
+        return base.device_model, other.device_model
+    return base.device, other.device
 
 
 def _tried_by_other(base: Solved, other: Solved) -> str | None:
