@@ -54,6 +54,10 @@ def test_an_inlined_node_is_found_through_the_node_that_calls_its_function() -> 
     assert resolved("StatefulPartitionedCall/Relu") == (14, "node name")
 
 
+def test_a_node_of_a_function_that_ran_under_its_own_name_is_found_among_what_the_graph_calls() -> None:
+    assert resolved("Conv2D") == (13, "node name, unique among what the graph calls")
+
+
 def test_the_same_name_in_another_graph_is_not_taken() -> None:
     assert resolved("Conv2D", graph=3) == (15, "node name")
 

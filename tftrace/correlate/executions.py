@@ -35,7 +35,7 @@ def executions(profile: ProfileEvents, rows: Int, site: Int, root: Int) -> tuple
     n = len(rows)
     if not n:
         return rows, rows, rows
-    thunk = np.flatnonzero((profile.hlo[rows] != NONE) & ~profile.is_hlo[rows])
+    thunk = np.flatnonzero(profile.hlo[rows] != NONE)
     key = np.stack([np.arange(n), np.full(n, NONE), np.full(n, NONE)])
     order = thunk[np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))]
     fresh = np.ones(len(order), bool)

@@ -115,6 +115,9 @@ class Graphs:
         found, rule = self._of_dataset(graph, name, made_before)
         if found is not None:
             return found, rule
+        found = self._in_called(graph, name)
+        if found is not None:
+            return found, "node name, unique among what the graph calls"
         stripped = name
         for prefix in _ADDED:
             if stripped.startswith(prefix):
@@ -215,3 +218,18 @@ class Graphs:
                     if found is not None:
                         return found
         return None
+
+    def _in_called(self, graph: int | None, name: str) -> int | None:
+        """Row of the only node called `name` in the functions that a graph calls. Those that are not inlined run under
+        their own names, and so do the instructions of a function that XLA compiled."""
+        found: dict[int, int] = {}  # by Python stack: one line may have made several
+        seen, level = {graph}, [self.by_number[graph]] if graph in self.by_number else []
+        while level:
+            names = {
+                f for one in level for row in one.nodes.values() for f in self.nodes[row].get("calls", [])
+            }
+            level = [g for f in sorted(names) if (g := self.by_function.get(str(f))) and g.number not in seen]
+            seen.update(g.number for g in level)
+            for row in (g.nodes[name] for g in level if name in g.nodes):
+                found[int(self.nodes[row]["stack"])] = row
+        return next(iter(found.values())) if len(found) == 1 else None

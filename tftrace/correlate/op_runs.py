@@ -76,7 +76,10 @@ def add_op_runs(
     launched = np.flatnonzero(work.launch >= 0)[::-1]  # of several kernels of one launch the first counts
     at = work.launch[launched] - first
     named = np.array([names_kernel(v) for v in words.values], bool)
-    own = np.where(_flags(named, work.label[launched]), work.label[launched], work.hlo[launched])
+    of_kernel = _flags(named, work.label[launched])
+    if by_node:  # the kernel that runs a compiled program is around its instructions, which know their nodes
+        of_kernel &= work.node[launched] == NONE
+    own = np.where(of_kernel, work.label[launched], work.hlo[launched])
     label[at], scope[at], step[at] = own, work.scope[launched], work.step[launched]
     device[at], hlo[at], made_of[at] = work.device[launched], work.hlo[launched], work.node[launched]
     others[at], rule[at] = work.others[launched], work.node_rule[launched]
