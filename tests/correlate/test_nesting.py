@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tftrace.correlate import nesting
 from tftrace.correlate.nesting import latest_before, nest, union_length
 
 
@@ -98,3 +100,25 @@ def test_the_latest_before_a_moment_is_the_one_that_a_search_of_all_rows_finds(
     for (group, at), row in zip(asked, found, strict=True):
         before = [(start, n) for n, (g, start) in enumerate(rows) if g == group and start <= at]
         assert row == (max(before)[1] if before else -1)
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_what_lies_deeper_than_the_passes_is_nested_the_same(
+    monkeypatch: pytest.MonkeyPatch, passes: int
+) -> None:
+    random = np.random.default_rng(passes)
+    for _ in range(200):
+        n = int(random.integers(1, 60))
+        tid, start, long, rank = (random.integers(0, below, n) for below in (3, 30, 30, 2))
+        known = nesting.nest(tid, start, start + long, rank)
+        with monkeypatch.context() as patched:
+            patched.setattr(nesting, "_PASSES", passes)
+            found = nesting.nest(tid, start, start + long, rank)
+        assert np.array_equal(found, known)
+
+
+def test_intervals_that_are_all_the_same_lie_in_each_other_in_linear_time() -> None:
+    n = 200_000
+    parent, depth = nesting.nest(*(np.full(n, value) for value in (1, 5, 9, 0)))
+    assert np.array_equal(parent, np.arange(-1, n - 1))
+    assert np.array_equal(depth, np.arange(n))

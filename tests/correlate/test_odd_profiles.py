@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from tests.ingest import wire_writer as write
 from tftrace.analysis import summary
 from tftrace.correlate.imported import import_files
+from tftrace.errors import CaptureError
 from tftrace.model.trace import Trace
 from tftrace.store.directory import open_trace
 
@@ -67,12 +69,12 @@ def test_an_event_of_a_day_around_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dur_ns", [0, 100], ids=["of no length", "of one length"])
 def test_all_events_at_one_instant(tmp_path: Path, dur_ns: int) -> None:
-    events = [event(1 + at % 2, 5_000, dur_ns) for at in range(1_000)]
+    events = [event(1 + at % 2, 5_000, dur_ns) for at in range(100_000)]
     trace = imported(tmp_path, [line(7, *events)], [b"FunctionRun", b"a/b:Relu"])
-    assert len(trace.events) == 1_000
+    assert len(trace.events) == 100_000
     assert trace.events.start_ns.nunique() == 1
     kernel = next(row for row in summary.document(trace)["layers"] if row["layer"] == "kernel")
-    assert (kernel["events"], kernel["total_us"]) == (500, dur_ns / 1000)
+    assert (kernel["events"], kernel["total_us"]) == (50_000, dur_ns / 1000)
 
 
 def test_names_of_a_megabyte_and_names_that_are_no_text(tmp_path: Path) -> None:
@@ -101,3 +103,23 @@ def test_negative_and_overflowing_times_cost_nothing_else(tmp_path: Path) -> Non
     trace = imported(tmp_path, [line(7, *odd, event(1, 0, 10))], [b"a/b:Relu"])
     assert len(trace.events) == 4
     assert np.isfinite([row["total_us"] or 0 for row in summary.document(trace)["layers"]]).all()
+
+
+def test_a_disk_that_fills_while_a_trace_is_replaced_leaves_the_old_one(tmp_path: Path) -> None:
+    trace = imported(tmp_path, [line(7, event(1, 0, 10))], [b"a/b:Relu"])
+    assert trace.path is not None
+    before = {p: p.read_bytes() for p in sorted(trace.path.rglob("*")) if p.is_file()}
+    large = tmp_path / "large.xplane.pb"
+    plane = write.block(2, "/host:CPU") + write.block(3, line(7, event(1, 0, 10) * 50_000))
+    large.write_bytes(write.block(1, plane))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # what a full disk is to a writer
+    try:
+        with pytest.raises(CaptureError, match=r"cannot be written: .*File too large; make room"):
+            import_files([large], trace.path, force=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {p: p.read_bytes() for p in sorted(trace.path.rglob("*")) if p.is_file()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["large.xplane.pb", "odd.xplane.pb", "trace"]
+    import_files([large], trace.path, force=True)
+    assert len(open_trace(trace.path).events) == 50_000

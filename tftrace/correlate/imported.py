@@ -27,7 +27,7 @@ from tftrace.errors import CaptureError, UsageError
 from tftrace.ingest.registry import Found, find
 from tftrace.model import schemas
 from tftrace.model.layers import LAYERS
-from tftrace.store.directory import new_directory, write_tables
+from tftrace.store.directory import replacing, write_tables
 from tftrace.store.manifest import write_manifest
 
 ADDERS: Final = {
@@ -66,9 +66,9 @@ class _Part:
 def import_files(paths: Sequence[Path], directory: Path | None, force: bool = False) -> Path:
     """Makes a trace of these files; returns its directory. Without `directory` it is traces/<first file>-<time>.
 
-    Everything is read before anything is written, so a file that cannot be read leaves no half trace, and with
-    `force` the old one in its place. Raises InputError for a file of no known format, empty or damaged; UsageError
-    where the directory is taken.
+    Everything is read before anything is written, so a file that cannot be read leaves no half trace. With `force` the
+    old one stays in its place until the new one is whole. Raises InputError for a file of no known format, empty or
+    damaged; UsageError where the directory is taken.
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UsageError("a file is given twice, and would count twice; give each file once")
@@ -79,15 +79,20 @@ def import_files(paths: Sequence[Path], directory: Path | None, force: bool = Fa
             raise UsageError(
                 f"{one.path}: lies in {directory}, which would be replaced; choose another place with -o"
             )
-    place = new_directory(directory, paths[0].name, force)
+    with replacing(directory, paths[0].name, force) as place:
+        _import(place, found, records)
+    return place if directory is None else directory
+
+
+def _import(place: Path, found: list[Found], records: list[Any]) -> None:
     stored = [_store(one, number, place) for number, one in enumerate(found, 1)]
     rows = [
         {"given": str(one.path), "stored": str(path.relative_to(place)), "reader": one.reader.NAME}
         for one, path in zip(found, stored, strict=True)
     ]
     run = {
-        "argv": ["tftrace", "import", *(str(p) for p in paths)], "imported": rows, "created_ns": time.time_ns(),
-        "exit_status": None,
+        "argv": ["tftrace", "import", *(str(one.path) for one in found)], "imported": rows,
+        "created_ns": time.time_ns(), "exit_status": None,
     }  # fmt: skip
     try:
         (place / "run.json").write_text(json.dumps(run, indent=1))
@@ -95,7 +100,6 @@ def import_files(paths: Sequence[Path], directory: Path | None, force: bool = Fa
         raise CaptureError(f"{place / 'run.json'}: cannot be written: {error.strerror}; make room") from error
     parts = [_Part(one, path, str(one.path)) for one, path in zip(found, stored, strict=True)]
     _build(place, run, parts, records, lambda what, done: None)
-    return place
 
 
 def rebuild(directory: Path, run: dict[str, Any], progress: Progress) -> dict[str, Any]:

@@ -7,6 +7,9 @@ import numpy.typing as npt
 
 Int = npt.NDArray[np.int64]
 
+_PASSES = 64
+"""Deeper than calls are nested; a profile of which all events lie at one instant goes as deep as it is long."""
+
 
 def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
     """The innermost interval of the same thread in which each interval begins.
@@ -22,7 +25,7 @@ def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
     e    2    20  30                -1     0
 
     Each pass takes the outermost of what is left (no earlier interval of the thread still runs at its start), so there
-    are as many passes as the deepest nesting.
+    are as many passes as the deepest nesting; what lies deeper than _PASSES is swept one by one.
     """
     n = len(start)
     parent, depth = np.full(n, -1, np.int64), np.zeros(n, np.int64)
@@ -47,6 +50,30 @@ def nest(tid: Int, start: Int, end: Int, rank: Int) -> tuple[Int, Int]:
         depth[order[placed]] = level
         above, left = placed, left[~outer]
         level += 1
+        if level == _PASSES and len(left):
+            inner, steps = _swept(thread[left], s[left], e[left])
+            outermost = inner < 0
+            parent[order[left]] = order[left[np.maximum(inner, 0)]]
+            parent[order[left[outermost]]] = order[above[np.searchsorted(above, left[outermost]) - 1]]
+            depth[order[left]] = level + steps
+            break
+    return parent, depth
+
+
+def _swept(thread: Int, start: Int, end: Int) -> tuple[Int, Int]:
+    """The same for intervals in the order of thread and time: (place of the parent or -1, number of those around)."""
+    parent, depth = np.full(len(start), -1, np.int64), np.zeros(len(start), np.int64)
+    running: list[int] = []
+    now = -1
+    ends = end.tolist()
+    for at, (one, begin) in enumerate(zip(thread.tolist(), start.tolist(), strict=True)):
+        if one != now:
+            now, running = one, []
+        while running and ends[running[-1]] <= begin:
+            running.pop()
+        if running:
+            parent[at], depth[at] = running[-1], len(running)
+        running.append(at)
     return parent, depth
 
 

@@ -6,7 +6,10 @@ import errno
 import os
 import re
 import shutil
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +24,7 @@ __all__ = [
     "list_traces",
     "new_directory",
     "open_trace",
+    "replacing",
     "unfinished",
     "write_manifest",
     "write_tables",
@@ -130,10 +134,31 @@ def _default(script: str) -> Path:
             return path
 
 
-def _take_over(path: Path, force: bool) -> None:
-    entries = list(os.scandir(path))
-    if not entries:
+@contextmanager
+def replacing(path: Path | None, script: str, force: bool) -> Iterator[Path]:
+    """A directory to make a trace in; when all went well it stands at `path`. With `force` an old trace stays there
+    until then, whatever happens.
+
+    Raises as `new_directory` does, before anything is made.
+    """
+    if path is None or not force or not path.is_dir() or not os.listdir(path):
+        yield new_directory(path, script, force)
         return
+    _check_replaceable(path, force)
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise _unwritable(path.parent, error) from error
+    try:
+        yield made
+        new_directory(path, script, force)
+        for entry in made.iterdir():
+            os.replace(entry, path / entry.name)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _check_replaceable(path: Path, force: bool) -> None:
     if not is_trace(path):
         raise UsageError(f"{path}: is not empty and no trace; choose another place with -o")
     if not force:
@@ -141,6 +166,13 @@ def _take_over(path: Path, force: bool) -> None:
             f"{path}: there is a trace already; choose another place with -o, or replace it with --force"
         )
     _check_writable(path)
+
+
+def _take_over(path: Path, force: bool) -> None:
+    entries = list(os.scandir(path))
+    if not entries:
+        return
+    _check_replaceable(path, force)
     for entry in entries:
         if entry.name not in _OWN and not _PART.fullmatch(entry.name) and not _EXPORT.fullmatch(entry.name):
             continue
