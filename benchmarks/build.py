@@ -67,7 +67,7 @@ def rows(trace: Path) -> int:
 
 def profile_events(place: Path) -> int:
     """Events in the TensorFlow profile below `place`."""
-    from tftrace.ingest.xplane import read_xspace
+    from tftrace.ingest.xplane.space import read_xspace
 
     return sum(len(read_xspace(file).dur_ns) for file in place.rglob("*.xplane.pb"))
 

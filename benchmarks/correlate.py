@@ -26,10 +26,10 @@ GOAL_S = 20.0
 
 
 def join(path: Path, out: Path) -> dict[str, Any]:
-    from tftrace.correlate.algorithm_rows import settle
     from tftrace.correlate.columns import TraceBuilder
     from tftrace.correlate.imports import profiles
-    from tftrace.ingest.xplane_file import read
+    from tftrace.correlate.ledger.algorithm_rows import settle
+    from tftrace.ingest.xplane.file import read
     from tftrace.store.tables import write_tables
 
     with Spent() as reading:
@@ -52,7 +52,7 @@ def _frame(path: Path) -> Any:
     import pandas as pd
 
     from tftrace.correlate.host_plane import names_kernel
-    from tftrace.ingest.xplane_file import read
+    from tftrace.ingest.xplane.file import read
 
     space = read(path)
     kernel = np.array([names_kernel(name) for name in space.names])[space.name_code]

@@ -25,7 +25,7 @@ CHILD = "TFTRACE_BENCHMARK_DECODER"
 
 def lines_of(path: Path) -> list[bytes]:
     from tftrace.ingest.wire import part
-    from tftrace.ingest.xplane_layout import read_layout
+    from tftrace.ingest.xplane.layout import read_layout
 
     with open(path, "rb") as file:
         layout = read_layout(path, file)
@@ -33,8 +33,8 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def in_c(path: Path) -> tuple[float, int]:
-    from tftrace.ingest.xplane_events import Texts
-    from tftrace.ingest.xplane_native import native_decoder
+    from tftrace.ingest.xplane.events import Texts
+    from tftrace.ingest.xplane.native import native_decoder
 
     decode = native_decoder(Texts())
     assert decode is not None, "no C compiler"
@@ -47,8 +47,8 @@ def in_c(path: Path) -> tuple[float, int]:
 
 
 def in_protobuf(path: Path) -> tuple[float, int]:
-    from tftrace.ingest.xplane_events import Texts
-    from tftrace.ingest.xplane_plain import decode
+    from tftrace.ingest.xplane.events import Texts
+    from tftrace.ingest.xplane.plain import decode
 
     spent, events = 0.0, 0
     for line in lines_of(path):

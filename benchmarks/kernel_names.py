@@ -24,7 +24,15 @@ from typing import Any
 
 from tftrace.api import load
 from tftrace.correlate.imported import import_files
-from tftrace.correlate.kernel_algorithms import FAMILIES, FILTER, FOREIGN, FORWARD, INPUT, RULES, classify
+from tftrace.correlate.ledger.kernel_algorithms import (
+    FAMILIES,
+    FILTER,
+    FOREIGN,
+    FORWARD,
+    INPUT,
+    RULES,
+    classify,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("TFTRACE_SHARED_DATA") or ROOT.parent / "shared" / "data")

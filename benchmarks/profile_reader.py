@@ -25,8 +25,8 @@ GOAL_PER_S = 10e6
 
 def read(path: Path, out: Path) -> dict[str, Any]:
     """All events as columns in memory: what correlation begins with."""
-    from tftrace.ingest.xplane import read_xspace
-    from tftrace.ingest.xplane_schema import STATS
+    from tftrace.ingest.xplane.schema import STATS
+    from tftrace.ingest.xplane.space import read_xspace
 
     with Spent() as spent:
         events = len(read_xspace(path, STATS))
@@ -38,8 +38,8 @@ def parquet(path: Path, out: Path) -> dict[str, Any]:
     import numpy as np
     import pyarrow as pa
 
-    from tftrace.ingest.xplane_layout import read_layout
-    from tftrace.ingest.xplane_profile import Profile
+    from tftrace.ingest.xplane.layout import read_layout
+    from tftrace.ingest.xplane.profile import Profile
     from tftrace.model.schemas import EVENTS
     from tftrace.store.tables import write_tables
 

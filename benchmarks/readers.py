@@ -19,7 +19,7 @@ from datetime import datetime
 
 from reading import compare
 
-from tftrace.ingest.cudnn_log import parse_log
+from tftrace.ingest.cudnn.log import parse_log
 
 MEGABYTES = 16
 _HEAD = re.compile(r"[IWE]! CuDNN \(v(\d+) (\d+)\) function (\w+)\(\) called:")

@@ -10,7 +10,7 @@ import pytest
 
 from tests.analysis.contracts import check
 from tests.analysis.test_algorithms import candidate, ledger
-from tests.ingest.test_cudnn_heuristics import config
+from tests.ingest.cudnn.test_heuristics import config
 from tftrace.analysis import prediction
 from tftrace.capture.cudnn_install import Install
 from tftrace.capture.cudnn_questions import Question, Reply

@@ -16,7 +16,7 @@ from tests.capture.test_cudnn_probe import calls_of, names, probe
 from tests.standin_gpu.build import SCRIPTS as ON_GPU
 from tftrace.analysis import chain
 from tftrace.capture import native
-from tftrace.ingest.cudnn_calls import FUNCTIONS
+from tftrace.ingest.cudnn.calls import FUNCTIONS
 from tftrace.model.trace import Trace
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]

@@ -18,7 +18,7 @@ from tests.standin_gpu.build import SCRIPTS as ON_GPU
 from tftrace.agent import contract
 from tftrace.capture import native
 from tftrace.ingest.agent_raw import processes
-from tftrace.ingest.cudnn_calls import FUNCTIONS, CudnnCalls, read_cudnn
+from tftrace.ingest.cudnn.calls import FUNCTIONS, CudnnCalls, read_cudnn
 from tftrace.model.trace import Trace
 
 pytestmark = [pytest.mark.tf]

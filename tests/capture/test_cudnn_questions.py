@@ -21,7 +21,7 @@ from tftrace.capture.cudnn_questions import (
     varied,
 )
 from tftrace.capture.gpu_properties import gpu
-from tftrace.ingest import cudnn_enums
+from tftrace.ingest.cudnn import enums as cudnn_enums
 from tftrace.model.conv2d_spec import Conv2dSpec, parse
 from tftrace.native import compiling
 

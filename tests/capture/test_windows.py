@@ -13,7 +13,7 @@ import pytest
 
 from tests.capture.running import SCRIPTS, Finished, run
 from tftrace.api import load
-from tftrace.ingest.xplane import read_xspace
+from tftrace.ingest.xplane.space import read_xspace
 from tftrace.model.trace import Trace
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]

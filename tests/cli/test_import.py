@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import tftrace
-from tests.ingest.test_cudnn_log import ENTRY, STATUS
+from tests.ingest.cudnn.test_log import ENTRY, STATUS
 from tests.ingest.test_nsys import KERNELS, made
 
 

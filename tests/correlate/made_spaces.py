@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.ingest import wire_writer as write
 from tftrace.ingest.hlo import PROGRAMS_PLANE
-from tftrace.ingest.xplane import XSpace, read_xspace
+from tftrace.ingest.xplane.space import XSpace, read_xspace
 
 
 @dataclass

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from tests.correlate.made_spaces import Plane, space
 from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.device_planes import SpaceFacts, add_space
-from tftrace.ingest.xplane import read_xspace
-from tftrace.ingest.xplane_device import details
+from tftrace.ingest.xplane.device import details
+from tftrace.ingest.xplane.space import read_xspace
 
 KERNEL = "regs:32 static_shared:0 dynamic_shared:8 grid:2,1,1 block:1024,1,1 occ_pct:66.6667"
 GARBAGE = "regs:140574313140336 shm:778947888 grid:926998880,780050720,1 block:591188976,1,1"

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.analysis.contracts import check
-from tests.ingest.test_cudnn_log import BARE, ENTRY, STATUS, WARNING
+from tests.ingest.cudnn.test_log import BARE, ENTRY, STATUS, WARNING
 from tests.ingest.test_nsys import KERNELS, made
 from tftrace.analysis import algorithms, summary
 from tftrace.api import load

@@ -10,7 +10,8 @@ import pytest
 from tftrace.analysis import algorithms
 from tftrace.api import load
 from tftrace.correlate.imported import import_files
-from tftrace.ingest import cudnn_log, xla_autotune
+from tftrace.ingest import xla_autotune
+from tftrace.ingest.cudnn import log as cudnn_log
 from tftrace.model.trace import Trace
 
 RECORDINGS = Path(__file__).parents[2] / "traces" / "recordings"

@@ -52,7 +52,7 @@ def main(logdir: str, name: str | None = None) -> None:
     known = record(Path(logdir))
     if name:
         sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-        from tests.ingest.xplane_reference import reference
+        from tests.ingest.xplane.reference import reference
 
         data = Path(__file__).parent / "data"
         shutil.copy(known["file"], data / f"{name}.xplane.pb")

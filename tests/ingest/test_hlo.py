@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.ingest.hlo_writer import Made, hlo
 from tftrace.ingest.hlo import program_of, read_hlo
 from tftrace.ingest.wire import WireError
-from tftrace.ingest.xplane import read_xspace
+from tftrace.ingest.xplane.space import read_xspace
 
 RECORDED = Path(__file__).parents[2] / "traces" / "recordings" / "h200_jax_conv.xplane.pb"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tftrace.correlate.kernel_algorithms import classify
+from tftrace.correlate.ledger.kernel_algorithms import classify
 from tftrace.ingest.recorded_file import read_recorded
 
 SEPARATOR = " || "

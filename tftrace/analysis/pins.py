@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tftrace.capture.settings import ERRATA
-from tftrace.correlate.repetitions import timing
+from tftrace.correlate.ledger.repetitions import timing
 
 NOTHING: Final = (
     "nothing has to be set: what TensorFlow does by itself is fastest, or as fast within the noise"

@@ -8,7 +8,7 @@ from typing import Any, Final
 from tftrace.analysis import algorithms
 from tftrace.capture.cudnn_questions import Reply, compute_dtype
 from tftrace.capture.gpu_properties import Gpu
-from tftrace.ingest.cudnn_heuristics import Offer, Offers, read_offers
+from tftrace.ingest.cudnn.heuristics import Offer, Offers, read_offers
 from tftrace.ingest.tf_tuning import version_text
 from tftrace.model.conv2d_spec import Conv2dSpec, Layout, OtherOpError, SpecError, from_problem
 from tftrace.model.problem import canonical, identity

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.correlate.repetitions import interval
+from tftrace.correlate.ledger.repetitions import interval
 
 FEWEST_ROUNDS: Final = 6
 """Fewer have no interval by order statistics at 95 %."""

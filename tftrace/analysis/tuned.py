@@ -8,7 +8,7 @@ from tftrace.analysis import algorithms
 from tftrace.analysis.libraries import json_object
 from tftrace.analysis.pins import pin
 from tftrace.analysis.racing import close_to
-from tftrace.correlate.replays import TIME_OF
+from tftrace.correlate.ledger.replays import TIME_OF
 from tftrace.model.trace import Trace
 
 INTERVAL: Final = "median of the rounds, and order statistics that hold it with at least 95 %"

@@ -10,11 +10,11 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work
 from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.nesting import nest, union_length
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
-from tftrace.correlate.profile_algorithms import OpWork
-from tftrace.ingest.xplane import XSpace
-from tftrace.ingest.xplane_device import is_device
+from tftrace.ingest.xplane.device import is_device
+from tftrace.ingest.xplane.space import XSpace
 
 
 @dataclass(frozen=True)

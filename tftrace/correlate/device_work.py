@@ -12,8 +12,8 @@ from tftrace.correlate.attributes import Part, part_of
 from tftrace.correlate.columns import NONE, Int, Interner, TraceBuilder, numbered
 from tftrace.correlate.host_plane import HostEvents
 from tftrace.correlate.stat_attrs import interned, stat_codes, stat_parts, stat_words
-from tftrace.ingest import xplane_device as lines
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane import device as lines
+from tftrace.ingest.xplane.space import XSpace
 
 _DETAILS: Final = ("kernel_details", "memcpy_details", "memset_details", "Memset_details")
 _PLAIN: Final = (

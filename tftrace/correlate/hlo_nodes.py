@@ -25,7 +25,7 @@ import numpy.typing as npt
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest import wire
 from tftrace.ingest.hlo import HloInstruction, HloModule, read_hlo
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane.space import XSpace
 
 Bools = npt.NDArray[np.bool_]
 

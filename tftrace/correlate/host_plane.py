@@ -13,7 +13,7 @@ import pyarrow as pa
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.hlo_nodes import Instructions, add_instructions
 from tftrace.correlate.stat_attrs import stat_parts, stat_words
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane.space import XSpace
 
 Bools = npt.NDArray[np.bool_]
 

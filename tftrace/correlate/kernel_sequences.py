@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from tftrace.correlate.columns import Int, numbered
 from tftrace.correlate.device_work import DeviceWork
-from tftrace.correlate.kernel_algorithms import FOREIGN
+from tftrace.correlate.ledger.kernel_algorithms import FOREIGN
 from tftrace.correlate.nesting import union_length
 
 CHECK: Final = re.compile(r"redzone", re.IGNORECASE)

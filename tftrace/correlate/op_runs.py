@@ -26,12 +26,12 @@ import numpy as np
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, numbered
 from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.host_plane import HostEvents, names_kernel
+from tftrace.correlate.ledger.profile_algorithms import OpWork
+from tftrace.correlate.ledger.tuning import mark_trials
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import latest_before, nest, running_max
-from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.correlate.stat_attrs import interned
-from tftrace.correlate.tuning import mark_trials
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane.space import XSpace
 
 SCOPE_RULE = "annotation scope"
 LABEL_RULE = "annotation"

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.algorithm_rows import add_candidate
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.ledger.algorithm_rows import add_candidate
+from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStack, NativeStacks, verified
-from tftrace.correlate.repetitions import timing
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 

@@ -16,7 +16,6 @@ from tftrace.correlate.calls import NodeCalls, add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.cudnn import add_cudnn
-from tftrace.correlate.cudnn_algorithms import Executions, add_algorithms
 from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.executors import PROBE as EXECUTOR_LOG
@@ -25,20 +24,21 @@ from tftrace.correlate.federated import Asked, add_requests
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.launched_work import launched_work
+from tftrace.correlate.ledger.cudnn_algorithms import Executions, add_algorithms
+from tftrace.correlate.ledger.profile_algorithms import add_profile_algorithms
+from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
 from tftrace.correlate.optimized import optimized, settle_fates, swallowed
 from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows
-from tftrace.correlate.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.tracings import tracing_rows
-from tftrace.correlate.trial_spans import mark_launched_in_trials
 from tftrace.correlate.xla_work import compiled_nodes, thunks
 from tftrace.ingest.agent_raw import RawProcess, Records
-from tftrace.ingest.cudnn_calls import read_cudnn, version_text
+from tftrace.ingest.cudnn.calls import read_cudnn, version_text
 
 
 class ProcessFacts:

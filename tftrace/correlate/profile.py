@@ -13,15 +13,15 @@ from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work, joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
 from tftrace.correlate.placing import Pairs, gap
-from tftrace.correlate.profile_algorithms import OpWork
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.thread_keys import thread_key_candidates
-from tftrace.ingest.xplane import XSpace, read_xspace
-from tftrace.ingest.xplane_schema import STATS
+from tftrace.ingest.xplane.schema import STATS
+from tftrace.ingest.xplane.space import XSpace, read_xspace
 
 
 @dataclass(frozen=True)

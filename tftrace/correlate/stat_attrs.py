@@ -8,7 +8,7 @@ import numpy as np
 
 from tftrace.correlate.attributes import NONE, Int, Part, values_part
 from tftrace.correlate.columns import Interner
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane.space import XSpace
 
 
 def stat_codes(space: XSpace, rows: Int, names: Iterable[str]) -> Iterator[tuple[str, Int, list[object]]]:

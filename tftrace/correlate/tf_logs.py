@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.algorithm_rows import AUTOTUNER, add_candidate
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.repetitions import timing
+from tftrace.correlate.ledger.algorithm_rows import AUTOTUNER, add_candidate
+from tftrace.correlate.ledger.repetitions import timing
 from tftrace.ingest.agent_raw import LogMessage
 from tftrace.ingest.proto_text import plain
 from tftrace.ingest.tf_log import LogEntry, parse_message

@@ -2,7 +2,7 @@
 
 A reader is a module with `NAME`, `TITLE`, `sniff(path, head)` and `read(path)`: `head` are the first bytes, unpacked
 (empty for a directory), and the first reader that knows them reads the file. Names of files play no part, except where
-a format has no mark of its own (`xplane_file`).
+a format has no mark of its own (`xplane.file`).
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from tftrace.ingest.recorded_file import read_head
 MODULES: Final = (
     "tensorboard",
     "nsys",
-    "xplane_file",
+    "xplane.file",
     "chrome",
-    "cudnn_frontend_log",
+    "cudnn.frontend_log",
     "onednn_log",
-    "cudnn_rankings",
-    "cudnn_log",
+    "cudnn.rankings",
+    "cudnn.log",
     "tf_log",
     "xla_autotune",
 )

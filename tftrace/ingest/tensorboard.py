@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from tftrace.errors import InputError
-from tftrace.ingest.xplane import XSpace, read_xspace
-from tftrace.ingest.xplane_schema import STATS
+from tftrace.ingest.xplane.schema import STATS
+from tftrace.ingest.xplane.space import XSpace, read_xspace
 
 NAME: Final = "tensorboard"
 TITLE: Final = "TensorBoard log directory"

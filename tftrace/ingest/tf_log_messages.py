@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tftrace.ingest.cudnn_frontend_log import plan_of
+from tftrace.ingest.cudnn.frontend_log import plan_of
 from tftrace.ingest.proto_text import parse
 
 Fields = dict[str, Any]

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tftrace.ingest.cudnn_enums import KNOB_TYPE
-from tftrace.ingest.cudnn_problem import tag
+from tftrace.ingest.cudnn.enums import KNOB_TYPE
+from tftrace.ingest.cudnn.problem import tag
 from tftrace.ingest.hlo_conv import problem_of as problem_of_hlo
 from tftrace.ingest.proto_text import Message, first, integer
 from tftrace.ingest.tf_log import LogEntry

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tftrace.errors import InputError
-from tftrace.ingest.cudnn_problem import tag
+from tftrace.ingest.cudnn.problem import tag
 from tftrace.ingest.hlo_conv import problem_of
 from tftrace.ingest.proto_text import Message, first, parse, plain
 from tftrace.ingest.recorded_file import read_recorded

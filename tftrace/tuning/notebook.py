@@ -10,7 +10,7 @@ from typing import IO, Any
 
 from tftrace.analysis.replayable import Wanted
 from tftrace.capture.settings import Candidate
-from tftrace.correlate.replays import Attempt, Replays
+from tftrace.correlate.ledger.replays import Attempt, Replays
 from tftrace.tuning.request import as_replayed
 
 Progress = Callable[[str, float], None]

@@ -25,9 +25,9 @@ from tftrace.capture.settings import (
     why_not,
 )
 from tftrace.capture.worker import Ended
-from tftrace.correlate import replays
 from tftrace.correlate.build import build
-from tftrace.correlate.replays import Replays
+from tftrace.correlate.ledger import replays
+from tftrace.correlate.ledger.replays import Replays
 from tftrace.errors import CaptureError, UsageError
 from tftrace.model.trace import Trace
 from tftrace.store.directory import new_directory

@@ -20,7 +20,7 @@ from tftrace.api import load
 from tftrace.capture.cudnn_install import Install, find
 from tftrace.capture.cudnn_questions import Question, ask, assuming_cublaslt
 from tftrace.capture.gpu_properties import Gpu, gpu, names
-from tftrace.ingest.cudnn_heuristics import read_offers
+from tftrace.ingest.cudnn.heuristics import read_offers
 from tftrace.model.conv2d_spec import Conv2dSpec, parse
 from tftrace.model.trace import Trace
 

@@ -14,7 +14,7 @@ from tests.standin_gpu.build import SCRIPTS
 from tftrace.analysis import chain
 from tftrace.api import load
 from tftrace.ingest.agent_raw import processes
-from tftrace.ingest.cudnn_calls import FUNCTIONS, read_cudnn
+from tftrace.ingest.cudnn.calls import FUNCTIONS, read_cudnn
 from tftrace.model.trace import Trace
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow, pytest.mark.real_cudnn]

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.algorithm_rows import MIXES_TRIALS, add_candidate
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.imports.facts import UTC_ASSUMED, Facts, Spans, first_known
-from tftrace.ingest.cudnn_arguments import as_object
-from tftrace.ingest.cudnn_log import LEVELS, CudnnLog
-from tftrace.ingest.cudnn_problem import Meaning, meaning
+from tftrace.correlate.ledger.algorithm_rows import MIXES_TRIALS, add_candidate
+from tftrace.ingest.cudnn.arguments import as_object
+from tftrace.ingest.cudnn.log import LEVELS, CudnnLog
+from tftrace.ingest.cudnn.problem import Meaning, meaning
 
 LIBRARY: Final = "cuDNN"
 _SOURCE: Final = MIXES_TRIALS

@@ -9,9 +9,9 @@ from typing import Any
 from tftrace.correlate.columns import NONE, TraceBuilder
 from tftrace.correlate.device_planes import add_space
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
-from tftrace.correlate.profile_algorithms import OpWork, add_profile_algorithms, model_of
+from tftrace.correlate.ledger.profile_algorithms import OpWork, add_profile_algorithms, model_of
 from tftrace.ingest.tensorboard import Logdir
-from tftrace.ingest.xplane import XSpace
+from tftrace.ingest.xplane.space import XSpace
 
 
 def dated(record: XSpace | Logdir) -> bool:

@@ -1,0 +1,1 @@
+"""The ledger: which algorithm each problem got, what else was tried, and what made each row."""

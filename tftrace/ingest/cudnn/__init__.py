@@ -1,0 +1,1 @@
+"""What cuDNN said of itself: its logs, and the calls into it that tftrace recorded."""

@@ -1,0 +1,366 @@
+"""Reader of cuDNN's API log (`CUDNN_LOGLEVEL_DBG` + `CUDNN_LOGDEST_DBG`; before cuDNN 8.5 `CUDNN_LOGINFO_DBG`).
+
+Grammar, with the versions that write it (items in [] may be absent):
+
+    log     := (record | blank line | foreign line)*
+    record  := head line* time process
+    head    := [prefix] "CuDNN (v" version [" " build] ") function " name "() called:"
+               version is major * 1000 + minor * 100 + patch up to cuDNN 8 (v7603, v8204), major * 10000 ..
+               from 9 on (v92800); a build number follows from 9 on. NVIDIA's manual spells it "cuDNN".
+    prefix  := "I! " | "W! " | "E! ", continued by "i! ", "w! ", "e! "  (level information, warning, error)
+             | nothing (records handed to `cudnnSetCallback`, the manual), or what a logger put there
+               ("   | ", Julia's box-drawing characters)
+    line    := prefix argument      (grammar in `arguments`)
+             | text without prefix  (continues the line above: reasons of two lines, cuDNN 9.28), also blank
+    time    := prefix "Time: YYYY-mm-ddTHH:MM:SS.ffffff (0d+0h+1m+39s since start)"
+    process := prefix "Process=" n "; Thread=" n "; GPU=" (n | "NULL") "; Handle=" word "; StreamId=" word "."
+
+A record ends at its `Process=` line: blank lines stand between records (none or up to three, by version) and,
+from 9.28 on, inside them. cuDNN 9 writes two records for most calls of the backend API: one when the call
+begins, one with `status:` when it ends. Threads do not interleave; two processes that share one file may, at
+the borders of their buffers, which leaves one record cut and one without a head. Both are kept and counted.
+
+Time is that of the wall clock, in the zone of the process and without naming it. It is read as UTC.
+
+Speed comes from cutting at the heads and decoding nothing twice: equal bodies are stored once.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.errors import InputError
+from tftrace.ingest.cudnn.arguments import Argument, parse_arguments
+from tftrace.ingest.recorded_file import read_recorded
+
+NAME: Final = "cudnn_log"
+TITLE: Final = "cuDNN API log"
+LEVELS: Final = ("information", "warning", "error")
+NONE: Final = -1
+
+Codes = npt.NDArray[np.int64]
+
+_CUT: Final = b"uDNN (v"
+_HEAD = re.compile(rb"([0-9]+)(?: ([0-9]+))?\) function ([A-Za-z_][A-Za-z0-9_]{0,200})\(\) called:?[ \r]*")
+_SNIFF = re.compile(rb"[Cc]uDNN \(v[0-9]+(?: [0-9]+)?\) function [A-Za-z_]\w*\(\) called")
+_TIME = re.compile(
+    rb"Time: (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6})(?: \((\d+)d\+(\d+)h\+(\d+)m\+(\d+)s since start\))?"
+)
+_PROCESS = re.compile(
+    rb"Process=(\d{1,18}); Thread=(\d{1,18}); GPU=(\w+); Handle=([^;\n]*); StreamId=([^\n]*?)\.?\r?"
+)
+_GAP = re.compile(rb" \((\d{1,9})d\+(\d+)h\+(\d+)m\+(\d+)s since start\)[ \r]*\n[^\w\n]{0,8}(?:[iewIEW]! )?")
+_CLEAN_TAIL = re.compile(rb"[ \r]*\n\s*([IWE]! |[^\w\n]{0,12}(?:Debug: )?)?[Cc]")
+_STAMP: Final = 26
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the `Process=` line says; None where it says NULL. `handle` and `stream` are as written."""
+
+    process: int
+    thread: int
+    gpu: int | None
+    handle: str | None
+    stream: str | None
+
+
+@dataclass(frozen=True)
+class CudnnLog:
+    """The records of one log, in the order of the file: arrays with one element per record.
+
+    `function`, `version`, `body` and `context` are codes into `functions`, `versions` (of pairs version, build),
+    `bodies` and `contexts`, `level` into `LEVELS`, -1 where the record does not tell. `time_ns` is ns since the
+    epoch if the clock stood on UTC, -1 where there is no time; `since_start_s` the seconds that cuDNN counts.
+    `complete`: whether the record has its head and its `Process=` line. `other` are the lines between records
+    that are no part of any; `cut` says what the compression of the file lost, None where nothing.
+    """
+
+    path: Path
+    functions: list[str]
+    versions: list[tuple[int, int | None]]
+    bodies: list[bytes]
+    contexts: list[Context]
+    function: Codes
+    version: Codes
+    level: Codes
+    body: Codes
+    context: Codes
+    time_ns: Codes
+    since_start_s: Codes
+    complete: npt.NDArray[np.bool_]
+    other: list[str]
+    cut: str | None
+
+    def __len__(self) -> int:
+        return len(self.function)
+
+    @cached_property
+    def _trees(self) -> dict[int, tuple[Argument, ...]]:
+        return {}
+
+    def arguments(self, body: int) -> tuple[Argument, ...]:
+        """The arguments in the body of that code, as a tree; decoded when first asked for."""
+        trees = self._trees
+        if body not in trees:
+            trees[body] = parse_arguments(self.bodies[body].decode("utf-8", "replace"))
+        return trees[body]
+
+    @property
+    def clock_steps(self) -> int:
+        """How often the time runs backwards by more than 1 ms within one thread: the wall clock was set."""
+        known = np.flatnonzero((self.time_ns >= 0) & (self.context >= 0))
+        if not len(known):
+            return 0
+        thread = np.array([[c.process, c.thread] for c in self.contexts], np.int64)[self.context[known]]
+        order = np.lexsort((known, thread[:, 1], thread[:, 0]))
+        same = (np.diff(thread[order], axis=0) == 0).all(axis=1)
+        return int((same & (np.diff(self.time_ns[known][order]) < -1_000_000)).sum())
+
+
+def sniff(path: Path, head: bytes) -> bool:
+    """Whether these are the first bytes of a cuDNN log."""
+    return _SNIFF.search(head) is not None
+
+
+def read(path: Path) -> CudnnLog:
+    """Reads a log, plain or compressed. Raises InputError where it cannot be read or holds no record."""
+    recorded = read_recorded(path)
+    log = parse_log(recorded.data, path, recorded.cut)
+    if not len(log):
+        raise InputError(f"{path}: holds no record of cuDNN; give a file that CUDNN_LOGDEST_DBG named")
+    return log
+
+
+def parse_log(data: bytes, path: Path = Path("(memory)"), cut: str | None = None) -> CudnnLog:
+    """The same of bytes. Raises nothing: what is no record stands in `other`."""
+    return _Scan().run(data, path, cut)
+
+
+class _Scan:
+    """One pass over a log. Each table maps text as it stands in the file to what it means, worked out once: a record
+    is its opening (head and body), 26 characters of time, and its closing (all up to the next head)."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, int] = {}
+        self.versions: dict[tuple[int, int | None], int] = {}
+        self.bodies: dict[bytes, int] = {}
+        self.contexts: dict[bytes, int] = {}
+        self.context_rows: list[Context] = []
+        self.openings: dict[bytes, int] = {}
+        self.opening_rows: list[tuple[int, int, int]] = []  # function, version, body
+        self.closings: dict[bytes, int] = {}
+        self.closing_rows: list[
+            tuple[int, int, int, bool]
+        ] = []  # context, since, level that follows, complete
+        self.opened: list[int] = []  # per record
+        self.closed: list[int] = []
+        self.levels: list[int] = []
+        self.stamps: list[bytes] = []
+        self.other: list[str] = []
+
+    def run(self, data: bytes, path: Path, cut: str | None) -> CudnnLog:
+        parts = data.split(_CUT)
+        openings, closings, rows = self.openings, self.closings, self.closing_rows
+        opened, closed, levels, stamps = self.opened, self.closed, self.levels, self.stamps
+        count, at = len(parts), 1
+        first, at = self._joined(parts, 0)
+        level = self._lines(first, NONE, NONE, NONE, at == count, False)
+        while at < count:
+            part = parts[at]
+            clock = part.rfind(b"Time: ")
+            opening = openings.get(part[:clock])
+            closing = closings.get(part[clock + 6 + _STAMP :])
+            if opening is None or closing is None:
+                if not _HEAD.match(part):
+                    # the known record before it is not all of that one: this text, no head, belongs to it
+                    at, level = at - 1, levels.pop()
+                    del opened[-1], closed[-1], stamps[-1]
+                part, at = self._joined(parts, at)
+                level = self._careful(part, level, at == count)
+                continue
+            opened.append(opening)
+            closed.append(closing)
+            levels.append(level)
+            stamps.append(part[clock + 6 : clock + 6 + _STAMP])
+            level = rows[closing][2]
+            at += 1
+        opening_rows = np.array(self.opening_rows, np.int64).reshape(-1, 3)[np.array(opened, np.int64)]
+        closing_rows = np.array(rows, np.int64).reshape(-1, 4)[np.array(closed, np.int64)]
+        function, version, body = (np.ascontiguousarray(opening_rows[:, i]) for i in range(3))
+        return CudnnLog(
+            path=path, functions=list(self.functions), versions=list(self.versions), bodies=list(self.bodies),
+            contexts=self.context_rows, function=function, version=version, level=np.array(levels, np.int64), body=body,
+            context=np.ascontiguousarray(closing_rows[:, 0]), time_ns=_epoch_ns(stamps),
+            since_start_s=np.ascontiguousarray(closing_rows[:, 1]), complete=closing_rows[:, 3] == 1,
+            other=self.other, cut=cut,
+        )  # fmt: skip
+
+    @staticmethod
+    def _joined(parts: list[bytes], at: int) -> tuple[bytes, int]:
+        """The part from `at` on up to the next true head, and where that one is: a message may name cuDNN too."""
+        end = at + 1
+        while end < len(parts) and not (parts[end - 1][-1:] in (b"C", b"c") and _HEAD.match(parts[end])):
+            end += 1
+        return _CUT.join(parts[at:end]), end
+
+    def _careful(self, part: bytes, level: int, last: bool) -> int:
+        """A part seen for the first time: learnt where it is one record and nothing else, else read line by line.
+
+        Returns the level of the next record.
+        """
+        line, _, rest = part.partition(b"\n")
+        match = _HEAD.match(line)
+        assert match is not None  # `_joined` ends at heads only
+        version = (int(match[1][:9]), int(match[2][:9]) if match[2] else None)
+        function = self.functions.setdefault(match[3].decode(), len(self.functions))
+        version_code = self.versions.setdefault(version, len(self.versions))
+        clock = part.rfind(b"Time: ")
+        closing = self._closing(part[clock + 6 + _STAMP :]) if clock > len(line) else None
+        body = part[len(line) + 1 : clock]
+        if closing is None or b"Process=" in body or b"Time: " in body:
+            return self._lines(rest, function, version_code, level, last, opened=True)
+        code = self.bodies.setdefault(body, len(self.bodies))
+        opening = self.openings.setdefault(part[:clock], len(self.opening_rows))
+        if opening == len(self.opening_rows):
+            self.opening_rows.append((function, version_code, code))
+        self.opened.append(opening)
+        self.closed.append(closing)
+        self.levels.append(level)
+        self.stamps.append(part[clock + 6 : clock + 6 + _STAMP])
+        return self.closing_rows[closing][2]
+
+    def _closing(self, text: bytes) -> int | None:
+        """Code of what follows the time: seconds since start, `Process=` line, and the prefix of the next record."""
+        known = self.closings.get(text)
+        if known is not None:
+            return known
+        at = text.find(b"Process=")
+        gap = _GAP.fullmatch(text[:at]) if at >= 0 else None
+        end = text.find(b"\n", at) if b"\n" in text[max(at, 0) :] else len(text)
+        context = self._context(text[at:end]) if gap is not None else None
+        if gap is None or context is None:
+            return None
+        level = NONE if not text[end:].strip() else _level_of(text[end:])
+        if level is None:
+            return None
+        code = self.closings[text] = len(self.closing_rows)
+        self.closing_rows.append((context, _seconds(gap), level, True))
+        return code
+
+    def _context(self, line: bytes) -> int | None:
+        if line in self.contexts:
+            return self.contexts[line]
+        match = _PROCESS.fullmatch(line)
+        if match is None:
+            return None
+        gpu = int(match[3][:9]) if match[3][:9].isdigit() else None
+        handle, stream = (
+            None if m == b"NULL" else m.decode("utf-8", "replace") for m in (match[4], match[5])
+        )
+        self.contexts[line] = len(self.context_rows)
+        self.context_rows.append(Context(int(match[1]), int(match[2]), gpu, handle, stream))
+        return self.contexts[line]
+
+    def _lines(self, text: bytes, function: int, version: int, level: int, last: bool, opened: bool) -> int:
+        lines = text.split(b"\n")
+        following = NONE
+        if not last:
+            seen = _level_of(b"\n" + lines[-1])
+            following = NONE if seen is None else seen
+            lines = lines[:-1] if _CLEAN_TAIL.fullmatch(b"\n" + lines[-1]) else lines
+        body: list[bytes] = []
+        stamp, since = b"", NONE
+        for row in lines:
+            clock = _TIME.search(row) if b"Time: " in row else None
+            if clock is not None and clock.start() <= 12:
+                if stamp and opened:  # a second time: the record above has lost its end
+                    self._add(function, version, level, body, NONE, since, stamp, False)
+                    function, version, level, opened, body = NONE, NONE, NONE, False, []
+                stamp, since = clock[1], _seconds(clock, 2) if clock[2] else NONE
+                continue
+            at = row.find(b"Process=")
+            context = None
+            if 0 <= at <= 12:
+                context = self._context(row[at:])
+            if context is not None:
+                self._add(function, version, level, body, context, since, stamp, opened and bool(stamp))
+                function, version, level, opened, body, stamp, since = NONE, NONE, NONE, False, [], b"", NONE
+            elif stamp and row.strip():  # behind the time, and no Process= line: the record ends without one
+                self._add(function, version, level, body, NONE, since, stamp, False)
+                function, version, level, opened, body, stamp, since = NONE, NONE, NONE, False, [], b"", NONE
+                self.other.append(row.decode("utf-8", "replace"))
+            else:
+                body.append(row + b"\n")
+        if opened or stamp:
+            self._add(function, version, level, body, NONE, since, stamp, False)
+        else:
+            self.other += [row.decode("utf-8", "replace").rstrip("\r\n") for row in body if row.strip()]
+        return following
+
+    def _add(
+        self, function: int, version: int, level: int, body: list[bytes], context: int, since: int, stamp: bytes,
+        complete: bool,
+    ) -> None:  # fmt: skip
+        code = self.bodies.setdefault(b"".join(body), len(self.bodies))
+        self.opened.append(len(self.opening_rows))
+        self.opening_rows.append((function, version, code))
+        self.closed.append(len(self.closing_rows))
+        self.closing_rows.append((context, since, NONE, complete))
+        self.levels.append(level)
+        self.stamps.append(stamp)
+
+
+def _seconds(match: re.Match[bytes], first: int = 1) -> int:
+    days, hours, minutes, seconds = (int(match[first + i][:9]) for i in range(4))
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _level_of(tail: bytes) -> int | None:
+    """Code of the level whose prefix ends this text, -1 for a prefix without level; None for anything else."""
+    match = _CLEAN_TAIL.fullmatch(tail)
+    if match is None:
+        return None
+    return {b"I": 0, b"W": 1, b"E": 2}.get((match[1] or b"")[:1], NONE)
+
+
+def _epoch_ns(stamps: list[bytes]) -> Codes:
+    """ns since the epoch of each `YYYY-mm-ddTHH:MM:SS.ffffff`, read as UTC; -1 where it is none."""
+    out = np.full(len(stamps), NONE, np.int64)
+    right = np.array([len(s) == _STAMP for s in stamps], bool)
+    text = np.frombuffer(b"".join(s for s in stamps if len(s) == _STAMP), np.uint8).reshape(-1, _STAMP)
+    digits = [i for i in range(_STAMP) if i not in (4, 7, 10, 13, 16, 19)]
+    number = text.astype(np.int64) - ord("0")
+    fits = ((number[:, digits] >= 0) & (number[:, digits] <= 9)).all(axis=1)
+
+    def of(first: int, count: int) -> Codes:
+        value = np.zeros(len(number), np.int64)
+        for i in range(first, first + count):
+            value = value * 10 + number[:, i]
+        return value
+
+    day_code = of(0, 4) * 10_000 + of(5, 2) * 100 + of(8, 2)
+    days, which = np.unique(np.where(fits, day_code, 0), return_inverse=True)
+    day = np.array([_days(int(code)) for code in days], np.int64)
+    seconds = of(11, 2) * 3600 + of(14, 2) * 60 + of(17, 2)
+    day_of = day[which] if len(which) else np.empty(0, np.int64)
+    value = (day_of * 86_400 + seconds) * 1_000_000_000 + of(20, 6) * 1000
+    out[right] = np.where(fits & (day_of != NONE), value, NONE)
+    return out
+
+
+def _days(code: int) -> int:
+    """Days since 1970-01-01 of a date written YYYYmmdd; -1 for none (and for what lies before)."""
+    try:
+        found = date(code // 10_000, code // 100 % 100, code % 100).toordinal() - date(1970, 1, 1).toordinal()
+    except ValueError:
+        return NONE
+    return max(found, NONE)

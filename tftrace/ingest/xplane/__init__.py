@@ -1,0 +1,1 @@
+"""Profiles of TensorFlow's and JAX's profiler (`*.xplane.pb`), as columns."""

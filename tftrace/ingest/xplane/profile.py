@@ -1,0 +1,194 @@
+"""A TensorFlow profile, line by line: planes, lines and metadata by name, times and statistics in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.ingest.hlo import PROGRAMS_PLANE, XlaProgram, program_of
+from tftrace.ingest.xplane.events import Column, text
+from tftrace.ingest.xplane.layout import Layout
+from tftrace.ingest.xplane.lines import Line, LineReader
+from tftrace.ingest.xplane.stats import Scalar
+
+Int64s = npt.NDArray[np.int64]
+Int32s = npt.NDArray[np.int32]
+
+_YEAR_2001_NS: Final = 10**18
+_DENSE: Final = 1 << 22  # metadata ids below are looked up in a table
+
+
+@dataclass(frozen=True)
+class XPlaneInfo:
+    """A host, a device or metadata; `stats` are the plane's own, e.g. `compute_cap_major` of a GPU."""
+
+    plane_id: int
+    name: str
+    stats: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class XLineInfo:
+    """A thread of a host plane or a stream of a device plane; `plane` is its index in `XSpace.planes`."""
+
+    plane: int
+    plane_id: int
+    plane_name: str
+    line_id: int
+    display_id: int
+    name: str
+    display_name: str
+    timestamp_ns: int  # as written
+    duration_ps: int
+
+
+@dataclass(frozen=True)
+class XEventMeta:
+    """What all events of one kind on one plane share. `stats` hold for every one of them (TPU, XLA)."""
+
+    plane: int
+    meta_id: int
+    name: str
+    display_name: str
+    stats: dict[str, Scalar]
+
+
+@dataclass(frozen=True)
+class ProfileLine:
+    """One line with its events, an element each: `start_ns` counts from the line's own start, `meta` is the index in
+    `Profile.metas`. `occurrences` is None where each stands for itself. `stats` as in `xplane_lines.Line`."""
+
+    info: XLineInfo
+    start_ns: Int64s
+    dur_ns: Int64s
+    dur_ps: Int64s
+    meta: Int32s
+    occurrences: Int64s | None
+    stats: dict[tuple[str, int], Column]
+
+    def __len__(self) -> int:
+        return len(self.meta)
+
+
+class Profile:
+    """One file, opened: `lines` reads it. `metas` and `texts` grow meanwhile, those events use come first."""
+
+    def __init__(
+        self, layout: Layout, stats: Collection[str] | None = None, native: bool | None = None
+    ) -> None:
+        self.layout = layout
+        self._reader = LineReader(layout, stats, native)
+        self.texts = self._reader.texts.values
+        self.planes = [
+            XPlaneInfo(plane.message.id, text(plane.message.name), self._stats(at, plane.message.stats))
+            for at, plane in enumerate(layout.planes)
+        ]
+        self.session = next((p.stats for p in self.planes if p.name == "Task Environment"), {})
+        self.began = _epoch_ns(self.session.get("profile_start_time"))
+        self.ended = _epoch_ns(self.session.get("profile_stop_time"))
+        self.metas: list[XEventMeta] = []
+
+    def lines(self) -> Iterator[ProfileLine]:
+        """Raises InputError where the bytes are no events."""
+        numbers: _MetaNumbers | None = None
+        for line in self._reader:
+            if numbers is None or numbers.plane != line.plane:
+                numbers = _MetaNumbers(line.plane, self.layout.planes[line.plane].message, self)
+            events = line.events
+            yield ProfileLine(
+                self._info(line), events.start_ns, events.dur_ns, events.dur_ps, numbers.of(events.meta),
+                events.occurrences, line.stats,
+            )  # fmt: skip
+
+    def starts(self, lines: Sequence[XLineInfo]) -> tuple[Int64s, bool]:
+        """Start of each line, and whether these are epoch times (else ns since the session began).
+
+        TensorFlow subtracts the session's start from a line's time only where the line began after it, so a line
+        that is a little older keeps its epoch time although the others are relative.
+        """
+        written = np.array([line.timestamp_ns for line in lines], np.int64)
+        dated = written >= _YEAR_2001_NS
+        if self.began is None:
+            return written, bool(len(written)) and bool(dated.all())
+        return np.where(dated, written, written + np.int64(self.began)), True
+
+    def add_meta(self, plane: int, key: int, entry: Any) -> int:
+        """Numbers the metadata of an event; an id without any gets a telling name."""
+        if entry is None:
+            self.metas.append(XEventMeta(plane, key, f"(unknown event {key})", "", {}))
+        else:
+            name = text(entry.name) or f"(event {key} without a name)"
+            meta = XEventMeta(plane, key, name, text(entry.display_name), self._stats(plane, entry.stats))
+            self.metas.append(meta)
+        return len(self.metas) - 1
+
+    def programs(self) -> list[XlaProgram]:
+        """The programs that XLA compiled."""
+        return [
+            program
+            for at, plane in enumerate(self.layout.planes)
+            if self.planes[at].name == PROGRAMS_PLANE
+            for entry in plane.message.event_metadata
+            for program in program_of(entry.key, text(entry.value.name), self._stats(at, entry.value.stats))
+        ]
+
+    def _info(self, line: Line) -> XLineInfo:
+        message, plane = line.message, self.planes[line.plane]
+        return XLineInfo(
+            line.plane, plane.plane_id, plane.name, message.id, message.display_id, text(message.name),
+            text(message.display_name), message.timestamp_ns, message.duration_ps,
+        )  # fmt: skip
+
+    def _stats(self, plane: int, stats: Iterable[Any]) -> dict[str, Scalar]:
+        """Statistics of a plane or of event metadata, few in number, as a dict."""
+        out: dict[str, Scalar] = {}
+        for stat in stats:
+            kind = stat.WhichOneof("value")
+            if kind is not None:
+                value = getattr(stat, kind)
+                if kind == "str_value":
+                    value = text(value)
+                elif kind == "ref_value":
+                    value = self._reader.reference(plane, value)
+                out[self._reader.stat_name(plane, stat.metadata_id)] = value
+        return out
+
+
+class _MetaNumbers:
+    """Numbers of the metadata of one plane, given to each when an event first uses it."""
+
+    def __init__(self, plane: int, message: Any, profile: Profile) -> None:
+        self.plane, self._profile = plane, profile
+        self._known = {entry.key: entry.value for entry in message.event_metadata}
+        dense = max((key for key in self._known if 0 <= key < _DENSE), default=-1) + 1
+        self._table = np.full(dense, -1, np.int32)
+        self._far: dict[int, int] = {}
+
+    def of(self, ids: Int64s) -> Int32s:
+        near = ids.view(np.uint64) < len(self._table)
+        if near.all():
+            numbers = self._table[ids]
+            if (fresh := numbers < 0).any():
+                missing = np.zeros(len(self._table), np.bool_)
+                missing[ids[fresh]] = True
+                for key in np.flatnonzero(missing).tolist():
+                    self._table[key] = self._profile.add_meta(self.plane, key, self._known.get(key))
+                numbers = self._table[ids]
+            return numbers
+        numbers = np.empty(len(ids), np.int32)
+        numbers[near] = self.of(ids[near])
+        used, which = np.unique(ids[~near], return_inverse=True)
+        for key in used.tolist():
+            if key not in self._far:
+                self._far[key] = self._profile.add_meta(self.plane, key, self._known.get(key))
+        numbers[~near] = np.array([self._far[key] for key in used.tolist()], np.int32)[which]
+        return numbers
+
+
+def _epoch_ns(value: Scalar | None) -> int | None:
+    """The value as a date that fits int64 ns; None where it is none (an absent stat, garbage)."""
+    return value if isinstance(value, int) and 0 < value < 1 << 62 else None

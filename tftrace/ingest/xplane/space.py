@@ -1,0 +1,190 @@
+"""Reader of TensorFlow profiles, `<host>.xplane.pb`, without TensorFlow.
+
+An XSpace holds planes (a host, a device), a plane holds lines (a thread, a stream), a line holds events, and
+an event holds stats. Names of events and of stats stand once per plane, in its metadata tables.
+
+Time. TensorFlow 2.21 (and JAX of 2025) writes line times relative to the start of the session, and the start
+itself, in epoch ns, as stat `profile_start_time` on the plane `Task Environment`. TensorFlow up to 2.15
+write line times relative to the start too, but no start: such a profile tells durations and order, not the
+date. A line time that is itself an epoch time is taken as it is.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from tftrace.errors import InputError
+from tftrace.ingest.hlo import XlaProgram
+from tftrace.ingest.wire import LENGTH, WireError
+from tftrace.ingest.wire_walk import walk
+from tftrace.ingest.xplane.events import text
+from tftrace.ingest.xplane.layout import read_layout
+from tftrace.ingest.xplane.profile import Profile, XEventMeta, XLineInfo, XPlaneInfo
+from tftrace.ingest.xplane.schema import PROFILE_OPTIONS, PROFILE_OPTIONS_SWITCH, PROFILE_OPTIONS_TEXT
+from tftrace.ingest.xplane.stats import Bools, Int64s, Scalar, StatColumns, UInt64s
+
+__all__ = ["XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace"]
+
+Int32s: TypeAlias = npt.NDArray[np.int32]
+_Part: TypeAlias = tuple[Int32s, UInt64s, int]
+
+
+@dataclass(frozen=True)
+class XSpace:
+    """One profile, in columns: the arrays have one element per event, in the order of the file.
+
+    `start_ns` is ns since the epoch, rounded down; where `absolute` is false, ns since the session began.
+    `dur_ns` is the difference of the rounded ends, so that an event inside another one stays inside;
+    `dur_ps` is as written. `occurrences` is 1, except for an aggregated event: that stands for so many, has
+    no time of its own, and carries the start of its line. `options` are the tensorflow.ProfileOptions that
+    were in force, empty where the profile has none (TensorFlow 2.3, TPU). `programs` are those that XLA compiled.
+    """
+
+    path: Path
+    planes: list[XPlaneInfo]
+    lines: list[XLineInfo]
+    metas: list[XEventMeta]
+    names: list[str]
+    start_ns: Int64s
+    dur_ns: Int64s
+    dur_ps: Int64s
+    line: Int32s  # index into `lines`
+    meta: Int32s  # index into `metas`
+    name_code: Int32s  # index into `names`
+    occurrences: Int64s
+    stats: StatColumns
+    absolute: bool
+    start_walltime_ns: int | None
+    stop_walltime_ns: int | None
+    options: dict[str, Scalar]
+    hostnames: list[str]
+    errors: list[str]
+    warnings: list[str]
+    programs: list[XlaProgram] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.start_ns)
+
+    def stat_ids(self, name: str) -> tuple[Int64s, Bools]:
+        """(values, valid), one per event: an integer stat, 0 where not valid.
+
+        An id of 64 bits keeps its bits, whether it was written signed (TensorFlow 2.21) or not (2.3): the
+        same id is the same number, and `.view(np.uint64)` the number as written.
+        """
+        values, valid = np.zeros(len(self), np.int64), np.zeros(len(self), np.bool_)
+        at, whole = self.stats.integers(name)
+        values[at], valid[at] = whole, True
+        return values, valid
+
+
+def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool | None = None) -> XSpace:
+    """Reads a `*.xplane.pb` file; of the events' statistics those named, or all.
+
+    `native` tells whether C decodes the events, None leaves it to each line; the outcome is the same.
+    Raises InputError where the file cannot be read, is empty (TensorFlow's writer leaves 0 bytes of a profile
+    above 2 GB, and reports success), is cut short, or is something else.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _whole_file(Profile(read_layout(path, file), stats, native), stats)
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror or error}); give a *.xplane.pb file"
+        ) from None
+
+
+def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
+    columns: dict[str, list[npt.NDArray[Any]]] = {}
+    found: dict[str, dict[int, list[_Part]]] = {}
+    infos: list[XLineInfo] = []
+    occurrences: list[Int64s | None] = []
+    first = 0
+    for line in profile.lines():
+        infos.append(line.info)
+        for name in ("start_ns", "dur_ns", "dur_ps", "meta"):
+            columns.setdefault(name, []).append(getattr(line, name))
+        occurrences.append(line.occurrences)
+        for (name, kind), (event, bits) in line.stats.items():
+            found.setdefault(name, {}).setdefault(kind, []).append((event, bits, first))
+        first += len(line)
+    counts = [len(part) for part in columns.get("meta", ())]
+    base, absolute = profile.starts(infos)
+    for start, part in zip(base, columns.get("start_ns", ()), strict=True):
+        part += start
+    meta = _joined(columns, "meta", np.int32)
+    codes: dict[str, int] = {}
+    name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in profile.metas], np.int32)
+    message = profile.layout.message
+    return XSpace(
+        path=profile.layout.path,
+        planes=profile.planes,
+        lines=infos,
+        metas=profile.metas,
+        names=list(codes),
+        start_ns=_joined(columns, "start_ns"),
+        dur_ns=_joined(columns, "dur_ns"),
+        dur_ps=_joined(columns, "dur_ps"),
+        line=np.repeat(np.arange(len(infos), dtype=np.int32), counts),
+        meta=meta,
+        name_code=name_of_meta[meta],
+        occurrences=_occurrences(occurrences, counts),
+        stats=StatColumns(
+            {name: {kind: _whole(parts) for kind, parts in by.items()} for name, by in found.items()},
+            profile.texts,
+            stats,
+        ),
+        absolute=absolute,
+        start_walltime_ns=profile.began,
+        stop_walltime_ns=profile.ended,
+        options=_options(profile.session.get("profile_options")),
+        hostnames=[text(raw) for raw in message.hostnames],
+        errors=[text(raw) for raw in message.errors],
+        warnings=[text(raw) for raw in message.warnings],
+        programs=profile.programs(),
+    )
+
+
+def _joined(columns: dict[str, list[npt.NDArray[Any]]], name: str, kind: Any = np.int64) -> npt.NDArray[Any]:
+    """One column of all lines; the parts are given up."""
+    parts = columns.pop(name, [])
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _occurrences(parts: list[Int64s | None], counts: list[int]) -> Int64s:
+    if all(part is None for part in parts):
+        return np.broadcast_to(np.int64(1), sum(counts))
+    filled = [np.ones(n, np.int64) if p is None else p for p, n in zip(parts, counts, strict=True)]
+    return np.concatenate(filled)
+
+
+def _whole(parts: list[_Part]) -> tuple[Int32s, UInt64s]:
+    """A statistic of all lines, its events counted through them."""
+    return np.concatenate([event + np.int32(first) for event, _, first in parts]), np.concatenate(
+        [bits for _, bits, _ in parts]
+    )
+
+
+def _options(data: Scalar | None) -> dict[str, Scalar]:
+    """tensorflow.ProfileOptions by name; a field whose number is not known is called `field_<number>`."""
+    if not isinstance(data, bytes):
+        return {}
+    out: dict[str, Scalar] = {}
+    try:
+        for found in walk(io.BytesIO(data), 0, len(data)):
+            number, kind = divmod(found.tag, 8)
+            name = PROFILE_OPTIONS.get(number, f"field_{number}")
+            if kind != LENGTH:
+                out[name] = bool(found.value) if number in PROFILE_OPTIONS_SWITCH else found.value
+            else:
+                raw = data[found.begin : found.end]
+                out[name] = text(raw) if number in PROFILE_OPTIONS_TEXT else raw
+    except WireError:
+        return {}
+    return out
