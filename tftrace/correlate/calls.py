@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,23 +15,10 @@ from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
+from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
 from tftrace.ingest.agent_raw import RawProcess
-
-
-@dataclass(frozen=True)
-class NodeCalls:
-    call: Int  # per node execution
-    tid: Int
-    total: Int  # time of its kernels, ns
-    of_profile: Int  # profile row -> position here, or NONE
-    of_primitive: Int  # primitive row -> position here, or NONE
-    kernel_start: Int  # kernels derived from native stacks ..
-    kernel_end: Int
-    kernel_root: Int  # .. and the entry each belongs to
-    unresolved: dict[str, int]
-    sites: Int  # row of `Graphs.nodes` -> site
 
 
 def add_node_calls(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 from tftrace.correlate.dispatches import Dispatches
+from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profile import ProfileEvents
-
-if TYPE_CHECKING:
-    from tftrace.correlate.calls import NodeCalls
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tftrace.correlate import graph_runs
-from tftrace.correlate.calls import NodeCalls, add_node_calls, layer_times
+from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.cudnn import add_cudnn
@@ -30,6 +30,7 @@ from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest
+from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import optimized, settle_fates, swallowed
 from tftrace.correlate.primitives import add_primitives
 from tftrace.correlate.profile import ProfileEvents, read_windows

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from tftrace.correlate.calls import NodeCalls
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.dispatches import Dispatches
+from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profile import ProfileEvents
 
 _XLA_RUNS = (
