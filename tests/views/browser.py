@@ -86,7 +86,9 @@ class Opened:
         dark: bool = False,
         fragment: str = "",
         size: tuple[int, int] = (1400, 900),
+        first: str = "",
     ) -> None:
+        """`first` is a script that runs before those of the page."""
         self.context = browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if dark else "light",
@@ -106,7 +108,7 @@ class Opened:
                 else None
             ),
         )
-        self.page.add_init_script(_WATCH)
+        self.page.add_init_script(_WATCH + first)
         address = place.resolve().as_uri() if isinstance(place, Path) else place
         self.page.goto(address + fragment)
 

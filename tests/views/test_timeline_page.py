@@ -72,6 +72,26 @@ def in_view(page: Opened) -> str:
     return str(page.page.inner_text("#status")).split(" in view")[0]
 
 
+# Where the events stand at the moment in which the page begins to read plotly.
+_BEFORE_PLOTLY = """
+document.addEventListener('DOMContentLoaded', () => {
+  const append = document.head.append;
+  document.head.append = function (...nodes) {
+    window.pictured ??= document.querySelector('canvas[role=img]').getBoundingClientRect().toJSON();
+    return append.apply(this, nodes);
+  };
+});
+"""
+
+
+def test_the_first_picture_stands_where_the_last_one_will(browser: Any, pages: dict[str, Path]) -> None:
+    """The events are drawn before plotly, which lays out the axes, is there: nothing may jump."""
+    with ready_page(browser, pages["eager"], first=_BEFORE_PLOTLY) as page:
+        early = page.page.evaluate("window.pictured")
+        late = page.page.evaluate("document.querySelector('#events').getBoundingClientRect().toJSON()")
+    assert early == pytest.approx(late, abs=1)  # plotly rounds its own sizes
+
+
 def test_every_page_opens_without_complaint(browser: Any, pages: dict[str, Path]) -> None:
     for name, path in pages.items():
         with opened(browser, path) as page:

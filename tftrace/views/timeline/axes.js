@@ -58,9 +58,6 @@ async function makePlot() {
   const svg = gd.querySelector('.svg-container');
   svg.querySelector('.main-svg').after(canvas); // above the grid, below legend and hover label
   svg.append(labelBox);
-  canvas.id = 'events';
-  canvas.setAttribute('role', 'img');
-  canvas.setAttribute('aria-label', 'Events over time, one lane per thread and layer; the panel lists what is selected');
   await recolour();
   gd.on('plotly_restyle', () => {
     hidden.clear();

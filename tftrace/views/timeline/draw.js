@@ -21,6 +21,9 @@ let frame = 0;
 
 const plot = { left: 0, top: 0, width: 1, height: 1, row: 20 }; // px
 const canvas = document.createElement('canvas'), ctx = canvas.getContext('2d');
+canvas.id = 'events';
+canvas.setAttribute('role', 'img');
+canvas.setAttribute('aria-label', 'Events over time, one lane per thread and layer; the panel lists what is selected');
 
 function redraw() {
   frame ||= requestAnimationFrame(() => {
