@@ -15,8 +15,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import tftrace
+from tftrace.cli import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -36,6 +38,13 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
+
+
+def answer(*words: str) -> str:
+    """What a command says of a trace; asked in this process, which has pandas already."""
+    done = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return str(done.stdout)
 
 
 def documented_commands(example: Path) -> list[list[str]]:
@@ -92,15 +101,11 @@ class TestExamples:
         for words in documented_commands(example)[1:]:
             assert f"traces/{example.stem}" in words
             words = [str(trace) if word == f"traces/{example.stem}" else word for word in words]
-            shown = run([*TFTRACE, *words])
-            assert shown.returncode == 0, shown.stderr
-            assert shown.stdout.strip()
+            assert answer(*words).strip()
 
     def test_eager_conv2d_ends_in_the_library(self, traced: Traced) -> None:
         trace, _ = traced("eager_conv2d")
-        document = run([*TFTRACE, "why", "conv2d", str(trace), "--json"])
-        assert document.returncode == 0, document.stderr
-        (match,) = json.loads(document.stdout)["groups"]
+        (match,) = json.loads(answer("why", "conv2d", str(trace), "--json"))["groups"]
         assert match["count"] == 5
         assert "tf.nn.conv2d" in text_of(match["python"]["line"], "eager_conv2d")
         layers: dict[str, dict[str, Any]] = {entry["layer"]: entry for entry in match["chain"]}
@@ -110,9 +115,7 @@ class TestExamples:
 
     def test_tf_function_knows_the_maker_and_the_runner(self, traced: Traced) -> None:
         trace, _ = traced("tf_function")
-        document = run([*TFTRACE, "why", "kernel:*FusedConv2D", str(trace), "--json"])
-        assert document.returncode == 0, document.stderr
-        matches = json.loads(document.stdout)["groups"]
+        matches = json.loads(answer("why", "kernel:*FusedConv2D", str(trace), "--json"))["groups"]
         made = {text_of(m["python"]["line"], "tf_function").strip() for m in matches if m["python"]}
         ran = {text_of(m["caller"]["line"], "tf_function").strip() for m in matches if m["caller"]}
         assert "return tf.nn.relu(shifted)" in made

@@ -127,7 +127,7 @@ def test_the_timeline_of_a_real_run(trace: Trace, tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, ["view", str(trace.path), "-o", str(page_path)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     with chromium() as browser, opened(browser, page_path) as opening:
-        opening.until("document.querySelector('canvas') !== null")
+        opening.until("document.documentElement.dataset.ready")
         opening.page.keyboard.press("/")
         opening.page.keyboard.type("tf.nn.conv2d")
         opening.page.keyboard.press("Enter")
