@@ -47,10 +47,21 @@ def install(place: Path, base: str, *what: str | Path) -> None:
     python = place / "bin" / "python"
     if find_spec("uv") is not None:
         _run(base, "-m", "venv", "--without-pip", place)
-        _run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, *what)
+        _run(
+            sys.executable,
+            "-m",
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            python,
+            *what,
+        )
     else:
         _run(base, "-m", "venv", place)
-        _run(python, "-m", "pip", "install", "--quiet", "--no-compile", *what)
+        _run(python, "-m", "pip", "install", "--quiet", *what)
 
 
 def base_python() -> str | None:
