@@ -28,7 +28,7 @@ def tuning(
         "--only=cudnn deterministic",
         "--only=cudnn engine=*",
     ]
-    options = [*only, "-o", "t", "--budget", "90", "--pin", "p.sh", "--json"]
+    options = [*only, "-o", "t", "--budget", "180", "--pin", "p.sh", "--json"]
     done = process("tune", "--conv2d", SPEC, *options, cwd=place, **standin_gpu)
     assert done.code == 0, done.err
     return place, json.loads(done.out)
