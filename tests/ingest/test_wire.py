@@ -1,8 +1,6 @@
 """Columns of the wire format hold every field of every message, and garbage is refused."""
 
 import struct
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -10,24 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ingest import wire_writer as write
+from tests.ingest.wire_fields import FIELD, written
 from tftrace.ingest import wire
-
-NUMBERS = st.integers(1, 2**29 - 1)
-UINT64 = st.one_of(
-    st.integers(0, 2**64 - 1), st.sampled_from([0, 127, 128, 2**56 - 1, 2**56, 2**63 - 1, 2**64 - 1])
-)
-FIELD = st.one_of(
-    st.tuples(NUMBERS, st.just(wire.VARINT), UINT64),
-    st.tuples(NUMBERS, st.just(wire.FIXED64), st.floats(allow_nan=False)),
-    st.tuples(NUMBERS, st.just(wire.LENGTH), st.binary(max_size=200)),
-    st.tuples(NUMBERS, st.just(wire.FIXED32), st.integers(0, 2**32 - 1)),
-)
-WRITERS: dict[int, Callable[[int, Any], bytes]] = {
-    wire.VARINT: write.number,
-    wire.FIXED64: write.double,
-    wire.LENGTH: write.block,
-    wire.FIXED32: write.fixed32,
-}
 
 
 def decoded(parts: list[bytes]) -> list[list[tuple[int, int, object]]]:
@@ -51,9 +33,7 @@ def decoded(parts: list[bytes]) -> list[list[tuple[int, int, object]]]:
 def test_every_field_of_every_message_comes_back_in_its_order(
     messages: list[list[tuple[int, int, object]]],
 ) -> None:
-    parts = [
-        b"".join(WRITERS[kind](number, value) for number, kind, value in message) for message in messages
-    ]
+    parts = [written(message) for message in messages]
     assert decoded(parts) == messages
 
 

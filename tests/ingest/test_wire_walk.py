@@ -2,32 +2,14 @@
 
 import io
 import struct
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ingest import wire_writer as write
+from tests.ingest.wire_fields import FIELD, written
 from tftrace.ingest import wire, wire_walk
-
-NUMBERS = st.integers(1, 2**29 - 1)
-UINT64 = st.one_of(
-    st.integers(0, 2**64 - 1), st.sampled_from([0, 127, 128, 2**56 - 1, 2**56, 2**63 - 1, 2**64 - 1])
-)
-FIELD = st.one_of(
-    st.tuples(NUMBERS, st.just(wire.VARINT), UINT64),
-    st.tuples(NUMBERS, st.just(wire.FIXED64), st.floats(allow_nan=False)),
-    st.tuples(NUMBERS, st.just(wire.LENGTH), st.binary(max_size=200)),
-    st.tuples(NUMBERS, st.just(wire.FIXED32), st.integers(0, 2**32 - 1)),
-)
-WRITERS: dict[int, Callable[[int, Any], bytes]] = {
-    wire.VARINT: write.number,
-    wire.FIXED64: write.double,
-    wire.LENGTH: write.block,
-    wire.FIXED32: write.fixed32,
-}
 
 
 def decoded(data: bytes) -> list[tuple[int, int, object]]:
@@ -44,14 +26,14 @@ def decoded(data: bytes) -> list[tuple[int, int, object]]:
 
 @given(st.lists(FIELD, max_size=8))
 def test_every_field_comes_back_in_its_order(message: list[tuple[int, int, object]]) -> None:
-    assert decoded(b"".join(WRITERS[kind](number, value) for number, kind, value in message)) == message
+    assert decoded(written(message)) == message
 
 
 @given(st.lists(FIELD, max_size=8), st.binary(max_size=30))
 def test_fields_lie_one_behind_the_other_whatever_is_around_the_message(
     message: list[tuple[int, int, object]], before: bytes
 ) -> None:
-    data = b"".join(WRITERS[kind](number, value) for number, kind, value in message)
+    data = written(message)
     file = io.BytesIO(before + data + b"\xff" * 30)
     at = len(before)
     for field in wire_walk.walk(file, at, at + len(data)):

@@ -71,22 +71,7 @@ static int print(FILE *file, const char *format, va_list arguments) {
   return ours ? n : vfprintf(file, format, arguments);
 }
 
-static int hook_fprintf(FILE *file, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  int n = print(file, format, arguments);
-  va_end(arguments);
-  return n;
-}
-
-static int hook_fprintf_chk(FILE *file, int flag, const char *format, ...) {
-  (void)flag;
-  va_list arguments;
-  va_start(arguments, format);
-  int n = print(file, format, arguments);
-  va_end(arguments);
-  return n;
-}
+TFT_FPRINTF_HOOKS(print)
 
 /* What the program is told where it reads a level of TensorFlow's log; NULL: nothing of ours. */
 const char *tft_executor_answer(const char *name) {

@@ -37,22 +37,7 @@ static int print(FILE *file, const char *format, va_list arguments) {
   return vfprintf(file, format, arguments);
 }
 
-static int hook_fprintf(FILE *file, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  int n = print(file, format, arguments);
-  va_end(arguments);
-  return n;
-}
-
-static int hook_fprintf_chk(FILE *file, int flag, const char *format, ...) {
-  (void)flag;
-  va_list arguments;
-  va_start(arguments, format);
-  int n = print(file, format, arguments);
-  va_end(arguments);
-  return n;
-}
+TFT_FPRINTF_HOOKS(print)
 
 /* Number of slots patched; 0: none found, the profiler's lines would reach stderr. */
 TFT_API int tft_quiet_install(void) {

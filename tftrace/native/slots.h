@@ -22,4 +22,22 @@ void tft_redirect_calls(const char *library, const tft_redirect *to, int count, 
 const char *tft_called_function(const char *library, const char *part);
 void tft_restore_calls(tft_patches *done);
 
+/* hook_fprintf and hook_fprintf_chk, which hand what they are called with to `print(file, format, arguments)`. */
+#define TFT_FPRINTF_HOOKS(print)                                              \
+  static int hook_fprintf(FILE *file, const char *format, ...) {              \
+    va_list arguments;                                                        \
+    va_start(arguments, format);                                              \
+    int n = print(file, format, arguments);                                   \
+    va_end(arguments);                                                        \
+    return n;                                                                 \
+  }                                                                           \
+  static int hook_fprintf_chk(FILE *file, int flag, const char *format, ...) { \
+    (void)flag;                                                               \
+    va_list arguments;                                                        \
+    va_start(arguments, format);                                              \
+    int n = print(file, format, arguments);                                   \
+    va_end(arguments);                                                        \
+    return n;                                                                 \
+  }
+
 #endif

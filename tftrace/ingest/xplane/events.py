@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from tftrace.ingest.xplane.schema import Stat
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 UInt64s = npt.NDArray[np.uint64]
+Rows = TypeVar("Rows", Int32s, Int32s | Int64s)
 Column = tuple[Int32s, UInt64s]
 """(events of the line, ascending; bits of the value at each)."""
 
@@ -74,3 +75,12 @@ class Slots:
 
 def text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
+
+
+def merged(columns: list[tuple[Rows, UInt64s]]) -> tuple[Rows, UInt64s]:
+    """Columns of one stat, of several lines or kinds, as one in the order of events."""
+    if len(columns) == 1:
+        return columns[0]
+    event = np.concatenate([c[0] for c in columns])
+    order = np.argsort(event, kind="stable")
+    return event[order], np.concatenate([c[1] for c in columns])[order]

@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 
 from tftrace.ingest.wire import WireError
 from tftrace.ingest.wire_walk import part
-from tftrace.ingest.xplane.events import Column, Events, Slots, Texts, UInt64s, text
+from tftrace.ingest.xplane.events import Column, Events, Slots, Texts, UInt64s, merged, text
 from tftrace.ingest.xplane.layout import Layout, unreadable
 from tftrace.ingest.xplane.native import TooManyStatsError, native_decoder
 from tftrace.ingest.xplane.plain import decode
@@ -85,7 +85,7 @@ class LineReader:
                 bits = self._referred(plane, bits)
             key = self._slots.names[slot], Stat.STR if kind in _TEXTS else kind
             parts.setdefault(key, []).append((event, bits))
-        stats = {key: _merged(columns) for key, columns in parts.items()}
+        stats = {key: merged(columns) for key, columns in parts.items()}
         events.stats.clear()
         return Line(plane, message_class("XLine").FromString(events.header), events, stats)
 
@@ -116,12 +116,3 @@ class LineReader:
         known, which = np.unique(bits, return_inverse=True)
         few = [self.texts.code(self.reference(plane, key)) for key in known.tolist()]
         return np.array(few, np.uint64)[which]
-
-
-def _merged(columns: list[Column]) -> Column:
-    """One column of several kinds of text, in the order of events."""
-    if len(columns) == 1:
-        return columns[0]
-    event = np.concatenate([c[0] for c in columns])
-    order = np.argsort(event, kind="stable")
-    return event[order], np.concatenate([c[1] for c in columns])[order]

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tftrace.ingest.xplane.events import merged
 from tftrace.ingest.xplane.schema import Stat
 
 Scalar: TypeAlias = int | float | str | bytes
@@ -86,7 +87,7 @@ class StatColumns(Mapping[str, StatColumn]):
         whole = [parts[kind] for kind in (Stat.INT64, Stat.UINT64) if kind in parts]
         if not whole:
             return np.empty(0, np.int64), np.empty(0, np.int64)
-        event, bits = _merged(whole)
+        event, bits = merged(whole)
         return event, bits.view(np.int64)
 
     def _part(self, name: str) -> dict[int, Column]:
@@ -97,15 +98,6 @@ class StatColumns(Mapping[str, StatColumn]):
         return self._parts[name]
 
 
-def _merged(columns: list[Column]) -> Column:
-    """Columns of one stat as one, in the order of events."""
-    if len(columns) == 1:
-        return columns[0]
-    event = np.concatenate([c[0] for c in columns])
-    order = np.argsort(event, kind="stable")
-    return event[order], np.concatenate([c[1] for c in columns])[order]
-
-
 def _coded(parts: dict[int, Column], texts: list[str | bytes]) -> CodedColumn:
     columns: list[Column] = []
     values: list[Scalar] = []
@@ -114,7 +106,7 @@ def _coded(parts: dict[int, Column], texts: list[str | bytes]) -> CodedColumn:
         code = encoded.indices.to_numpy().astype(np.uint64) + np.uint64(len(values))
         values += _scalars(kind, encoded.dictionary.to_numpy().view(np.uint64), texts)
         columns.append((event, code))
-    event, code = _merged(columns)
+    event, code = merged(columns)
     return CodedColumn(event, code.view(np.int64), values)
 
 
@@ -129,7 +121,7 @@ def _scalars(kind: int, bits: UInt64s, texts: list[str | bytes]) -> list[Scalar]
 
 def _column(parts: dict[int, Column], texts: list[str | bytes]) -> StatColumn:
     kinds = set(parts)
-    event, bits = _merged(list(parts.values()))
+    event, bits = merged(list(parts.values()))
     if kinds == {Stat.INT64}:
         return StatColumn(event, bits.view(np.int64))
     if kinds == {Stat.UINT64}:
