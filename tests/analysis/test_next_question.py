@@ -28,7 +28,7 @@ def test_it_leads_from_a_line_to_a_kernel(name: str) -> None:
 def built(*ops: dict[str, Any]) -> Any:
     b = traces.Builder()
     for at, row in enumerate(ops):
-        event = b.event(row.pop("layer", "runtime"), "event", at * 100, 50)
+        event = b.event(row.pop("layer", "runtime"), "event", at * 100, row.pop("dur", 50))
         own = row.pop("self_ns")
         b.call(b.site(row.pop("op"), **row), at * 100, 50, [event], self_ns=own)
     return b.trace()
@@ -53,6 +53,15 @@ def test_what_has_a_kernel_goes_before_what_costs_more() -> None:
         },
     )
     assert costliest_op(trace) == "Conv2D"
+
+
+def test_time_that_an_op_spends_above_its_kernel_does_not_make_it_the_one_to_ask_about() -> None:
+    """An iterator of Keras' fit is costly, and what it runs in kernels is next to nothing."""
+    trace = built(
+        {"op": "MakeIterator", "self_ns": 900, "layer": "kernel", "dur": 1, **USER},
+        {"op": "MatMul", "self_ns": 60, "layer": "kernel", "dur": 50, **USER},
+    )
+    assert costliest_op(trace) == "MatMul"
 
 
 def test_without_a_kernel_it_is_the_costliest_with_a_line() -> None:

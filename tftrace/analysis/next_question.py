@@ -10,8 +10,8 @@ from tftrace.model.trace import Trace
 
 
 def costliest_op(trace: Trace) -> str | None:
-    """The op type with the most time of its own among those with something to tell: led back to a line of the user's,
-    and with a kernel or library call; where no op has one, among those with a line. None where no op has either.
+    """The op type that leads furthest: of those led back to a line of the user's the one with the most time in kernels
+    or library calls; where no op has any, the one with the most time of its own. None where no op has a line.
     """
     calls, sites = table(trace, "calls"), table(trace, "sites")
     site = positions(sites, "site_id", numbers(calls, "site_id"))
@@ -20,12 +20,12 @@ def costliest_op(trace: Trace) -> str | None:
     # what runs a graph is no op: its ops have rows of their own
     is_op = (node.codes >= 0) | mode.where(np.array([m in ("eager", "native") for m in mode.values], bool))
     lined = (site >= 0) & np.append(is_op & (line.codes >= 0), False)[site]
-    seen = numbers(calls, "kernel_total_ns").valid | numbers(calls, "library_total_ns").valid
-    for chosen in (lined & seen, lined):
-        if chosen.any():
-            code = np.append(op.codes, -1)[site[chosen]]
-            time = np.bincount(code, weights=numbers(calls, "self_ns").values[chosen])
-            return op.values[int(np.argmax(time))]
+    kernel, library = (numbers(calls, f"{layer}_total_ns").values for layer in ("kernel", "library"))
+    code = np.append(op.codes, -1)[site[lined]]
+    for time in (np.maximum(kernel, library), numbers(calls, "self_ns").values):
+        spent = np.bincount(code, weights=time[lined], minlength=1)
+        if spent.any():
+            return op.values[int(np.argmax(spent))]
     return None
 
 

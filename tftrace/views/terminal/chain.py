@@ -122,8 +122,8 @@ def _names(entry: dict[str, Any], group: dict[str, Any]) -> list[Text]:
     if layer == "python" and group["python"]:
         if group["python"].get("code"):
             lines.append(Text(plain(group["python"]["code"]).strip(), style="italic"))
-        if group.get("caller"):
-            ran = group["caller"]
+        ran, made = group.get("caller"), group["python"]
+        if ran and (ran["file"], ran["line"]) != (made["file"], made["line"]):
             code = f"  {plain(ran['code']).strip()}" if ran.get("code") else ""
             lines.append(Text(f"run by {plain(short_file(ran['file']))}:{ran['line']}{code}", style="dim"))
     elif layer == "library" and group["library"]:

@@ -69,6 +69,9 @@ def _retraced(console: Console, rows: list[dict[str, Any]]) -> None:
             console.print(
                 f"  and for {len(row['again']) - _CAUSES} more reasons; --json lists them", style="dim"
             )
+    if len(rows) > _FUNCTIONS:
+        more = count(len(rows) - _FUNCTIONS, "more function")
+        console.print(f"\n{more} traced more than once; --json lists them", style="dim")
 
 
 def _whose(console: Console, time: dict[str, Any]) -> None:
