@@ -13,9 +13,12 @@ from tftrace.correlate.profile import ProfileEvents
 def dataset_epochs(build: TraceBuilder, graphs: Graphs, profile: ProfileEvents) -> Int:
     """For each event that may be a kernel of a function of tf.data, how many such functions had been made when it
     began; NONE for the others. Functions of one line have nodes of the same names: the last one made is taken."""
+    times = np.array(graphs.dataset_times, np.int64)
+    if not len(times):
+        return np.full(len(profile.start), NONE, np.int64)
     names, which = np.unique(profile.name, return_inverse=True)
     known = [graphs.runs_dataset(build.words.values[c].rpartition(":")[0]) for c in names.tolist()]
-    epoch = np.searchsorted(np.array(graphs.dataset_times, np.int64), profile.start, "right")
+    epoch = np.searchsorted(times, profile.start, "right")
     return np.where(np.array(known, bool)[which], epoch, NONE) if len(names) else epoch
 
 
@@ -35,17 +38,19 @@ def executions(profile: ProfileEvents, rows: Int, site: Int, root: Int) -> tuple
     n = len(rows)
     if not n:
         return rows, rows, rows
+    leader = np.arange(n)  # the first kernel of the execution
     thunk = np.flatnonzero(profile.hlo[rows] != NONE)
-    key = np.stack([np.arange(n), np.full(n, NONE), np.full(n, NONE)])
-    order = thunk[np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))]
-    fresh = np.ones(len(order), bool)
-    fresh[1:] = (np.diff(profile.name[rows[order]]) != 0) | (np.diff(root[order]) != 0)
-    position = np.arange(len(order))
-    key[:, order] = np.stack([site[order], root[order], position - np.maximum.accumulate(position * fresh)])
-    key[1, order] = np.maximum(key[1, order], 0)  # apart from the kernels that are executions by themselves
-    _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
-    rank = np.argsort(first, kind="stable")
-    back = np.empty(len(rank), np.int64)
-    back[rank] = np.arange(len(rank))
-    place = back[np.asarray(inverse).reshape(-1)]
-    return place, first[rank], union_length(place, profile.start[rows], profile.end[rows], len(rank))
+    if len(thunk):
+        order = np.lexsort((profile.start[rows[thunk]], profile.name[rows[thunk]], root[thunk]))
+        name, run = profile.name[rows[thunk[order]]], root[thunk[order]]
+        position = np.arange(len(order))
+        fresh = np.concatenate(([True], (np.diff(name) != 0) | (np.diff(run) != 0)))
+        nth = np.empty(len(order), np.int64)
+        nth[order] = position - np.maximum.accumulate(position * fresh)
+        key = np.stack([site[thunk], root[thunk], nth])
+        _, first, inverse = np.unique(key, axis=1, return_index=True, return_inverse=True)
+        leader[thunk] = thunk[first[np.asarray(inverse).reshape(-1)]]
+    leads = leader == np.arange(n)
+    place = (np.cumsum(leads) - 1)[leader]
+    first = np.flatnonzero(leads)
+    return place, first, union_length(place, profile.start[rows], profile.end[rows], len(first))

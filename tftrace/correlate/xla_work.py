@@ -31,14 +31,10 @@ def thunks(
     above = parent[nd : nd + npf] - nd
     inside = (above >= 0) & (above < npf)
     inside[inside] = runs[above[inside]]
-    plain = np.array(
-        [
-            "::" not in build.words.values[c] and build.words.values[c] not in _NOT_HLO
-            for c in np.unique(profile.name).tolist()
-        ],
-        bool,
-    )
-    thunk = inside & plain[np.searchsorted(np.unique(profile.name), profile.name)] if npf else inside
+    names, which = np.unique(profile.name, return_inverse=True)
+    texts = [build.words.values[c] for c in names.tolist()]
+    plain = np.array(["::" not in text and text not in _NOT_HLO for text in texts], bool)
+    thunk = inside & plain[which]
     if not profile.is_hlo.any():  # else the work of a device tells of each instruction
         thunk |= (profile.hlo != NONE) & (profile.hlo == profile.name)
     thunk &= ~profile.container & ~profile.is_launch
