@@ -72,6 +72,7 @@ def trim(trace: Path) -> None:
         "threads.bin": contract.THREAD.size,
         "clocks.bin": contract.CLOCK.size,
         "verbose.bin": 1,
+        "onednn.bin": contract.ONEDNN.size,
         "executor.bin": 1,
     }
     for file in trace.glob("raw/*/*"):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tftrace.agent import contract
+from tftrace.ingest.agent_raw import read_process
 from tftrace.model.trace import Trace
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
@@ -61,6 +62,23 @@ def test_learned_frame_sizes_never_contradicted_a_full_unwind(conv_trace: Trace)
     assert (flags & contract.ITT_FAST_UNWIND > 0).sum() > len(flags) / 2
     assert (flags & contract.ITT_CHECKED > 0).sum() > 0
     assert (flags & contract.ITT_MISMATCH > 0).sum() == 0
+
+
+def test_a_line_is_written_whole_once_and_then_its_time_alone(conv_trace: Trace) -> None:
+    assert conv_trace.path is not None
+    (path,) = (conv_trace.path / "raw").glob("*/verbose.bin")
+    process = read_process(path.parent)
+    lines = {line.block: line for line in process.verbose() if ",exec," in line.text}
+    heads = {line.text.rpartition(",")[0] for line in lines.values()}
+    assert len(lines) == len(heads)  # one thread: nobody else writes the same line meanwhile
+    short = process.onednn
+    assert len(short) > 80
+    assert set(short["line"].tolist()) <= set(lines)
+    # each belongs to a task of its own, and tells the moment at which that task ended
+    tasks = process.itt[short["itt"].astype(np.int64) - 1]
+    assert len(set(short["itt"].tolist())) == len(short)
+    assert (tasks["t1"] == short["t"]).all()
+    assert (short["ms"] > 0).all()
 
 
 def records(trace: Trace, name: str, record: contract.Record) -> np.ndarray:

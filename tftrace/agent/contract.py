@@ -38,6 +38,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 | native_stacks.bin | u64 key, u64 n, n x u64 return addresses, innermost first; repeated |
 | maps.txt | /proc/self/maps, replaced whole |
 | verbose.bin | "tid t itt line\\n": lines of ONEDNN_VERBOSE; itt: record running then + 1, or 0; zeros between |
+| onednn.bin | ONEDNN records: lines that differ from an earlier one in their time alone |
 | cudnn.bin | CUDNN records: one call into cuDNN |
 | cudnn_data.bin | CUDNN_DATA heads, each with its values behind it, in blocks of CUDNN_BLOCK bytes |
 | tf_log.bin | "tid t call level n text\\n": messages that TensorFlow logged, each in whole blocks of 32 bytes; call: |
@@ -95,7 +96,7 @@ class Record:
     def __init__(self, *fields: Field) -> None:
         self.fields = fields
         self.struct = struct.Struct(
-            "<" + "".join({"u8": "Q", "i8": "q", "u4": "I", "u2": "H"}[f.code] for f in fields)
+            "<" + "".join({"u8": "Q", "i8": "q", "f8": "d", "u4": "I", "u2": "H"}[f.code] for f in fields)
         )
         self.size = self.struct.size
         self.dtype = [(f.name, "<" + f.code) for f in fields]
@@ -137,7 +138,7 @@ ITT = Record(
     Field("name", "u4"),
     Field("depth", "u2"),
     Field("flags", "u2"),  # ITT_*
-    Field("own_ns", "u4"),
+    Field("own_ns", "u4"),  # what tftrace spent before t0, and with the primitive's line after t1
     Field("parent", "u8"),  # enclosing ITT record on this thread: index + 1, or 0
     Field("spare", "u8"),
 )
@@ -145,6 +146,15 @@ ITT_FULL_UNWIND = 1  # the stack was unwound frame by frame at this record
 ITT_FAST_UNWIND = 2  # walked by frame sizes learned from full unwinds
 ITT_CHECKED = 4  # fast walk compared with a full unwind at this record: equal
 ITT_MISMATCH = 8  # .. and not equal; the full unwind was kept
+
+ONEDNN = Record(
+    Field("t", "i8"),  # when the primitive had ended
+    Field("itt", "u8"),  # ITT record running then: index + 1, or 0
+    Field("ms", "f8"),  # what oneDNN measured
+    Field("tid", "u4"),
+    Field("line", "u4"),  # where verbose.bin has the earlier line: block of VERBOSE_BLOCK bytes, from 1
+)
+VERBOSE_BLOCK = 32
 
 THREAD = Record(
     Field("tid", "u8"),

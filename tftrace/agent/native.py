@@ -41,6 +41,7 @@ class Native:
         c.tft_verbose_install.argtypes = [ctypes.c_char_p]
         c.tft_verbose_ask.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         c.tft_verbose_lines.restype = c.tft_verbose_primitives.restype = ctypes.c_uint64
+        c.tft_verbose_lost.restype = ctypes.c_uint64
         c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
         c.tft_log_install.restype = ctypes.c_char_p
         c.tft_log_install.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
@@ -127,6 +128,9 @@ class Native:
 
     def verbose_lines(self) -> int:
         return int(self._plain.tft_verbose_lines())
+
+    def verbose_lost(self) -> int:
+        return int(self._plain.tft_verbose_lost())
 
     def verbose_primitives(self) -> int:
         return int(self._plain.tft_verbose_primitives())

@@ -12,6 +12,7 @@ RECORDS = {
     "itt.bin": contract.ITT.size,
     "threads.bin": contract.THREAD.size,
     "verbose.bin": 1,
+    "onednn.bin": contract.ONEDNN.size,
     "cudnn.bin": contract.CUDNN.size,
     "cudnn_data.bin": contract.CUDNN_BLOCK,
     "tf_log.bin": 1,

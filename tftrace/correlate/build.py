@@ -120,9 +120,9 @@ def _manifest(
 
 
 def _onednn(process: RawProcess) -> str | None:
-    for _, _, _, line in process.verbose():
-        if ",info,oneDNN v" in line:
-            return line.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
+    for line in process.verbose():
+        if ",info,oneDNN v" in line.text:
+            return line.text.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
     return None
 
 

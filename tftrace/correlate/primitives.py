@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from tftrace.correlate.ledger.algorithm_rows import add_candidate
 from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStack, NativeStacks, verified
-from tftrace.ingest.agent_raw import RawProcess
+from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 
 LIBRARY = "oneDNN"
@@ -36,27 +36,51 @@ class _Lines:
 
 def _lines(raw: RawProcess) -> _Lines:
     codes: dict[str, int] = {}
-    tid, end, itt, ms, head = [], [], [], [], []
+    tid, end, itt, ms, head, block = [], [], [], [], [], []
     version, other = None, 0
-    for thread, t, index, line in raw.verbose():
-        if ",exec," not in line:
+    for line in raw.verbose():
+        if ",exec," not in line.text:
             other += 1
-            if ",info,oneDNN v" in line and version is None:
-                version = line.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
+            if ",info,oneDNN v" in line.text and version is None:
+                version = line.text.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
             continue
-        text, _, time = line.rpartition(",")
+        text, _, time = line.text.rpartition(",")
         try:
             value = float(time)
         except ValueError:
             other += 1
             continue
-        tid.append(thread)
-        end.append(t)
-        itt.append(index - 1)
+        tid.append(line.tid)
+        end.append(line.t)
+        itt.append(line.itt - 1)
         ms.append(value)
         head.append(codes.setdefault(text, len(codes)))
-    threads, ends, records, heads = (np.array(v, np.int64) for v in (tid, end, itt, head))
-    return _Lines(threads, ends, records, np.array(ms), heads, list(codes), version, other)
+        block.append(line.block)
+    threads, ends, records, heads, blocks = (np.array(v, np.int64) for v in (tid, end, itt, head, block))
+    whole = _Lines(threads, ends, records, np.array(ms, float), heads, list(codes), version, other)
+    return _with_repeated(whole, raw.onednn, blocks)
+
+
+def _with_repeated(whole: _Lines, records: Records, blocks: Int) -> _Lines:
+    """With the lines of which only the time was kept, all in the order in which they ended.
+
+    One whose earlier line is missing (the disk was full) tells of no primitive, and is counted as another line.
+    """
+    at = np.searchsorted(blocks, records["line"])
+    known = at < len(blocks)
+    known[known] = blocks[at[known]] == records["line"][known]
+    used, at = records[known], at[known]
+    end = np.concatenate((whole.raw_end, used["t"]))
+    order = np.argsort(end, kind="stable")
+    return replace(
+        whole,
+        tid=np.concatenate((whole.tid, used["tid"]))[order],
+        raw_end=end[order],
+        itt=np.concatenate((whole.itt, used["itt"].astype(np.int64) - 1))[order],
+        ms=np.concatenate((whole.ms, used["ms"]))[order],
+        head=np.concatenate((whole.head, whole.head[at]))[order],
+        other=whole.other + int((~known).sum()),
+    )
 
 
 def add_primitives(

@@ -22,6 +22,7 @@ Records = npt.NDArray[np.void]
 
 
 _TEXT_BLOCK = 32
+_VERBOSE_LINE = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) ([^\0\n]*)\n")
 _LOG_HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
 
 
@@ -36,6 +37,17 @@ class LogMessage(NamedTuple):
     text: bytes
 
 
+class VerboseLine(NamedTuple):
+    """A line that oneDNN printed and that was written whole: `block` is its place in the file, by which records of the
+    same primitive refer to it, `t` the raw time of its end, `itt` the ITT record running then + 1 or 0."""
+
+    block: int
+    tid: int
+    t: int
+    itt: int
+    text: str
+
+
 @dataclass(frozen=True)
 class RawProcess:
     """The records of one process, times still in its raw clock."""
@@ -48,6 +60,7 @@ class RawProcess:
     dispatch: Records
     itt: Records
     itt_names: dict[int, str]
+    onednn: Records
     metas: dict[int, dict[str, Any]]
     sessions: dict[int, dict[str, Any]]
     stacks: dict[int, list[list[Any]]]
@@ -96,17 +109,20 @@ class RawProcess:
             at = -(-(end + 1) // _TEXT_BLOCK) * _TEXT_BLOCK
         return found, cut
 
-    def verbose(self) -> list[tuple[int, int, int, str]]:
-        """(tid, raw time of the line's end, ITT record + 1 or 0, line) of every line oneDNN printed."""
-        rows: list[tuple[int, int, int, str]] = []
+    def verbose(self) -> list[VerboseLine]:
+        """The lines that were written whole; `onednn` has those that differ from one of them in their time alone."""
         path = self.path / "verbose.bin"
-        if not path.exists():
-            return rows
-        for line in path.read_bytes().replace(b"\0", b"").split(b"\n"):
-            parts = line.decode("utf-8", "replace").split(" ", 3)
-            if len(parts) == 4 and all(p.isdigit() for p in parts[:3]):
-                rows.append((int(parts[0]), int(parts[1]), int(parts[2]), parts[3]))
-        return rows
+        data = path.read_bytes() if path.exists() else b""
+        return [
+            VerboseLine(
+                block=found.start() // contract.VERBOSE_BLOCK + 1,
+                tid=int(found[1]),
+                t=int(found[2]),
+                itt=int(found[3]),
+                text=found[4].decode("utf-8", "replace"),
+            )
+            for found in _VERBOSE_LINE.finditer(data)
+        ]
 
 
 def _binary(path: Path, record: contract.Record) -> Records:
@@ -181,7 +197,10 @@ def read_process(path: Path) -> RawProcess:
             f"{path / 'process.json'}: raw format {process.get('format')!r}, this tftrace reads {contract.FORMAT}"
         )
     dispatch, itt = _binary(path / "dispatch.bin", contract.DISPATCH), _binary(path / "itt.bin", contract.ITT)
-    threads = _binary(path / "threads.bin", contract.THREAD)
+    threads, onednn = (
+        _binary(path / "threads.bin", contract.THREAD),
+        _binary(path / "onednn.bin", contract.ONEDNN),
+    )
     maps = path / "maps.txt"
     return RawProcess(
         path=path,
@@ -192,6 +211,7 @@ def read_process(path: Path) -> RawProcess:
         dispatch=dispatch,
         itt=itt,
         itt_names={int(r["id"]): str(r["name"]) for r in lines.read(path / "itt_names.jsonl")},
+        onednn=onednn[onednn["t"] > 0],
         metas={int(r["key"]): r for r in lines.read(path / "metas.jsonl")},
         sessions={int(r["key"]): r for r in lines.read(path / "sessions.jsonl")},
         stacks={int(r["key"]): r["frames"] for r in lines.read(path / "stacks.jsonl")},

@@ -34,6 +34,13 @@ static struct op {
   int inputs;      /* leading arguments that are inputs, or -1 where the op is a function of a graph */
   uint32_t weight; /* rough bytes the TensorFlow profiler needs for one execution */
 } ops[1 << 13];
+/* name of an attribute, by its address: generated code has one object for each, which is kept alive here */
+typedef struct {
+  object *name;
+  uint64_t hash;
+  int passing; /* a new value at each call, and of no interest */
+} attribute;
+static attribute attributes[1 << 10];
 /* type -> strategy; types are few and live long */
 static struct {
   void *type;
@@ -135,9 +142,22 @@ static uint64_t describe(uint64_t h, object *value, int input, int nested) {
   return h;
 }
 
-static int is_passing(object *name) { /* a new value at each call, and of no interest */
+static attribute attribute_of(object *name) {
+  attribute *known = &attributes[((uintptr_t)name >> 4) & 1023];
+  if (known->name == name) return *known;
   const char *text = name->type == type_str ? tft_py.AsUTF8(name) : NULL;
-  return text && (!strncmp(text, "seed", 4) || !strcmp(text, "shared_name") || !strcmp(text, "debug_name"));
+  attribute found = {name, describe(0, name, 0, 0), 0};
+  found.passing = text && (!strncmp(text, "seed", 4) || !strcmp(text, "shared_name") || !strcmp(text, "debug_name"));
+  if (text && !known->name) {
+    tft_py.IncRef(name);
+    *known = found;
+  }
+  return found;
+}
+
+static uint64_t with_attribute(uint64_t h, object *name, object *value) {
+  attribute a = attribute_of(name);
+  return a.passing ? h : describe(tft_mix(h, a.hash), value, 0, 0);
 }
 
 static const struct op *op_of(object *name, uint64_t hash) {
@@ -174,8 +194,7 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
   if (kind == FAST) { /* ctx, op, name, inputs.., then attribute names and values in turn */
     ptrdiff_t i = 3;
     for (; i < n && i < 3 + inputs; i++) h = describe(h, a[i], 1, 0);
-    for (; i + 1 < n; i += 2)
-      if (!is_passing(a[i])) h = describe(describe(h, a[i], 0, 0), a[i + 1], 0, 0);
+    for (; i + 1 < n; i += 2) h = with_attribute(h, a[i], a[i + 1]);
   } else { /* ctx, device, op, [inputs], (attributes), outputs */
     h = describe(h, a[1], 0, 0);
     h = describe(h, a[3], 1, 0);
@@ -184,8 +203,7 @@ static uint64_t description(int kind, object *const *a, ptrdiff_t n, const struc
       ptrdiff_t m = list ? tft_py.ListSize(a[4]) : tft_py.TupleSize(a[4]);
       for (ptrdiff_t i = 0; i + 1 < m; i += 2) {
         object *key = list ? tft_py.ListItem(a[4], i) : tft_py.TupleItem(a[4], i);
-        if (!is_passing(key))
-          h = describe(describe(h, key, 0, 0), list ? tft_py.ListItem(a[4], i + 1) : tft_py.TupleItem(a[4], i + 1), 0, 0);
+        h = with_attribute(h, key, list ? tft_py.ListItem(a[4], i + 1) : tft_py.TupleItem(a[4], i + 1));
       }
     }
   }

@@ -43,11 +43,12 @@ typedef struct {
   unsigned long long d1, d2, d3;
 } itt_id;
 
-enum { NESTING = 32, OWN_EVERY = 61, MAX_NAMES = 256 }; /* not 64: that would be the first record of each page */
+enum { NESTING = 32, MAX_NAMES = 256 };
 __thread uint64_t tft_itt_current;
 static __thread struct {
   tft_itt *record;
   uint64_t index;
+  int64_t entered;
   int ranged; /* an NVTX range stands open for it */
 } running[NESTING];
 static __thread int depth;
@@ -115,7 +116,7 @@ static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt
   uint32_t tid = tft_tid();
   tft_itt *r = tft_slot(&tft_itt_file, &index);
   if (!r) return;
-  int64_t entered = index % OWN_EVERY ? 0 : tft_now();
+  running[at].entered = tft_now();
   r->parent = tft_itt_current;
   r->call = tft_call;
   r->tid = tid;
@@ -130,18 +131,23 @@ static void task_begin(const itt_domain *domain, itt_id task, itt_id parent, itt
   if (running[at].ranged) tft_nvtx_push(name ? name->text : "task", TFT_NVTX_LIBRARY);
   r->t1 = 0;
   r->t0 = tft_now();
-  if (entered) r->own_ns = (uint32_t)(r->t0 - entered);
+  r->own_ns = (uint32_t)(r->t0 - running[at].entered);
 }
 
 static void task_end(const itt_domain *domain) {
   (void)domain;
-  int64_t now = tft_now();
   if (depth == 0 || --depth >= NESTING) return;
   tft_itt *r = running[depth].record;
   if (!r) return;
-  r->t1 = now;
+  int64_t now = tft_now();
+  if (r->t1) r->own_ns += (uint32_t)(now - r->t1);
+  else r->t1 = now;
   tft_itt_current = r->parent;
   if (running[depth].ranged) tft_nvtx_pop();
+}
+
+void tft_itt_ended(int64_t t) {
+  if (tft_itt_current && depth > 0 && depth <= NESTING && running[depth - 1].record) running[depth - 1].record->t1 = t;
 }
 
 TFT_API void __itt_api_init(itt_global *global, int group) {

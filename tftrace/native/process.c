@@ -24,6 +24,7 @@ extern int tft_itt_attached(void);
 extern int tft_verbose_install(const char *library);
 extern char *tft_verbose_answer(const char *ours);
 extern uint64_t tft_verbose_lines(void);
+extern uint64_t tft_verbose_lost(void);
 extern void tft_counts(uint64_t out[4]);
 extern const char *tft_log_install(const char *library, const char *wanted);
 extern void tft_log_counts(uint64_t out[2]);
@@ -169,7 +170,7 @@ static void write_status(int finished) {
   probe(file, 0, "grappler", PYTHON ", where the probe sets Grappler up", 0, 0);
   probe(file, 0, "tf_profiler", PYTHON " to start TensorFlow's profiler from", 0, 0);
   probe(file, 0, "nvtx", PYTHON, 0, 0);
-  probe(file, 0, "onednn", no_lines, (long long)tft_verbose_lines(), 0);
+  probe(file, 0, "onednn", no_lines, (long long)tft_verbose_lines(), (long long)tft_verbose_lost());
   probe(file, 0, "itt", NULL, (long long)(n[2] - n[3]), (long long)n[3]);
   probe(file, 0, "cudnn", PYTHON "; cuDNN's calls are taken over by the agent alone", 0, 0);
   probe(file, 0, "stream_executor", PYTHON "; TensorFlow's log is taken over by the agent alone", 0, 0);

@@ -18,12 +18,14 @@ tft_file tft_dispatch_file = {.name = "dispatch.bin", .record = sizeof(tft_dispa
 tft_file tft_itt_file = {.name = "itt.bin", .record = sizeof(tft_itt), .fd = -1};
 tft_file tft_thread_file = {.name = "threads.bin", .record = sizeof(tft_thread), .fd = -1};
 tft_file tft_verbose_file = {.name = "verbose.bin", .record = TFT_TEXT, .fd = -1};
+tft_file tft_onednn_file = {.name = "onednn.bin", .record = sizeof(tft_onednn), .fd = -1};
 tft_file tft_cudnn_file = {.name = "cudnn.bin", .record = sizeof(tft_cudnn), .fd = -1};
 tft_file tft_cudnn_data_file = {.name = "cudnn_data.bin", .record = TFT_TEXT, .fd = -1};
 tft_file tft_log_file = {.name = "tf_log.bin", .record = TFT_TEXT, .fd = -1};
 tft_file tft_executor_file = {.name = "executor.bin", .record = TFT_TEXT, .fd = -1};
-static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file,        &tft_thread_file, &tft_verbose_file,
-                                &tft_cudnn_file,    &tft_cudnn_data_file, &tft_log_file,    &tft_executor_file};
+static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file,        &tft_thread_file,
+                                &tft_verbose_file,  &tft_onednn_file,     &tft_cudnn_file,
+                                &tft_cudnn_data_file, &tft_log_file,      &tft_executor_file};
 
 atomic_int tft_recording;
 __thread uint64_t tft_call;

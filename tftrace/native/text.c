@@ -10,7 +10,7 @@ static char *digits(char *end, uint64_t value) {
   return end;
 }
 
-int tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char *text, size_t length) {
+uint64_t tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char *text, size_t length) {
   char head[192], *at = head + sizeof head;
   for (int i = count - 1; i >= 0; i--) {
     *--at = ' ';
@@ -23,5 +23,5 @@ int tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char 
   memcpy(line + n, text, length);
   if (!length || text[length - 1] != '\n') line[n + length] = '\n';
   memcpy(line, at, n); /* last: a reader takes a line for written when its head is there */
-  return 1;
+  return index + 1;
 }

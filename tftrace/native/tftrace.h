@@ -35,11 +35,18 @@ typedef struct {
 } tft_itt; /* contract.ITT */
 
 typedef struct {
+  int64_t t;
+  uint64_t itt, ms; /* of `ms` the bits of a double */
+  uint32_t tid, line;
+} tft_onednn; /* contract.ONEDNN */
+
+typedef struct {
   uint64_t tid, pthread;
 } tft_thread; /* contract.THREAD */
 
 _Static_assert(sizeof(tft_dispatch) == 64, "contract.DISPATCH");
 _Static_assert(sizeof(tft_itt) == 64, "contract.ITT");
+_Static_assert(sizeof(tft_onednn) == 32, "contract.ONEDNN");
 
 /* ---- records.c: files of fixed records */
 enum { TFT_SEGMENT = 1 << 16, TFT_SEGMENTS = 4096 };
@@ -53,8 +60,8 @@ typedef struct {
 } tft_file;
 
 enum { TFT_TEXT = 32 }; /* text is stored in blocks of so many bytes */
-extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file, tft_log_file,
-    tft_executor_file;
+extern tft_file tft_dispatch_file, tft_itt_file, tft_thread_file, tft_verbose_file, tft_onednn_file,
+    tft_log_file, tft_executor_file;
 extern atomic_int tft_recording; /* 0: hooks pass through */
 extern __thread uint64_t tft_call; /* dispatch record running on this thread: index + 1 */
 
@@ -80,8 +87,9 @@ typedef struct {
 } tft_set;
 int tft_set_add(tft_set *set, uint64_t key);
 
-/* ---- text.c: "number number .. text\n" in a file of blocks of TFT_TEXT bytes; 0 where there is no room */
-int tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char *text, size_t length);
+/* ---- text.c: "number number .. text\n" in a file of blocks of TFT_TEXT bytes; its first block + 1, or 0 where there is
+ * no room */
+uint64_t tft_text_add(tft_file *file, const uint64_t *numbers, int count, const char *text, size_t length);
 
 /* ---- unwind.c: native stacks, each written once */
 uint64_t tft_native_stack(uint16_t *flags);
@@ -89,6 +97,7 @@ void tft_native_stacks_open(const char *directory);
 
 /* ---- itt.c */
 extern __thread uint64_t tft_itt_current; /* ITT record running on this thread: index + 1 */
+void tft_itt_ended(int64_t t); /* what follows, until its end is reported, is the price of being recorded */
 void tft_itt_open(const char *directory);
 
 /* ---- verbose.c */

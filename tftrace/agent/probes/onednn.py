@@ -73,4 +73,4 @@ class OneDnnProbe(Probe):
         native = self.session.native
         if native is None or self.disabled:
             return {"events": None, "lost": None}
-        return {"events": native.verbose_lines(), "lost": 0}
+        return {"events": native.verbose_lines(), "lost": native.verbose_lost()}
