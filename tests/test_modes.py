@@ -67,6 +67,22 @@ def test_every_execution_is_found_on_its_line(
         assert group["caller"]["line"] == LINE[f"runs {mode}"]
 
 
+def test_a_graph_is_told_with_the_line_that_made_it_and_a_session_with_the_line_that_opened_it(
+    groups: dict[str, dict[str, Any]], trace: Trace
+) -> None:
+    assert (groups["eager"]["made_in"], groups["eager"]["sessions"]) == (None, [])
+    made = {mode: groups[mode]["made_in"] for mode in ("function", "xla", "session")}
+    assert {mode: graph["python"]["line"] for mode, graph in made.items()} == {
+        "function": LINE["runs function"], "xla": LINE["runs xla"], "session": LINE["session's graph"],
+    }  # fmt: skip
+    assert len({graph["graph_id"] for graph in made.values()}) == 3
+    (session,) = groups["session"]["sessions"]
+    assert (session["count"], session["graph_id"]) == (3, made["session"]["graph_id"])
+    assert session["python"]["line"] == LINE["opens"]
+    assert session["session_id"] == trace.manifest["sessions"][0]["session_id"]
+    assert groups["function"]["sessions"] == groups["xla"]["sessions"] == []
+
+
 @pytest.mark.parametrize("mode", ["eager", "function", "session"])
 def test_the_chain_goes_down_to_the_primitive(groups: dict[str, dict[str, Any]], mode: str) -> None:
     group = groups[mode]

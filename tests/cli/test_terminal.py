@@ -86,6 +86,39 @@ def test_why_names_the_line_that_ran_the_graph_and_does_not_repeat_a_path() -> N
     )  # made when the graph was traced: no time of the execution
 
 
+def test_why_says_which_line_made_the_graph_and_which_session_ran_it() -> None:
+    ran = {"file": "/home/me/train.py", "line": 41, "code": "    step(x)"}
+    opened = {"file": "/home/me/train.py", "line": 30, "code": "session = Session()"}
+    group = {
+        **documents.function_group(),
+        "caller": ran,
+        "made_in": {
+            "graph": "__inference_step_12",
+            "graph_id": 3,
+            "kind": "function",
+            "python": ran,
+            "api": None,
+        },
+        "sessions": [
+            {"session_id": n, "class": "Session", "graph_id": 3, "python": place, "api": None, "count": 9 - n}
+            for n, place in ((1, opened), (2, None))
+        ],
+    }
+    text = drawn(lambda c: chain.draw(c, documents.why(group)), 120)
+    # the source of the line that made it stands one line above
+    assert re.search(
+        r"run by train\.py:41  step\(x\)\n.* in graph 3 \(__inference_step_12\), made at train\.py:41\n", text
+    )
+    assert "8 executions by session 1, opened at train.py:30  session = Session()\n" in text
+    assert "7 executions by session 2, opened by no line of yours\n" in text
+    group["made_in"] = {**group["made_in"], "kind": "graph", "graph": "graph 1", "python": opened}
+    text = drawn(lambda c: chain.draw(c, documents.why(group)), 120)
+    assert "in graph 3, made at train.py:30  session = Session()\n" in text
+    group |= {"made_in": {**group["made_in"], "python": None}, "mode": "native"}
+    text = drawn(lambda c: chain.draw(c, documents.why(group)), 120)
+    assert "in graph 3, made in a process without Python\n" in text
+
+
 SUMMARY = """\
 layer            events    total     self  observed?
 ────────────────────────────────────────────────────────────────────────────────

@@ -41,12 +41,17 @@ def test_the_convolution_of_fit_leads_down_to_the_primitive(trace: Trace) -> Non
     assert group.python.line == line_of(SCRIPT, "conv")
     assert group.caller is not None
     assert group.caller.line == line_of(SCRIPT, "fit")
+    assert line(group.made_in) == line_of(SCRIPT, "graph")
+    assert [(line(session), session["count"]) for session in group.sessions] == [
+        (line_of(SCRIPT, "session"), 4)
+    ]
     layers = chain_of(group)
     assert list(layers) == list(LAYERS)
     assert layers["api"].name == "tflearn.conv_2d"
     assert layers["runtime"].name == "TF_SessionRun"
     assert layers["kernel"].name is not None
     assert layers["kernel"].name.endswith(":_MklNativeFusedConv2D")
+    assert (layers["kernel"].evidence, layers["library"].evidence) == ("measured", "measured")
     assert layers["gen_op"].name == "gen_nn_ops.conv2d"
     assert layers["library"].name == "convolution"
     assert layers["library"].calls == 4
@@ -63,9 +68,15 @@ def test_the_gradients_lie_on_the_line_that_built_the_network(trace: Trace) -> N
     assert chain_of(group)["library"].name == "convolution"
 
 
-def test_a_oneDNN_without_itt_is_said(trace: Trace) -> None:  # noqa: N802
+def test_a_oneDNN_without_itt_has_its_native_stacks_taken_at_its_lines(trace: Trace) -> None:  # noqa: N802
+    (group,) = chain.why(trace, "conv2d")
+    functions = [frame["function"] for frame in group.native_stack]
+    assert functions[0] == "dnnl::impl::primitive_execute"
+    assert any(f.endswith("MklConvOp::Compute") for f in functions)
+    assert chain_of(group)["device"].name == "calling thread, with any workers it waited for"
     (itt,) = (p for p in trace.manifest["probes"] if p["name"] == "itt")
     assert "built without ITT" in itt["reason"]
+    assert "shares of worker threads are not told" in itt["reason"]
 
 
 def test_evaluate_fails_and_the_trace_says_between_which_graphs(recorded: tuple[Trace, Finished]) -> None:

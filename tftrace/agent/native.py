@@ -119,6 +119,10 @@ class Native:
         """Answers `library` where it asks for ONEDNN_VERBOSE, "" no longer: slots taken over, 0 where it has none."""
         return int(self._plain.tft_verbose_ask(os.fsencode(library), value.encode()))
 
+    def verbose_stacks(self, wanted: bool) -> None:
+        """Whether the native stack of a primitive that ITT does not report is taken at its line."""
+        self._plain.tft_verbose_stacks(int(wanted))
+
     def verbose_passed_on(self) -> bool:
         """Whether the user asked oneDNN to print, and gets its lines as well."""
         return bool(self._plain.tft_verbose_passed_on())

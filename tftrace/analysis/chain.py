@@ -97,8 +97,14 @@ class _Reader(Arrays):
             dtypes=_decoded(read("dtypes")),
             op_attrs=_decoded(read("op_attrs")),
             graph=self.text["graph"].of(site) if site >= 0 else None,
+            made_in=self.graphs.graph(self._graph_id(site)),
+            sessions=[
+                {**told, "count": n}
+                for number, n in self.sessions_of.get(g, {}).items()
+                if (told := self.graphs.session(number)) is not None
+            ],
             node=self.text["node"].of(site) if site >= 0 else None,
-            site_id=int(numbers(self.sites, "site_id").values[site]) if site >= 0 else -1,
+            site_id=self._site_id(site),
             synthetic=self.trace.synthetic,
             fused=self._fused(site),
         )
@@ -106,8 +112,14 @@ class _Reader(Arrays):
     def _fused(self, site: int) -> list[dict[str, Any]]:
         if not hasattr(self, "_fused_with"):
             self._fused_with = fates.fused_with(self.trace)
-        number = int(numbers(self.sites, "site_id").values[site]) if site >= 0 else -1
-        return [f.document() for f in self._fused_with.get(number, [])]
+        return [f.document() for f in self._fused_with.get(self._site_id(site), [])]
+
+    def _site_id(self, site: int) -> int:
+        return int(self.lines["site_id"].values[site]) if site >= 0 else -1
+
+    def _graph_id(self, site: int) -> int | None:
+        graph = self.lines["graph_id"]
+        return int(graph.values[site]) if site >= 0 and graph.valid[site] else None
 
     def _python(self, site: int) -> Place | None:
         file = self.text["python_file"].of(site) if site >= 0 else None

@@ -7,6 +7,7 @@ import numpy as np
 from tftrace.analysis import evidence
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
 from tftrace.analysis.device_work import device_work
+from tftrace.analysis.graph_runs import GraphsMade
 from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
@@ -42,7 +43,10 @@ class Arrays:
                 "node",
             )
         }
-        self.lines = {c: numbers(self.sites, c) for c in ("python_line", "gen_op_line")}
+        self.lines = {
+            c: numbers(self.sites, c) for c in ("python_line", "gen_op_line", "site_id", "graph_id")
+        }
+        self.graphs = GraphsMade(trace)
         self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
         self.durations = numbers(self.events, "dur_ns").values
         self.group_of = self.grouped.of
@@ -51,6 +55,7 @@ class Arrays:
         self._sum_times()
         self._name_layers()
         self._order_members()
+        self._count_sessions()
 
     # -- arrays
 
@@ -118,6 +123,17 @@ class Arrays:
             listed = self.layer_names.setdefault(divmod(at, len(LAYERS)), [])
             if len(listed) < NAMES:
                 listed.append(self.names.values[name])
+
+    def _count_sessions(self) -> None:
+        """By group the sessions that ran its calls, the one with the most first, with the count of those calls."""
+        session = numbers(self.calls, "session_id")
+        ran = session.valid[self.chosen]
+        pairs = np.stack([self.group_of[ran], session.values[self.chosen][ran]])
+        found, counts = np.unique(pairs, axis=1, return_counts=True)
+        self.sessions_of: dict[int, dict[int, int]] = {}
+        for at in np.argsort(-counts, kind="stable").tolist():
+            group, number = found[:, at].tolist()
+            self.sessions_of.setdefault(group, {})[number] = int(counts[at])
 
     def _order_members(self) -> None:
         """Members and library members by group, so that each group reads only its own."""

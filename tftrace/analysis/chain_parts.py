@@ -51,6 +51,8 @@ class Group:
     `native_stack` holds the C++ functions of the most frequent stack of the main library call, innermost first, up to
     where Python begins; `native_stacks` says how many different ones there are. `hops` tells, for the steps on it that
     no call in the source explains, how control gets there.
+    `made_in` is the graph that the op's node stands in, with the line that made it (None in eager mode), `sessions`
+    those of TensorFlow's sessions that ran it, each with the line that opened it and the `count` of executions.
     """
 
     count: int
@@ -75,6 +77,8 @@ class Group:
     dtypes: Any
     op_attrs: Any
     graph: str | None
+    made_in: dict[str, Any] | None
+    sessions: list[dict[str, Any]]
     node: str | None
     site_id: int
     synthetic: bool

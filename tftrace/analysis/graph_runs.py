@@ -15,6 +15,24 @@ COLUMNS: Final = [
 ]  # fmt: skip
 
 
+class GraphsMade:
+    """Which line made a graph, and which opened a session; `None` for what the trace does not know."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._graphs = {int(row["graph_id"]): row for row in trace.manifest.get("graphs") or []}
+        self._sessions = {int(row["session_id"]): row for row in trace.manifest.get("sessions") or []}
+
+    def graph(self, number: int | None) -> dict[str, Any] | None:
+        """`graph` (its label in the sites), `graph_id`, `kind`, `python` and `api` of what made it."""
+        row = self._graphs.get(number) if number is not None else None
+        return row and {key: row.get(key) for key in ("graph", "graph_id", "kind", "python", "api")}
+
+    def session(self, number: int | None) -> dict[str, Any] | None:
+        """`session_id`, `class`, `graph_id` of the graph it belongs to, `python` and `api` of what opened it."""
+        row = self._sessions.get(number) if number is not None else None
+        return row and {key: row.get(key) for key in ("session_id", "class", "graph_id", "python", "api")}
+
+
 def by_graph(trace: Trace, steady: bool = False) -> pd.DataFrame:
     """One row for each graph in which nodes were made, the one with the most time first.
 
@@ -66,30 +84,21 @@ def failures(trace: Trace) -> list[dict[str, Any]]:
     lines that made both) and `other_graph`: whether a tensor lies in another graph than the session's. What ended a
     process has `what` null, and is left out where it is a run that is told already.
     """
-    graphs = {int(row["graph_id"]): row for row in trace.manifest.get("graphs") or []}
-    sessions = {int(row["session_id"]): row for row in trace.manifest.get("sessions") or []}
-
-    def graph(number: int | None) -> dict[str, Any] | None:
-        row = graphs.get(number) if number is not None else None
-        return row and {"graph": row["graph"], "graph_id": number, "python": row["python"], "api": row["api"]}
-
+    made = GraphsMade(trace)
     found: list[dict[str, Any]] = []
     for row in trace.manifest.get("failures") or []:
-        session = sessions.get(row.get("session_id"))
+        session = made.session(row.get("session_id"))
+        own = session["graph_id"] if session else None
         found.append(
             {
                 **{key: row.get(key) for key in ("what", "error", "message", "pid", "python", "api", "callers")},
-                "session": session
-                and {
-                    "session_id": session["session_id"], "python": session["python"], "api": session["api"],
-                    "graph": graph(session["graph_id"]),
-                },
+                "session": session and {**session, "graph": made.graph(own)},
                 "tensors": [
-                    {"name": t["name"], "python": t["python"], "api": t["api"], "graph": graph(t["graph_id"])}
+                    {"name": t["name"], "python": t["python"], "api": t["api"], "graph": made.graph(t["graph_id"])}
                     for t in row.get("tensors") or []
                 ],
                 "other_graph": session is not None
-                and any(t["graph_id"] != session["graph_id"] for t in row.get("tensors") or []),
+                and any(t["graph_id"] != own for t in row.get("tensors") or []),
             }
         )  # fmt: skip
     for process in trace.manifest.get("processes") or []:

@@ -247,12 +247,15 @@ def _op(calls: Dispatches, row: int) -> str:
 def _calling_thread(
     build: TraceBuilder, prim: LibraryCalls, has_share: np.ndarray, own: Int, common: dict[str, int]
 ) -> None:
-    """A primitive that handed out no shares ran as a whole on the thread that asked for it: its device event."""
+    """A primitive that handed out no shares ran as a whole on the thread that asked for it: its device event. One that
+    only its line tells of may have had others work for it."""
     alone = np.flatnonzero(prim.is_library & prim.on_cpu & ~has_share)
     words = build.words
+    told = prim.probe[alone] == words.code("itt")
+    name = np.where(told, words.code("calling thread"), words.code("calling thread, with any workers it waited for"))
     ids = build.events(
-        len(alone), layer=words.code("device"), name=words.code("calling thread"), start_ns=prim.start[alone],
-        dur_ns=(prim.end - prim.start)[alone], tid=prim.tid[alone], probe=words.code("itt"), **common,
+        len(alone), layer=words.code("device"), name=name, start_ns=prim.start[alone],
+        dur_ns=(prim.end - prim.start)[alone], tid=prim.tid[alone], probe=prim.probe[alone], **common,
     )  # fmt: skip
     build.link(ids, prim.ids[alone], "same record", "measured")
     build.belong(ids, own[alone])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
@@ -126,11 +127,14 @@ def add_primitives(
     names = [raw.itt_names.get(int(c), f"task {int(c)}") for c in (np.unique(itt["name"]) if n else [])]
     _, name_of = np.unique(itt["name"], return_inverse=True)
     name = words.codes(names)[name_of] if n else np.empty(0, np.int64)
+    at_line = ((itt["flags"] & contract.ITT_LINE) > 0) & (line_of >= 0)
+    name[at_line] = _names(build, described)[lines.head[line_of[at_line]]]
+    probe = np.where(at_line, words.code("onednn"), words.code("itt"))
     attrs = _attrs(build, described, lines, line_of)
     layer = np.where(is_library, words.code("library"), words.code("device"))
     ids = build.events(
         n, layer=layer, name=name, start_ns=start, dur_ns=end - start, tid=tid,
-        stack_id=stack_ids[which] if n else NONE, probe=words.code("itt"), attrs=attrs, **common,
+        stack_id=stack_ids[which] if n else NONE, probe=probe, attrs=attrs, **common,
     )  # fmt: skip
     # nested on its own thread: the calling thread's share of the primitive around it
     build.link(
@@ -146,7 +150,7 @@ def add_primitives(
     )
     result = LibraryCalls(
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
-        np.full(n, words.code("itt"), np.int64), np.ones(n, bool), np.full(n, NONE, np.int64), np.zeros(n, bool),
+        probe, np.ones(n, bool), np.full(n, NONE, np.int64), np.zeros(n, bool),
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
     )  # fmt: skip
     # primitives that ITT did not report (XLA's own copy of the library, or the collector is off)
@@ -170,7 +174,7 @@ def _from_lines(
     end = clock.from_raw(lines.raw_end[rows])
     dur = (lines.ms[rows] * 1e6).astype(np.int64)
     words = build.words
-    names = words.codes(d.get("primitive") or "primitive" for d in described)[lines.head[rows]]
+    names = _names(build, described)[lines.head[rows]]
     ids = build.events(
         n, layer=words.code("library"), name=names, start_ns=end - dur, dur_ns=dur, tid=lines.tid[rows],
         probe=words.code("onednn"), attrs=_attrs(build, described, lines, rows), **common,
@@ -180,6 +184,10 @@ def _from_lines(
         ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n,
         np.full(n, words.code("onednn"), np.int64), np.ones(n, bool), none, np.zeros(n, bool),
     )  # fmt: skip
+
+
+def _names(build: TraceBuilder, described: list[dict[str, Any]]) -> Int:
+    return build.words.codes(d.get("primitive") or "primitive" for d in described)
 
 
 def _describe(head: str) -> dict[str, Any]:

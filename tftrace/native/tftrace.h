@@ -33,6 +33,7 @@ typedef struct {
   uint32_t own_ns;
   uint64_t parent, spare;
 } tft_itt; /* contract.ITT */
+enum { TFT_ITT_LINE = 16 }; /* contract.ITT_LINE */
 
 typedef struct {
   int64_t t;

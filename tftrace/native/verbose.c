@@ -7,7 +7,10 @@
  * It words a line by snprintf, twice, which takes longer than many a primitive, and all but the time is the same
  * whenever the primitive runs. So its snprintf is pointed at a function of ours, too, which knows the format and what
  * ran before: of a line that was written whole once, only the time is kept, as a number, in onednn.bin, and oneDNN gets
- * an empty line to print. What it does not know it leaves to the C library. */
+ * an empty line to print. What it does not know it leaves to the C library.
+ *
+ * A oneDNN that was built without ITT (TensorFlow 2.12) prints its lines all the same, on the thread of the primitive
+ * and before the function that runs it returns: the native stack is then taken here. */
 #include "slots.h"
 
 #include <stdarg.h>
@@ -139,10 +142,35 @@ static void keep_short(void) {
   line.t = 0;
 }
 
+static atomic_int stacks; /* of primitives that ITT does not report */
+
+TFT_API void tft_verbose_stacks(int wanted) { atomic_store(&stacks, wanted); }
+
+/* A record as ITT would have made it, of the primitive that ended at `t` with this line; index + 1, or 0. */
+static uint64_t ended(const char *text, int length, int64_t t) {
+  uint16_t flags = 0;
+  uint64_t index;
+  const char *comma = memrchr(text, ',', (size_t)length);
+  double ms = comma ? strtod(comma + 1, NULL) : 0;
+  uint32_t tid = tft_tid();
+  tft_itt *r = tft_slot(&tft_itt_file, &index);
+  if (!r) return 0;
+  r->call = tft_call;
+  r->tid = tid;
+  r->stack = tft_native_stack(&flags);
+  r->flags = flags | TFT_ITT_LINE;
+  r->t1 = t;
+  r->t0 = t - (int64_t)(ms > 0 ? ms * 1e6 : 0);
+  return index + 1;
+}
+
 static void keep(const char *text, int length) {
   /* Eigen calls the matrix product alone, which is no primitive: no ITT task belongs to it */
   int executed = strstr(text, ",exec,") && !strstr(text, ",gemm_api,");
-  const uint64_t head[] = {tft_tid(), (uint64_t)(executed && line.t ? line.t : tft_now()), tft_itt_current};
+  int64_t t = executed && line.t ? line.t : tft_now();
+  uint64_t record = tft_itt_current;
+  if (executed && !record && atomic_load_explicit(&stacks, memory_order_relaxed)) record = ended(text, length, t);
+  const uint64_t head[] = {tft_tid(), (uint64_t)t, record};
   uint64_t first = tft_text_add(&tft_verbose_file, head, 3, text, (size_t)length);
   if (first) atomic_fetch_add_explicit(&lines, 1, memory_order_relaxed);
   if (!executed) return;

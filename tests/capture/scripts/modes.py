@@ -23,9 +23,9 @@ for _ in range(5):
     graph(x)  # runs function
     compiled(x)  # runs xla
 
-with tf.Graph().as_default() as old:
+with tf.Graph().as_default() as old:  # session's graph
     p = tf.compat.v1.placeholder(tf.float32, [1, 8, 8, 8])
     y = tf.nn.conv2d(p, tf.ones([3, 3, 8, 8]), 1, "SAME")  # session
-with tf.compat.v1.Session(graph=old) as session:
+with tf.compat.v1.Session(graph=old) as session:  # opens
     for _ in range(3):
         session.run(y, {p: x.numpy()})  # runs session

@@ -28,16 +28,21 @@ class IttProbe(Probe):
         os.environ.setdefault(VARIABLES[1], "2")
 
     def start(self) -> None:
+        native = self.session.native
+        if native is not None:
+            native.verbose_stacks(True)
         self.running = True
 
     def stop(self) -> None:
         native = self.session.native
+        if native is not None:
+            native.verbose_stacks(False)
         if native is not None and not native.itt_attached() and native.verbose_primitives():
             self.partly = (
                 "oneDNN had made its first primitive before tftrace came: import tftrace and record earlier"
                 if _reports_to_itt()
-                else "the oneDNN in this TensorFlow was built without ITT: its lines tell of its primitives, "
-                "without native stacks"
+                else "the oneDNN in this TensorFlow was built without ITT: native stacks are taken where it prints "
+                "a primitive's line, and the shares of worker threads are not told"
             )
         if native is not None and not native.itt_attached() and self.session.ran_before:
             self.partly = self.partly or RAN_BEFORE

@@ -126,6 +126,7 @@ def _names(entry: dict[str, Any], group: dict[str, Any]) -> list[Text]:
         if ran and (ran["file"], ran["line"]) != (made["file"], made["line"]):
             code = f"  {plain(ran['code']).strip()}" if ran.get("code") else ""
             lines.append(Text(f"run by {plain(short_file(ran['file']))}:{ran['line']}{code}", style="dim"))
+        lines += _graph_and_sessions(group)
     elif layer == "library" and group["library"]:
         lines = _library_lines(group["library"], entry)
     elif layer == "gen_op" and entry.get("where"):
@@ -141,6 +142,39 @@ def _names(entry: dict[str, Any], group: dict[str, Any]) -> list[Text]:
     if entry.get("reason"):
         lines.append(Text(plain(entry["reason"]), style="dim"))
     return lines
+
+
+def _graph_and_sessions(group: dict[str, Any]) -> list[Text]:
+    """The graph that the node stands in, with the line that made it, and the sessions that ran it."""
+    lines = []
+    graph = group.get("made_in")
+    if graph:
+        # a graph without a name is called by its number in its process
+        called = f" ({plain(graph['graph'])})" if graph["kind"] == "function" else ""
+        what = f"in graph {graph['graph_id']}{called}, made"
+        if group["mode"] == "native" and not graph["python"]:
+            lines.append(Text(f"{what} in a process without Python", style="dim"))
+        else:
+            lines.append(_made(what, graph, group.get("caller")))
+    sessions = group.get("sessions") or []
+    for row in sessions[:_CALLS_SHOWN]:
+        ran = f"{count(row['count'], 'execution')} " if len(sessions) > 1 else ""
+        lines.append(_made(f"{ran}by session {row['session_id']}, opened", row, None))
+    if len(sessions) > _CALLS_SHOWN:
+        lines.append(
+            Text(f"and {len(sessions) - _CALLS_SHOWN} more sessions; --json lists them", style="dim")
+        )
+    return lines
+
+
+def _made(what: str, row: dict[str, Any], shown: dict[str, Any] | None) -> Text:
+    """`what` with the line of `row`; its source only where the reader has not just seen it."""
+    place = row.get("python")
+    if not place:
+        return Text(f"{what} by no line of yours", style="dim")
+    same = shown and (shown["file"], shown["line"]) == (place["file"], place["line"])
+    code = f"  {plain(place['code']).strip()}" if place.get("code") and not same else ""
+    return Text(f"{what} at {plain(short_file(place['file']))}:{place['line']}{code}", style="dim")
 
 
 def _library_lines(library: dict[str, Any], entry: dict[str, Any]) -> list[Text]:
