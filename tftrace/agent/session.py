@@ -111,13 +111,16 @@ class Session:
         patches.set(owner, name, functools.wraps(original)(wrapper))
 
     def instead(self, patches: Patches, owner: Any, name: str, arguments: Any, after: Any) -> None:
-        """As `around`, for a class's method that is to be called with other arguments now and then: `arguments(*given)`
-        answers with those, positional and with the object first, or with an empty tuple. It is the token of `after`."""
+        """As `around`, for what is to be called with other arguments now and then: `arguments(*given)` answers with
+        those, positional and for a method with the object first, or with an empty tuple. It is the token of `after`."""
         arguments, after = self.guarded(arguments), self.guarded(after)
         original = owner.__dict__.get(name) or getattr(owner, name)
+        as_method = isinstance(owner, type)
         if self.native is not None:
             patches.set(
-                owner, name, self.native.wrap_around(original, arguments, after, None, True, instead=True)
+                owner,
+                name,
+                self.native.wrap_around(original, arguments, after, None, as_method, instead=True),
             )
             return
 

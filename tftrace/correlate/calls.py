@@ -252,7 +252,9 @@ def _calling_thread(
     alone = np.flatnonzero(prim.is_library & prim.on_cpu & ~has_share)
     words = build.words
     told = prim.probe[alone] == words.code("itt")
-    name = np.where(told, words.code("calling thread"), words.code("calling thread, with any workers it waited for"))
+    name = np.where(
+        told, words.code("calling thread"), words.code("calling thread, with any workers it waited for")
+    )
     ids = build.events(
         len(alone), layer=words.code("device"), name=name, start_ns=prim.start[alone],
         dur_ns=(prim.end - prim.start)[alone], tid=prim.tid[alone], probe=prim.probe[alone], **common,

@@ -36,6 +36,9 @@ _MKL: Final = re.compile(r"^_(?:Mkl)(?:Native)?")
 _FOLDING: Final = re.compile(
     r"(?:^|/)ConstantFolding/(?P<node>.+?)(?:-(?:matshapes|folded|const|reduction_indices)\b.*|_const_axis.*)?$"
 )
+_REPLACED: Final = re.compile(
+    r"^(?P<node>.+)/_\d+__cf__\d+$"
+)  # a constant that the executor's own folding left
 _CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 _SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
 _MOST_NODES: Final = 200_000  # of one graph with its functions inlined
@@ -142,7 +145,7 @@ class _Comparison:
                     users[source].append(name)
         self.users = users
         self.kept = {name for name in self.made if name in self.ran}
-        self.folds = {m["node"] for n in self.ran if (m := _FOLDING.search(n))}
+        self.folds = {m["node"] for n in self.ran if (m := _FOLDING.search(n) or _REPLACED.match(n))}
         self.decided: dict[str, Fate | None] = {}
         for name in self.kept:
             self._kept(name)

@@ -31,6 +31,15 @@ def strategy(value: Any) -> int:
     return BY_TYPE
 
 
+_RUN_SESSIONS = (
+    "run", "__call__",
+    # what `make_callable` gives: functions that hold the session of the function around them
+    "_single_tensor_run", "_single_operation_run", "_fetch_handler_run",
+    "_callable_template_with_options_and_metadata",
+)  # fmt: skip
+"""Functions in which a session runs, by name; their `self` is the session, or a callable of it."""
+
+
 class DispatchProbe(Probe):
     name = "dispatch"
 
@@ -110,7 +119,8 @@ class DispatchProbe(Probe):
         frame: Any = sys._getframe(1)
         names: List[str] = []
         while frame is not None:
-            if frame.f_code.co_name == "_do_run":
+            where = frame.f_code.co_name
+            if where == "_do_run":
                 names = [str(getattr(f, "name", f)) for f in (frame.f_locals.get("fetch_list") or [])][:32]
                 names += [str(getattr(f, "name", f)) for f in (frame.f_locals.get("target_list") or [])][:32]
             owner = frame.f_locals.get("self")
@@ -118,7 +128,7 @@ class DispatchProbe(Probe):
             if getattr(session, "graph", None) is None:
                 session = owner
             graph = getattr(session, "graph", None)
-            if graph is not None and frame.f_code.co_name in ("run", "__call__"):
+            if graph is not None and where in _RUN_SESSIONS:
                 probe = self._graph_probe()
                 return (
                     (None, None, names)

@@ -1,15 +1,16 @@
 """What TensorFlow really runs of each graph: after its optimizer, Grappler, has pruned, folded and fused it.
 
 For a function the eager context collects that graph when it is first run; asking for it costs nothing a call. For a
-session it is asked for with the first run of each set of fetches, by options that the script did not give.
+session it is asked for with the first run of each set of fetches: `session_graphs`.
 """
 
 import time
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional
 
 from .. import files
 from ..clocks import raw
 from ..patches import Patches
+from ..session_graphs import SessionGraphs
 from .base import Probe
 
 MOST_NODES = 100_000  # of one graph
@@ -21,7 +22,6 @@ class GrapplerProbe(Probe):
     name = "grappler"
 
     def prepare(self) -> None:
-        self._seen: Set[Any] = set()
         self._asked = False  # the context collects graphs because we asked it to
         self._users = False  # .. because the script did
         self._made = 0.0
@@ -33,7 +33,7 @@ class GrapplerProbe(Probe):
     def start(self) -> None:
         from tensorflow.core.protobuf import config_pb2
         from tensorflow.python import pywrap_tfe
-        from tensorflow.python.client import pywrap_tf_session, session
+        from tensorflow.python.client import pywrap_tf_session
         from tensorflow.python.eager import context
 
         graph = self.session.probe("graph")
@@ -42,11 +42,10 @@ class GrapplerProbe(Probe):
         self.graph = graph
         self._context, self._tfe, self._tf = context, pywrap_tfe, pywrap_tf_session
         self._run_metadata = config_pb2.RunMetadata
-        self._run_options = config_pb2.RunOptions
-        self._options = config_pb2.RunOptions(output_partition_graphs=True).SerializeToString()
         self.patches = Patches()
-        instead, around = self.session.instead, self.session.around
-        instead(self.patches, session.BaseSession, "_do_run", self._with_options, self._session_ran)
+        self.sessions = SessionGraphs(self.session, graph.number, self._session_ran)
+        self.sessions.start(self.patches)
+        around = self.session.around
         for name, now in (("enable_graph_collection", True), ("disable_graph_collection", False)):
             around(self.patches, context.Context, name, self._users_own(now))
         for name, now in (("enable_run_metadata", True), ("disable_run_metadata", False)):
@@ -103,41 +102,11 @@ class GrapplerProbe(Probe):
 
     # -- sessions
 
-    def _with_options(self, *given: Any, **keywords: Any) -> Tuple[Any, ...]:
-        """The arguments of `_do_run` with options of ours, where this is run the first time and the script's own
-        options ask for nothing. A run whose graph is not seen is noted: what it used was not pruned.
-        """
-        if len(given) != 7 or keywords or given[1] is not None:
-            return ()
-        session, _, targets, fetches, feeds, theirs = given[:6]
-        number = self.graph.number(session.graph)
-        key = (number, _names(targets), _names(fetches), frozenset(_names(feeds)))
-        if key in self._seen:
-            return ()
-        self._seen.add(key)
-        if theirs is None:
-            options = self._options
-        else:  # MonitoredSession gives some with every run, and room for metadata, which then stays empty
-            asked = self._run_options.FromString(self._tf.TF_GetBuffer(theirs))
-            if asked.trace_level or asked.output_partition_graphs or asked.report_tensor_allocations_upon_oom:
-                self._lines.add({"graph": number, "t": raw(), "nodes": [], "missed": True})
-                return ()
-            asked.output_partition_graphs = True
-            options = asked.SerializeToString()
-        buffer = self._tf.TF_NewBufferFromString(options)
-        return (session, None, targets, fetches, feeds, buffer, self._tf.TF_NewBuffer())
-
-    def _session_ran(self, others: Optional[Tuple[Any, ...]], *rest: Any) -> None:
-        if not others:
-            return
-        options, metadata = others[5:]
-        try:
-            if rest:
-                found = self._run_metadata.FromString(self._tf.TF_GetBuffer(metadata))
-                self._write(self.graph.number(others[0].graph), found.partition_graphs)
-        finally:
-            self._tf.TF_DeleteBuffer(options)
-            self._tf.TF_DeleteBuffer(metadata)
+    def _session_ran(self, number: int, metadata: Any) -> None:
+        if metadata is None:
+            self._lines.add({"graph": number, "t": raw(), "nodes": [], "missed": True})
+        else:
+            self._write(number, metadata.partition_graphs)
 
     def _write(self, number: Optional[int], graphs: Any) -> None:
         nodes: List[Any] = []
@@ -163,18 +132,15 @@ class GrapplerProbe(Probe):
             handle = self._handle()
             if handle is not None:
                 self._tfe.TFE_ContextDisableGraphCollection(handle)
+        self.sessions.stop()
         left = self.patches.restore()
         if left:
             self.partly = "replaced by somebody else meanwhile, left as it is: " + ", ".join(left)
         self.running = False
 
     def reopen(self) -> None:
-        self._seen.clear()
+        self.sessions.reopen()
         self._open_files()
 
     def counts(self) -> Dict[str, Any]:
         return {"events": self._lines.count, "lost": 0}
-
-
-def _names(tensors: Any) -> Tuple[str, ...]:
-    return tuple(str(getattr(value, "name", value)) for value in tensors)
