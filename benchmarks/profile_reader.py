@@ -21,6 +21,8 @@ from measure import Spent, machine, machine_line, on_one_core, print_document, t
 
 PEER_EVENTS = 200_000
 GOAL_PER_S = 10e6
+SLICE = 1 << 20
+"""Events that are written at once."""
 
 
 def read(path: Path, out: Path) -> dict[str, Any]:
@@ -44,29 +46,33 @@ def parquet(path: Path, out: Path) -> dict[str, Any]:
     from tftrace.store.tables import write_tables
 
     largest = 0
+    nothing = {field.name: pa.nulls(SLICE, field.type) for field in EVENTS}
     with Spent() as spent, open(path, "rb") as file:
         profile = Profile(read_layout(path, file), ())
 
         def slices() -> Any:
             nonlocal largest
-            first = 0
-            for line in profile.lines():
-                (start,), _ = profile.starts([line.info])
+            number = 0
+            for line, events in profile.lines():
+                (start,), _ = profile.starts([line])
                 names = pa.array([meta.name for meta in profile.metas], pa.string())
-                n = len(line)
-                columns = {
-                    "event_id": pa.array(np.arange(first, first + n)),
-                    "name": pa.DictionaryArray.from_arrays(pa.array(line.meta), names),
-                    "start_ns": pa.array(line.start_ns + start),
-                    "dur_ns": pa.array(line.dur_ns),
-                    "tid": pa.array(np.full(n, line.info.line_id)),
-                }
-                arrays = [columns.get(f.name, pa.nulls(n, f.type)) for f in EVENTS]
-                first += n
-                whole = pa.Table.from_arrays(arrays, schema=EVENTS)
-                largest = max(largest, n * 44)  # what is read of each: five numbers and a code
-                for at in range(0, n, 1 << 20):
-                    yield whole.slice(at, 1 << 20)
+                largest = max(
+                    largest,
+                    sum(part.nbytes for part in (events.start_ns, events.dur_ns, events.dur_ps, events.meta)),
+                )
+                for at in range(0, len(events), SLICE):
+                    meta = events.meta[at : at + SLICE]
+                    n = len(meta)
+                    columns = {
+                        "event_id": pa.array(np.arange(number, number + n)),
+                        "name": pa.DictionaryArray.from_arrays(pa.array(meta), names),
+                        "start_ns": pa.array(events.start_ns[at : at + n] + start),
+                        "dur_ns": pa.array(events.dur_ns[at : at + n]),
+                        "tid": pa.array(np.full(n, line.line_id)),
+                    }
+                    number += n
+                    arrays = [columns.get(name, empty[:n]) for name, empty in nothing.items()]
+                    yield pa.Table.from_arrays(arrays, schema=EVENTS)
 
         rows = write_tables(out, {"events": slices()})
     return spent.facts(events=rows["events"], largest_line_mb=largest / 1e6)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Final, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
+
 from tftrace.ingest.wire import FIXED32, FIXED64, LENGTH, VARINT, WireError
 
 _HEAD: Final = 20  # bytes of a tag and a length at most
@@ -55,6 +58,13 @@ def part(file: BinaryIO, begin: int, end: int) -> bytes:
     if len(data) < end - begin:
         raise WireError("the file became shorter while it was read")
     return data
+
+
+def part_into(file: BinaryIO, begin: int, place: npt.NDArray[np.uint8]) -> None:
+    """As many bytes as `place` holds, from `begin` on. Raises WireError where the file ends before."""
+    file.seek(begin)
+    if file.readinto(place.data) < len(place):  # type: ignore[attr-defined]
+        raise WireError("the file became shorter while it was read")
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -1,9 +1,9 @@
-"""The events of one line of a TensorFlow profile in columns, and the tables that lines share: texts and statistics."""
+"""What the lines of a TensorFlow profile share: texts, names of statistics, what ids stand for."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from functools import cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -16,25 +16,18 @@ Int32s = npt.NDArray[np.int32]
 UInt64s = npt.NDArray[np.uint64]
 Rows = TypeVar("Rows", Int32s, Int32s | Int64s)
 Column = tuple[Int32s, UInt64s]
-"""(events of the line, ascending; bits of the value at each)."""
+"""(events, ascending; bits of the value at each: of texts and references codes of `Texts`)."""
 
 
-@dataclass(frozen=True)
-class Events:
-    """The events of one line as decoded: `stats` are columns by (slot, field number of the value).
+class PlaneIds:
+    """What the ids of one plane stand for, as numbers that are given to each when an event first uses it."""
 
-    `start_ns` counts from the start of the line. `occurrences` is None where every event stands for itself. Bits of
-    text and bytes are codes of `Texts`, those of a reference the metadata id whose name is meant. `header` are the
-    line's other fields.
-    """
-
-    meta: Int64s
-    start_ns: Int64s
-    dur_ns: Int64s
-    dur_ps: Int64s
-    occurrences: Int64s | None
-    stats: dict[tuple[int, int], Column]
-    header: bytes
+    def __init__(
+        self, stat: Callable[[int], int], meta: Callable[[int], int], reference: Callable[[int], int]
+    ) -> None:
+        """By id: the slot of a statistic (negative where it is not wanted), the number of an event's metadata, the
+        code of the name that a reference means."""
+        self.stat, self.meta, self.reference = cache(stat), cache(meta), cache(reference)
 
 
 class Texts:

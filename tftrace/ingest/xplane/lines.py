@@ -1,4 +1,4 @@
-"""The lines of a TensorFlow profile one by one, in columns: memory follows the largest line, not the file.
+"""The lines of a TensorFlow profile one by one, decoded into columns.
 
 C decodes the events (`native`); where there is no compiler, or a line is so short that calling C costs more,
 protobuf's runtime does (`plain`), with the same outcome.
@@ -6,7 +6,7 @@ protobuf's runtime does (`plain`), with the same outcome.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,47 +14,45 @@ import numpy as np
 from google.protobuf.message import DecodeError
 
 from tftrace.ingest.wire import WireError
-from tftrace.ingest.wire_walk import part
-from tftrace.ingest.xplane.events import Column, Events, Slots, Texts, UInt64s, merged, text
+from tftrace.ingest.wire_walk import part, part_into
+from tftrace.ingest.xplane.columns import Columns, Grown
+from tftrace.ingest.xplane.events import Column, PlaneIds, Slots, Texts, merged, text
 from tftrace.ingest.xplane.layout import Layout, unreadable
-from tftrace.ingest.xplane.native import TooManyStatsError, native_decoder
+from tftrace.ingest.xplane.native import PADDING, TooManyStatsError, native_decoder
 from tftrace.ingest.xplane.plain import decode
 from tftrace.ingest.xplane.schema import Stat, message_class
 
 _SHORTEST: Final = 512
 """Bytes of a line, some ten events, from which on C is faster."""
+_BUFFER: Final = 1 << 16
 _TEXTS: Final = (Stat.STR, Stat.BYTES, Stat.REF)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line: `message` is the XLine without its events, `plane` the index of its plane.
-
-    `stats` are columns by (name, kind), kind one of INT64, UINT64, DOUBLE and STR, whose bits are codes of the
-    reader's `texts`, whether written as text, as bytes or as a reference.
-    """
+    """One line: `message` is the XLine without its events, `plane` the index of its plane; its events are number
+    `first` to `last` of the columns."""
 
     plane: int
     message: Any
-    events: Events
-    stats: dict[tuple[str, int], Column]
-
-    def __len__(self) -> int:
-        return len(self.events.meta)
+    first: int
+    last: int
 
 
 class LineReader:
     """Reads the lines of one file in their order.
 
     `wanted` names the statistics to keep, None all of them; `native`: whether C decodes, None to let that
-    depend on the line.
+    depend on the line. `meta` gives the metadata of an event, by plane and id, its number.
     """
 
     def __init__(
-        self, layout: Layout, wanted: Collection[str] | None = None, native: bool | None = None
-    ) -> None:
+        self, layout: Layout, meta: Callable[[int, int], int], wanted: Collection[str] | None = None,
+        native: bool | None = None,
+    ) -> None:  # fmt: skip
         self.layout = layout
         self.texts = Texts()
+        self._meta = meta
         self._slots = Slots(wanted)
         self._stat_names = [
             {entry.key: text(entry.value.name) for entry in plane.message.stat_metadata}
@@ -69,50 +67,47 @@ class LineReader:
     def reference(self, plane: int, key: int) -> str:
         return self._stat_names[plane].get(key, f"(unknown reference {key})")
 
-    def __iter__(self) -> Iterator[Line]:
-        """Raises InputError where the bytes are no events."""
+    def read(self, columns: Columns, each_alone: bool = False) -> Iterator[Line]:
+        """Adds the events of all lines to `columns`, which are cleared before each line where it is to stand alone.
+        Raises InputError where the bytes are no events."""
+        data = Grown(np.uint8, _BUFFER)
         try:
             for at, plane in enumerate(self.layout.planes):
-                yield from (self._line(at, begin, end) for begin, end in plane.lines)
+                ids = self._ids(at)
+                for begin, end in plane.lines:
+                    if each_alone:
+                        columns.clear()
+                    first = columns.events
+                    header = self._decode(begin, end, data, ids, columns)
+                    message = message_class("XLine").FromString(header)
+                    yield Line(at, message, first, columns.events)
         except (DecodeError, WireError) as error:
             raise unreadable(self.layout.path, error) from None
 
-    def _line(self, plane: int, begin: int, end: int) -> Line:
-        events = self._events(plane, part(self.layout.file, begin, end))
+    def stats(self, columns: Columns) -> dict[tuple[str, int], Column]:
+        """Statistics of the events in `columns` by name and kind: INT64, UINT64, DOUBLE and STR, whose bits are codes
+        of `texts`, whether written as text, as bytes or as a reference."""
         parts: dict[tuple[str, int], list[Column]] = {}
-        for (slot, kind), (event, bits) in sorted(events.stats.items()):
-            if kind == Stat.REF:
-                bits = self._referred(plane, bits)
+        for (slot, kind), column in sorted(columns.stats().items()):
             key = self._slots.names[slot], Stat.STR if kind in _TEXTS else kind
-            parts.setdefault(key, []).append((event, bits))
-        stats = {key: merged(columns) for key, columns in parts.items()}
-        events.stats.clear()
-        return Line(plane, message_class("XLine").FromString(events.header), events, stats)
+            parts.setdefault(key, []).append(column)
+        return {key: merged(several) for key, several in parts.items()}
 
-    def _events(self, plane: int, data: bytes) -> Events:
-        def slot_of(key: int) -> int:
-            return self._slots.number(self.stat_name(plane, key))
+    def _ids(self, plane: int) -> PlaneIds:
+        return PlaneIds(
+            stat=lambda key: self._slots.number(self.stat_name(plane, key)),
+            meta=lambda key: self._meta(plane, key),
+            reference=lambda key: self.texts.code(self.reference(plane, key)),
+        )
 
-        if self._native is not None and len(data) >= self._shortest:
+    def _decode(self, begin: int, end: int, data: Grown, ids: PlaneIds, columns: Columns) -> bytes:
+        file, size, first = self.layout.file, end - begin, columns.events
+        if self._native is not None and size >= self._shortest:
+            if data.rows < size + PADDING:
+                data.grow(size + PADDING)
+            part_into(file, begin, data.filled(0, size))
             try:
-                return self._native(data, slot_of, plane)
+                return self._native(data, size, ids, columns)
             except TooManyStatsError:
-                pass
-        return decode(data, self.texts, slot_of)
-
-    def _referred(self, plane: int, bits: UInt64s) -> UInt64s:
-        """Codes of the names that these metadata ids have."""
-        if not len(bits):
-            return bits
-        low, high = int(bits.min()), int(bits.max())
-        if high - low < 4 * len(bits) + 1024:  # a table by id
-            used = np.zeros(high - low + 1, np.bool_)
-            used[bits - np.uint64(low)] = True
-            ids = np.flatnonzero(used)
-            codes = np.zeros(len(used), np.uint64)
-            codes[ids] = [self.texts.code(self.reference(plane, low + key)) for key in ids.tolist()]
-            referred: UInt64s = codes[bits - np.uint64(low)]
-            return referred
-        known, which = np.unique(bits, return_inverse=True)
-        few = [self.texts.code(self.reference(plane, key)) for key in known.tolist()]
-        return np.array(few, np.uint64)[which]
+                columns.forget(first)
+        return decode(part(file, begin, end), self.texts, ids, columns)

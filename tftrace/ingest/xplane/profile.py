@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.ingest.hlo import PROGRAMS_PLANE, XlaProgram, program_of
+from tftrace.ingest.xplane.columns import Columns
 from tftrace.ingest.xplane.events import Column, text
 from tftrace.ingest.xplane.layout import Layout
 from tftrace.ingest.xplane.lines import Line, LineReader
@@ -19,7 +20,6 @@ Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
 
 _YEAR_2001_NS: Final = 10**18
-_DENSE: Final = 1 << 22  # metadata ids below are looked up in a table
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class XEventMeta:
 
 
 @dataclass(frozen=True)
-class ProfileLine:
-    """One line with its events, an element each: `start_ns` counts from the line's own start, `meta` is the index in
-    `Profile.metas`. `occurrences` is None where each stands for itself. `stats` as in `xplane_lines.Line`."""
+class ProfileEvents:
+    """Events of one line or of all, an element each: `start_ns` counts from the start of the event's line, `meta` is
+    the index in `Profile.metas`. `occurrences` is None where each stands for itself. `stats` are columns by name and
+    kind: INT64, UINT64, DOUBLE and STR, whose bits are codes of `Profile.texts`."""
 
-    info: XLineInfo
     start_ns: Int64s
     dur_ns: Int64s
     dur_ps: Int64s
@@ -75,13 +75,13 @@ class ProfileLine:
 
 
 class Profile:
-    """One file, opened: `lines` reads it. `metas` and `texts` grow meanwhile, those events use come first."""
+    """One file, opened: `lines` or `whole` reads it. `metas` and `texts` grow meanwhile by what events use."""
 
     def __init__(
         self, layout: Layout, stats: Collection[str] | None = None, native: bool | None = None
     ) -> None:
         self.layout = layout
-        self._reader = LineReader(layout, stats, native)
+        self._reader = LineReader(layout, self._number, stats, native)
         self.texts = self._reader.texts.values
         self.planes = [
             XPlaneInfo(plane.message.id, text(plane.message.name), self._stats(at, plane.message.stats))
@@ -91,18 +91,30 @@ class Profile:
         self.began = _epoch_ns(self.session.get("profile_start_time"))
         self.ended = _epoch_ns(self.session.get("profile_stop_time"))
         self.metas: list[XEventMeta] = []
+        self._entries: tuple[int, dict[int, Any]] = -1, {}  # a plane, and the metadata of its events by id
 
-    def lines(self) -> Iterator[ProfileLine]:
-        """Raises InputError where the bytes are no events."""
-        numbers: _MetaNumbers | None = None
-        for line in self._reader:
-            if numbers is None or numbers.plane != line.plane:
-                numbers = _MetaNumbers(line.plane, self.layout.planes[line.plane].message, self)
-            events = line.events
-            yield ProfileLine(
-                self._info(line), events.start_ns, events.dur_ns, events.dur_ps, numbers.of(events.meta),
-                events.occurrences, line.stats,
-            )  # fmt: skip
+    def lines(self) -> Iterator[tuple[XLineInfo, ProfileEvents]]:
+        """Line by line: memory follows the largest one, since each is decoded into the place of the one before. Raises
+        InputError where the bytes are no events."""
+        columns = Columns()
+        for line in self._reader.read(columns, each_alone=True):
+            yield self._info(line), self._events(columns)
+
+    def whole(self) -> tuple[list[XLineInfo], list[int], ProfileEvents]:
+        """All lines with how many events each has, and these events together; `start_ns` counts from the start of each
+        line. Raises InputError where the bytes are no events."""
+        columns = Columns()
+        read = [(self._info(line), line.last - line.first) for line in self._reader.read(columns)]
+        return [info for info, _ in read], [count for _, count in read], self._events(columns)
+
+    def _events(self, columns: Columns) -> ProfileEvents:
+        count, several = columns.events, columns.occurrences
+        start_ns, dur_ns, dur_ps, meta = (
+            column.filled(0, count)
+            for column in (columns.start_ns, columns.dur_ns, columns.dur_ps, columns.meta)
+        )
+        occurrences = None if several is None else several.filled(0, count)
+        return ProfileEvents(start_ns, dur_ns, dur_ps, meta, occurrences, self._reader.stats(columns))
 
     def starts(self, lines: Sequence[XLineInfo]) -> tuple[Int64s, bool]:
         """Start of each line, and whether these are epoch times (else ns since the session began).
@@ -116,8 +128,11 @@ class Profile:
             return written, bool(len(written)) and bool(dated.all())
         return np.where(dated, written, written + np.int64(self.began)), True
 
-    def add_meta(self, plane: int, key: int, entry: Any) -> int:
+    def _number(self, plane: int, key: int) -> int:
         """Numbers the metadata of an event; an id without any gets a telling name."""
+        if self._entries[0] != plane:
+            self._entries = plane, {e.key: e.value for e in self.layout.planes[plane].message.event_metadata}
+        entry = self._entries[1].get(key)
         if entry is None:
             self.metas.append(XEventMeta(plane, key, f"(unknown event {key})", "", {}))
         else:
@@ -156,37 +171,6 @@ class Profile:
                     value = self._reader.reference(plane, value)
                 out[self._reader.stat_name(plane, stat.metadata_id)] = value
         return out
-
-
-class _MetaNumbers:
-    """Numbers of the metadata of one plane, given to each when an event first uses it."""
-
-    def __init__(self, plane: int, message: Any, profile: Profile) -> None:
-        self.plane, self._profile = plane, profile
-        self._known = {entry.key: entry.value for entry in message.event_metadata}
-        dense = max((key for key in self._known if 0 <= key < _DENSE), default=-1) + 1
-        self._table = np.full(dense, -1, np.int32)
-        self._far: dict[int, int] = {}
-
-    def of(self, ids: Int64s) -> Int32s:
-        near = ids.view(np.uint64) < len(self._table)
-        if near.all():
-            numbers = self._table[ids]
-            if (fresh := numbers < 0).any():
-                missing = np.zeros(len(self._table), np.bool_)
-                missing[ids[fresh]] = True
-                for key in np.flatnonzero(missing).tolist():
-                    self._table[key] = self._profile.add_meta(self.plane, key, self._known.get(key))
-                numbers = self._table[ids]
-            return numbers
-        numbers = np.empty(len(ids), np.int32)
-        numbers[near] = self.of(ids[near])
-        used, which = np.unique(ids[~near], return_inverse=True)
-        for key in used.tolist():
-            if key not in self._far:
-                self._far[key] = self._profile.add_meta(self.plane, key, self._known.get(key))
-        numbers[~near] = np.array([self._far[key] for key in used.tolist()], np.int32)[which]
-        return numbers
 
 
 def _epoch_ns(value: Scalar | None) -> int | None:

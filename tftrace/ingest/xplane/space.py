@@ -15,7 +15,7 @@ import io
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -28,12 +28,11 @@ from tftrace.ingest.xplane.events import text
 from tftrace.ingest.xplane.layout import read_layout
 from tftrace.ingest.xplane.profile import Profile, XEventMeta, XLineInfo, XPlaneInfo
 from tftrace.ingest.xplane.schema import PROFILE_OPTIONS, PROFILE_OPTIONS_SWITCH, PROFILE_OPTIONS_TEXT
-from tftrace.ingest.xplane.stats import Bools, Int64s, Scalar, StatColumns, UInt64s
+from tftrace.ingest.xplane.stats import Bools, Column, Int64s, Scalar, StatColumns
 
 __all__ = ["XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace"]
 
 Int32s: TypeAlias = npt.NDArray[np.int32]
-_Part: TypeAlias = tuple[Int32s, UInt64s, int]
 
 
 @dataclass(frozen=True)
@@ -101,45 +100,33 @@ def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool |
 
 
 def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
-    columns: dict[str, list[npt.NDArray[Any]]] = {}
-    found: dict[str, dict[int, list[_Part]]] = {}
-    infos: list[XLineInfo] = []
-    occurrences: list[Int64s | None] = []
-    first = 0
-    for line in profile.lines():
-        infos.append(line.info)
-        for name in ("start_ns", "dur_ns", "dur_ps", "meta"):
-            columns.setdefault(name, []).append(getattr(line, name))
-        occurrences.append(line.occurrences)
-        for (name, kind), (event, bits) in line.stats.items():
-            found.setdefault(name, {}).setdefault(kind, []).append((event, bits, first))
-        first += len(line)
-    counts = [len(part) for part in columns.get("meta", ())]
-    base, absolute = profile.starts(infos)
-    for start, part in zip(base, columns.get("start_ns", ()), strict=True):
-        part += start
-    meta = _joined(columns, "meta", np.int32)
+    lines, counts, events = profile.whole()
+    base, absolute = profile.starts(lines)
+    ends = np.cumsum(counts, dtype=np.int64)
+    for start, first, last in zip(base.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
+        events.start_ns[first:last] += start
     codes: dict[str, int] = {}
     name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in profile.metas], np.int32)
+    parts: dict[str, dict[int, Column]] = {}
+    for (name, kind), column in events.stats.items():
+        parts.setdefault(name, {})[kind] = column
     message = profile.layout.message
     return XSpace(
         path=profile.layout.path,
         planes=profile.planes,
-        lines=infos,
+        lines=lines,
         metas=profile.metas,
         names=list(codes),
-        start_ns=_joined(columns, "start_ns"),
-        dur_ns=_joined(columns, "dur_ns"),
-        dur_ps=_joined(columns, "dur_ps"),
-        line=np.repeat(np.arange(len(infos), dtype=np.int32), counts),
-        meta=meta,
-        name_code=name_of_meta[meta],
-        occurrences=_occurrences(occurrences, counts),
-        stats=StatColumns(
-            {name: {kind: _whole(parts) for kind, parts in by.items()} for name, by in found.items()},
-            profile.texts,
-            stats,
-        ),
+        start_ns=events.start_ns,
+        dur_ns=events.dur_ns,
+        dur_ps=events.dur_ps,
+        line=np.repeat(np.arange(len(lines), dtype=np.int32), counts),
+        meta=events.meta,
+        name_code=name_of_meta[events.meta],
+        occurrences=np.broadcast_to(np.int64(1), len(events))
+        if events.occurrences is None
+        else events.occurrences,
+        stats=StatColumns(parts, profile.texts, stats),
         absolute=absolute,
         start_walltime_ns=profile.began,
         stop_walltime_ns=profile.ended,
@@ -148,26 +135,6 @@ def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
         errors=[text(raw) for raw in message.errors],
         warnings=[text(raw) for raw in message.warnings],
         programs=profile.programs(),
-    )
-
-
-def _joined(columns: dict[str, list[npt.NDArray[Any]]], name: str, kind: Any = np.int64) -> npt.NDArray[Any]:
-    """One column of all lines; the parts are given up."""
-    parts = columns.pop(name, [])
-    return np.concatenate(parts) if parts else np.empty(0, kind)
-
-
-def _occurrences(parts: list[Int64s | None], counts: list[int]) -> Int64s:
-    if all(part is None for part in parts):
-        return np.broadcast_to(np.int64(1), sum(counts))
-    filled = [np.ones(n, np.int64) if p is None else p for p, n in zip(parts, counts, strict=True)]
-    return np.concatenate(filled)
-
-
-def _whole(parts: list[_Part]) -> tuple[Int32s, UInt64s]:
-    """A statistic of all lines, its events counted through them."""
-    return np.concatenate([event + np.int32(first) for event, _, first in parts]), np.concatenate(
-        [bits for _, bits, _ in parts]
     )
 
 

@@ -1,18 +1,19 @@
-/* One line of a TensorFlow profile into columns: what ingest/xplane_native.py calls.
+/* One line of a TensorFlow profile into columns: what ingest/xplane/native.py calls.
  *
  * XLine   { 4: XEvent* ... }                         everything but events is handed back as places
  * XEvent  { 1: metadata id  2: offset ps  3: duration ps  4: XStat*  5: occurrences }
  * XStat   { 1: metadata id  2: double  3: uint64  4: int64  5: text  6: bytes  7: reference }
  *
- * Called again and again for one line: it stops where something is full or a statistic is met for the first time, in
- * front of the event that did not fit any more: what that one already wrote is taken back. Nothing is allocated here
- * and no state is kept between calls. A field of another wire type than the schema's counts as unknown, as in
- * protobuf's own readers.
+ * Called again and again for one line: it stops where something is full or an id is new, in front of the event that
+ * did not fit: what that one already wrote is taken back. Nothing is allocated here and no state is kept between calls.
+ * A field of another wire type than the schema's counts as unknown, as in protobuf's own readers. Behind the line stand
+ * PADDING bytes, so that whole words can be read anywhere in it.
  */
 #include <stdint.h>
 #include <string.h>
 
-enum { FINISHED, FULL, NEW_STAT, NEW_COLUMN, TEXTS_FULL, CUT, TOO_LONG, BAD_TYPE };
+enum { FINISHED, EVENTS_FULL, COLUMN_FULL, FIELDS_FULL, TEXTS_FULL, NEW_STAT, NEW_META, NEW_REFERENCE, AGGREGATED };
+enum { CUT = AGGREGATED + 1, TOO_LONG, BAD_TYPE };
 enum { KINDS = 8 }; /* a statistic's columns are by the field number of its value */
 enum { SKIPPED = -1, UNKNOWN = -2 };
 enum { DOUBLE = 2, UINT64, INT64, STR, BYTES, REF };
@@ -21,26 +22,32 @@ enum { DOUBLE = 2, UINT64, INT64, STR, BYTES, REF };
 #define NUMBERS (1ull << TAG(UINT64, 0) | 1ull << TAG(INT64, 0) | 1ull << TAG(REF, 0)) /* a set of tags */
 
 typedef struct {
-  int32_t *event; /* NULL where there was no use for it yet */
+  int32_t *event;
   uint64_t *bits;
-  int64_t rows;
+  int64_t rows, capacity;
 } tft_column;
+
+typedef struct { /* numbers by id: a table for those below `dense`, hashing for all others */
+  int32_t *near;
+  int64_t dense;
+  int64_t *keys;
+  int32_t *values; /* UNKNOWN where free */
+  uint64_t mask;
+} tft_ids;
 
 typedef struct {
   const uint8_t *data;
-  uint64_t size, at, end; /* of the file; of what is left of the line */
-  /* events */
-  int64_t *meta, *start_ns, *dur_ns, *dur_ps, *occurrences;
-  int64_t events, capacity, first, aggregated;
-  /* statistics: `slots` of them, each with KINDS columns of `capacity` rows */
+  uint64_t at, end; /* of what is left of the line */
+  /* events, of all lines so far */
+  int64_t *start_ns, *dur_ns, *dur_ps, *occurrences; /* the last one NULL where all stand for themselves */
+  int32_t *meta;
+  int64_t events, capacity;
+  /* statistics: `slots` of them, each with KINDS columns */
   tft_column *columns;
   int64_t slots;
-  const int32_t *slot_of; /* by metadata id, for those below `dense` .. */
-  int64_t dense;
-  const int64_t *far_ids; /* .. and in order, for all others */
-  const int32_t *far_slots;
-  int64_t far, wanted; /* `wanted`: the metadata id, or the column, that is new */
-  /* texts, each once */
+  tft_ids stats, metas, references;
+  int64_t wanted; /* the id that is new, or the column that is full */
+  /* texts of this line, each once */
   int32_t *table; /* 1 + number of a text, by hash; 0 where free */
   uint64_t table_size;
   uint64_t *text_at, *text_size, *text_hash;
@@ -51,30 +58,13 @@ typedef struct {
   int64_t fields, field_room;
 } tft_line;
 
-static uint64_t word_at(const uint8_t *p) {
+static inline uint64_t word_at(const uint8_t *p) {
   uint64_t word;
   memcpy(&word, p, 8);
   return word;
 }
 
-static const uint8_t *long_varint(const uint8_t *p, const uint8_t *end, uint64_t *value) {
-  uint64_t found = 0;
-  for (int shift = 0; shift < 64; shift += 7) {
-    if (p >= end)
-      return NULL;
-    uint8_t byte = *p++;
-    if (shift == 63 && byte > 1)
-      return NULL;
-    found |= (uint64_t)(byte & 0x7F) << shift;
-    if (byte < 0x80) {
-      *value = found;
-      return p;
-    }
-  }
-  return NULL;
-}
-
-/* What a varint of up to eight bytes holds: `ends` marks the bytes of the word without a high bit, some there are. */
+/* What a varint of up to eight bytes holds: `ends` marks the bytes of the word without a high bit. */
 static inline uint64_t packed(uint64_t word, uint64_t ends) {
   word &= (ends ^ (ends - 1)) & 0x7F7F7F7F7F7F7F7Fu; /* up to the lowest of these, which ends the number */
   /* closes the gaps of the high bits: pairs of 7 bits to 14, to 28, to 56 */
@@ -86,27 +76,35 @@ static inline uint64_t packed(uint64_t word, uint64_t ends) {
 #define ENDS(word) (~(word)&0x8080808080808080u)
 #define LENGTH(ends) ((__builtin_ctzll(ends) >> 3) + 1)
 
-/* `last` is the first place behind which no whole word can be read any more. */
-static inline const uint8_t *varint(const uint8_t *p, const uint8_t *end, const uint8_t *last, uint64_t *value) {
-  uint64_t word, ends;
-  if (p < last) {
-    word = word_at(p);
-    if ((word & 0x80) == 0) {
-      *value = word & 0x7F;
-      return p < end ? p + 1 : NULL;
-    }
-    if ((ends = ENDS(word)) != 0) {
-      *value = packed(word, ends);
-      p += LENGTH(ends);
-      return p <= end ? p : NULL;
-    }
+static const uint8_t *long_varint(const uint8_t *p, const uint8_t *end, uint64_t *value) {
+  uint64_t found = packed(word_at(p), 0) | (uint64_t)(p[8] & 0x7F) << 56;
+  p += 9;
+  if (p[-1] >= 0x80) {
+    if (*p > 1)
+      return NULL;
+    found |= (uint64_t)*p++ << 63;
+  }
+  *value = found;
+  return p <= end ? p : NULL;
+}
+
+static inline const uint8_t *varint(const uint8_t *p, const uint8_t *end, uint64_t *value) {
+  uint64_t word = word_at(p), ends;
+  if ((word & 0x80) == 0) {
+    *value = word & 0x7F;
+    return p < end ? p + 1 : NULL;
+  }
+  if ((ends = ENDS(word)) != 0) {
+    *value = packed(word, ends);
+    p += LENGTH(ends);
+    return p <= end ? p : NULL;
   }
   return long_varint(p, end, value);
 }
 
 #define VARINT(p, end, value)                                                                                          \
   do {                                                                                                                 \
-    if (((p) = varint((p), (end), last, &(value))) == NULL)                                                            \
+    if (((p) = varint((p), (end), &(value))) == NULL)                                                                  \
       return CUT;                                                                                                      \
   } while (0)
 
@@ -148,14 +146,12 @@ static inline const uint8_t *varint(const uint8_t *p, const uint8_t *end, const 
   } while (0)
 
 static uint64_t hash_of(const uint8_t *p, uint64_t size, uint8_t kind) {
-  uint64_t hash = 0x9E3779B97F4A7C15u ^ kind ^ size << 8, word = 0;
+  uint64_t hash = 0x9E3779B97F4A7C15u ^ kind ^ size << 8;
   for (; size >= 8; size -= 8, p += 8) {
     hash = (hash ^ word_at(p)) * 0xBF58476D1CE4E5B9u;
     hash ^= hash >> 29;
   }
-  while (size--)
-    word = word << 8 | p[size];
-  hash = (hash ^ word) * 0x94D049BB133111EBu;
+  hash = (hash ^ (word_at(p) & ((1ull << size * 8) - 1))) * 0x94D049BB133111EBu;
   return hash ^ hash >> 32;
 }
 
@@ -183,26 +179,35 @@ static int64_t text_number(tft_line *line, uint64_t place, uint64_t size, uint8_
       line->table[at] = known + 1;
       return known;
     }
+    /* of fewer than eight bytes, no two of one size and kind have the same hash */
     if (line->text_hash[known] == hash && line->text_size[known] == size && line->text_kind[known] == kind &&
-        memcmp(data + line->text_at[known], data + place, size) == 0)
+        (size < 8 || memcmp(data + line->text_at[known], data + place, size) == 0))
       return known;
   }
 }
 
-static int32_t slot_far(const tft_line *line, int64_t id) {
-  int64_t low = 0, high = line->far;
-  while (low < high) {
-    int64_t middle = (low + high) / 2;
-    if (line->far_ids[middle] < id)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low < line->far && line->far_ids[low] == id ? line->far_slots[low] : UNKNOWN;
+static uint64_t place_of(const tft_ids *ids, int64_t id) {
+  uint64_t at = (uint64_t)id * 0x9E3779B97F4A7C15u;
+  for (at = (at ^ at >> 32) & ids->mask; ids->values[at] != UNKNOWN && ids->keys[at] != id;)
+    at = (at + 1) & ids->mask;
+  return at;
 }
 
-static inline int keep(tft_line *line, int64_t id, unsigned kind, uint64_t bits, uint64_t size, int32_t event) {
-  int32_t slot = (uint64_t)id < (uint64_t)line->dense ? line->slot_of[id] : slot_far(line, id);
+static inline int32_t number_of(const tft_ids *ids, int64_t id) {
+  return (uint64_t)id < (uint64_t)ids->dense ? ids->near[id] : ids->values[place_of(ids, id)];
+}
+
+void tft_number(tft_ids *ids, int64_t id, int32_t number) {
+  if ((uint64_t)id < (uint64_t)ids->dense) {
+    ids->near[id] = number;
+    return;
+  }
+  uint64_t at = place_of(ids, id);
+  ids->keys[at] = id, ids->values[at] = number;
+}
+
+static inline int keep(tft_line *line, int64_t id, unsigned kind, uint64_t bits, uint64_t size) {
+  int32_t slot = number_of(&line->stats, id);
   if (slot < 0) {
     if (slot == SKIPPED)
       return FINISHED;
@@ -210,26 +215,31 @@ static inline int keep(tft_line *line, int64_t id, unsigned kind, uint64_t bits,
     return NEW_STAT;
   }
   tft_column *column = line->columns + ((uint32_t)slot * KINDS + kind);
-  if (column->event == NULL) {
-    line->wanted = (int64_t)slot * KINDS + kind;
-    return NEW_COLUMN;
-  }
   int64_t row = column->rows;
-  if (row == line->capacity)
-    return FULL;
-  if (kind == STR || kind == BYTES) {
+  if (row == column->capacity) {
+    line->wanted = (int64_t)slot * KINDS + kind;
+    return COLUMN_FULL;
+  }
+  if (kind == REF) {
+    int32_t number = number_of(&line->references, (int64_t)bits);
+    if (number < 0) {
+      line->wanted = (int64_t)bits;
+      return NEW_REFERENCE;
+    }
+    bits = (uint64_t)number;
+  } else if (kind == STR || kind == BYTES) {
     int64_t number = text_number(line, bits, size, (uint8_t)kind);
     if (number < 0)
       return TEXTS_FULL;
     bits = (uint64_t)number;
   }
-  column->event[row] = event;
+  column->event[row] = (int32_t)line->events;
   column->bits[row] = bits;
   column->rows = row + 1;
   return FINISHED;
 }
 
-static int stat(tft_line *line, const uint8_t *p, const uint8_t *end, const uint8_t *last, int32_t event) {
+static int stat(tft_line *line, const uint8_t *p, const uint8_t *end) {
   const uint8_t *data = line->data;
   uint64_t tag, value, size, id = 0, bits = 0, length = 0;
   unsigned kind = 0;
@@ -250,43 +260,58 @@ static int stat(tft_line *line, const uint8_t *p, const uint8_t *end, const uint
       break;
     }
   }
-  return kind ? keep(line, (int64_t)id, kind, bits, length, event) : FINISHED;
+  return kind ? keep(line, (int64_t)id, kind, bits, length) : FINISHED;
 }
 
-static int64_t floor_ns(int64_t ps) {
+static inline int64_t floor_ns(int64_t ps) {
   int64_t ns = ps / 1000;
   return ns - (ps % 1000 < 0);
 }
 
-static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end, const uint8_t *last) {
+/* A number of up to eight bytes behind a tag of one, where it stands next. */
+#define NEXT(p, end, tag, value)                                                                                       \
+  do {                                                                                                                 \
+    uint64_t word, ends;                                                                                               \
+    if ((p) < (end) && *(p) == (tag) && (ends = ENDS(word = word_at((p) + 1))) != 0)                                   \
+      (value) = packed(word, ends), (p) += 1 + LENGTH(ends);                                                           \
+  } while (0)
+
+static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end) {
   const uint8_t *data = line->data;
   uint64_t tag, value, size, meta = 0, offset = 0, dur = 0, occurrences = 1;
   int64_t row = line->events;
-  int32_t number = (int32_t)(line->first + row);
   int status;
+  /* as nearly all are written; other forms are for the general way below */
+  NEXT(p, end, TAG(1, 0), meta);
+  NEXT(p, end, TAG(2, 0), offset);
+  NEXT(p, end, TAG(3, 0), dur);
+  if (p > end)
+    return CUT;
   while (p < end) {
-    /* A statistic as nearly all are written: tag, length, tag and an id below 128, tag and one value. Other forms, and
-     * whatever is wrong with one, are for the general way below. */
-    if (p < last - 8) {
-      uint64_t word = word_at(p), ends, tail;
-      if ((word & 0x80FF80FF) == (TAG(4, 2) | TAG(1, 0) << 16)) {
-        const uint8_t *after = p + 2 + (word >> 8 & 0x7F);
-        unsigned kind = (word >> 35) & 0x1F;
-        tail = word_at(p + 5);
-        if ((word >> 32 & 0xFF) < 64 && NUMBERS >> (word >> 32 & 0xFF) & 1) {
-          ends = ENDS(tail);
-          if (ends && p + 5 + LENGTH(ends) == after && after <= end) {
-            if ((status = keep(line, word >> 24 & 0x7F, kind, packed(tail, ends), 0, number)) != FINISHED)
-              return status;
-            p = after;
-            continue;
-          }
-        } else if ((word >> 32 & 0xFF) == TAG(DOUBLE, 1) && p + 13 == after && after <= end) {
-          if ((status = keep(line, word >> 24 & 0x7F, DOUBLE, tail, 0, number)) != FINISHED)
-            return status;
-          p = after;
-          continue;
-        }
+    /* A statistic as nearly all are written: tag, length, tag and an id below 128, tag and one value. */
+    uint64_t word = word_at(p);
+    if ((word & 0x80FF80FF) == (TAG(4, 2) | TAG(1, 0) << 16)) {
+      const uint8_t *after = p + 2 + (word >> 8 & 0x7F), *at = p + 5;
+      uint64_t tail = word_at(at), ends = ENDS(tail), bits, length = 0;
+      unsigned of = word >> 32 & 0xFF;
+      if (after > end)
+        return TOO_LONG;
+      if (of < 64 && NUMBERS >> of & 1) {
+        if (ends)
+          bits = packed(tail, ends), at += LENGTH(ends);
+        else if ((at = long_varint(at, after, &bits)) == NULL)
+          return CUT;
+      } else if (of == TAG(DOUBLE, 1)) {
+        bits = tail, at += 8;
+      } else if (of == TAG(STR, 2) || of == TAG(BYTES, 2)) {
+        length = tail & 0xFF; /* one of two bytes ends elsewhere than `after` */
+        bits = (uint64_t)(at + 1 - data), at += 1 + length;
+      }
+      if (at == after && at != p + 5) {
+        if ((status = keep(line, word >> 24 & 0x7F, of >> 3, bits, length)) != FINISHED)
+          return status;
+        p = after;
+        continue;
       }
     }
     VARINT(p, end, tag);
@@ -305,25 +330,32 @@ static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end, co
       dur = value;
       break;
     case TAG(4, 2):
-      if ((status = stat(line, data + value, data + value + size, last, number)) != FINISHED)
+      if ((status = stat(line, data + value, data + value + size)) != FINISHED)
         return status;
       break;
     }
   }
+  int32_t number = number_of(&line->metas, (int64_t)meta);
+  if (number < 0) {
+    line->wanted = (int64_t)meta;
+    return NEW_META;
+  }
+  if (line->occurrences)
+    line->occurrences[row] = (int64_t)occurrences;
+  else if (occurrences != 1)
+    return AGGREGATED;
   int64_t start = floor_ns((int64_t)offset);
-  line->meta[row] = (int64_t)meta;
+  line->meta[row] = number;
   line->start_ns[row] = start;
   line->dur_ns[row] = (int64_t)((uint64_t)floor_ns((int64_t)(offset + dur)) - (uint64_t)start);
   line->dur_ps[row] = (int64_t)dur;
-  line->occurrences[row] = (int64_t)occurrences;
-  line->aggregated |= occurrences != 1;
   line->events = row + 1;
   return FINISHED;
 }
 
 /* Takes back the statistics of an event that did not fit. */
 static void forget(tft_line *line) {
-  int32_t number = (int32_t)(line->first + line->events);
+  int32_t number = (int32_t)line->events;
   for (int64_t at = 0; at < line->slots * KINDS; at++) {
     tft_column *column = line->columns + at;
     while (column->rows && column->event[column->rows - 1] == number)
@@ -333,23 +365,30 @@ static void forget(tft_line *line) {
 
 int tft_read_line(tft_line *line) {
   const uint8_t *data = line->data, *p = data + line->at, *end = data + line->end;
-  const uint8_t *last = data + (line->size < 8 ? 0 : line->size - 7);
   uint64_t tag, value, size;
   while (p < end) {
     line->at = (uint64_t)(p - data);
-    VARINT(p, end, tag);
-    VALUE(p, end, tag, value, size);
+    uint64_t word = word_at(p);
+    if ((word & 0x80FF) == TAG(4, 2)) {
+      tag = TAG(4, 2), size = word >> 8 & 0x7F, value = line->at + 2;
+      if (size > (uint64_t)(end - p) - 2 || end - p < 2)
+        return end - p < 2 ? CUT : TOO_LONG;
+      p += 2 + size;
+    } else {
+      VARINT(p, end, tag);
+      VALUE(p, end, tag, value, size);
+    }
     if (tag == TAG(4, 2)) {
       if (line->events == line->capacity)
-        return FULL;
-      int status = event(line, data + value, p, last);
+        return EVENTS_FULL;
+      int status = event(line, data + value, p);
       if (status != FINISHED) {
         forget(line);
         return status;
       }
     } else {
       if (line->fields == line->field_room)
-        return FULL;
+        return FIELDS_FULL;
       line->field_at[line->fields] = line->at;
       line->field_end[line->fields++] = (uint64_t)(p - data);
     }
