@@ -96,3 +96,13 @@ def test_many_ids_beyond_the_table_are_told_apart(tmp_path: Path) -> None:
     space = read_xspace(path, native=True)
     assert [space.names[code] for code in space.name_code] == [f"4: {key}" for key in ids]
     assert space.stats[f"5: {1 << 33}"].values.tolist() == [f"5: {key}" for key in ids]
+
+
+def test_a_statistic_without_a_value_in_front_of_a_long_number_is_no_end(tmp_path: Path) -> None:
+    """What stands behind it looks like its value, and is the duration of the event."""
+    path = tmp_path / "made.xplane.pb"
+    path.write_bytes(
+        write.block(1, plane(event(write.block(4, write.number(1, 1)), write.number(3, -(10**6)))))
+    )
+    for native in (True, False):
+        assert read_xspace(path, native=native).dur_ns.tolist() == [-1000]

@@ -299,8 +299,8 @@ static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end) {
       if (of < 64 && NUMBERS >> of & 1) {
         if (ends)
           bits = packed(tail, ends), at += LENGTH(ends);
-        else if ((at = long_varint(at, after, &bits)) == NULL)
-          return CUT;
+        else
+          at = long_varint(at, after, &bits);
       } else if (of == TAG(DOUBLE, 1)) {
         bits = tail, at += 8;
       } else if (of == TAG(STR, 2) || of == TAG(BYTES, 2)) {
