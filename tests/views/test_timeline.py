@@ -20,7 +20,7 @@ from tftrace.errors import InputError, TftraceError, UsageError
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 from tftrace.views.page import legible
-from tftrace.views.timeline import EXTENSION, write_timeline
+from tftrace.views.timeline import EXTENSION, columns, write_timeline
 from tftrace.views.timeline.details import short_function
 from tftrace.views.timeline.events import Strings, read_events
 from tftrace.views.timeline.lanes import nesting_depth
@@ -83,11 +83,15 @@ def test_every_level_keeps_count_busy_time_and_longest(gaps: list[tuple[int, int
             assert blocks.longest[b] == dur[inside].max() == dur[blocks.info[b]]
 
 
-def test_levels_are_kept_only_where_they_halve_the_picture() -> None:
+@pytest.mark.parametrize("size", [1 << 20, 1009])
+def test_levels_are_kept_only_where_they_halve_the_picture(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(columns, "SLICE", size)
     t = np.arange(100_000, dtype=np.int64) * 100
     row, dur = np.zeros_like(t), np.full_like(t, 50)
     w = widths(int(t[-1]))
-    kept = useful_levels(row, t, duration_class(dur, w), w)
+    kept = useful_levels(row, t, duration_class(dur, w), w, np.arange(len(row)))
     shown = [len(t) if k < 0 else len(np.unique(t // w[k])) for k in kept]
     assert kept[0] == -1
     assert len(kept) > 3

@@ -58,6 +58,14 @@ class LazyTables(Mapping[str, pa.Table]):
             self._some[key] = read_table(self._directory, name, columns)
         return self._some[key]
 
+    def once(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """As `some`, and not kept for whoever asks next."""
+        return (
+            self._read[name].select(list(columns))
+            if name in self._read
+            else read_table(self._directory, name, columns)
+        )
+
     def __contains__(self, name: object) -> bool:
         return name in TABLES  # without reading it
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,14 @@ import pyarrow.compute as pc
 from tftrace.errors import InputError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
+from tftrace.store.tables import LazyTables
 from tftrace.views.page import TEXT_LIMIT, legible
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.signedinteger[Any]]
+"""Integers. Columns with an entry an event are often 32 bits wide (`narrow`): what is computed of them may need 64."""
+
+SLICE = 1 << 20
+"""Rows that are looked at together where a whole column more would be a tenth of a GB."""
 
 
 def table(trace: Trace, name: str) -> pa.Table:
@@ -25,9 +31,21 @@ def table(trace: Trace, name: str) -> pa.Table:
     Raises InputError where a column cannot be read as the type that the schema gives it.
     """
     schema = TABLES[name]
-    if name not in trace.tables:
-        return schema.empty_table()
-    given = trace.tables[name]
+    return _conform(trace, name, schema, trace.tables[name] if name in trace.tables else schema.empty_table())
+
+
+def column(trace: Trace, name: str, of: str) -> pa.ChunkedArray:
+    """One column of a table, as `table` has it. Of a trace in files it is read for the caller alone, and not kept: all
+    columns of ten million events together are more than a GB."""
+    schema = pa.schema([TABLES[name].field(of)])
+    if isinstance(trace.tables, LazyTables):
+        given = trace.tables.once(name, [of])
+    else:
+        given = trace.tables[name] if name in trace.tables else schema.empty_table()
+    return _conform(trace, name, schema, given).column(0)
+
+
+def _conform(trace: Trace, name: str, schema: pa.Schema, given: pa.Table) -> pa.Table:
     columns = []
     for field in schema:
         if field.name not in given.column_names:
@@ -54,11 +72,24 @@ def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
 
 def ints(column: pa.ChunkedArray | pa.Array, null: int = -1) -> Ints:
-    """An integer column as int64, with `null` where it is null."""
+    """An integer column as int64, one of 32 bits as int32, with `null` where it is null."""
     array = _one(column)
     if array.null_count:
         array = pc.fill_null(array, pa.scalar(null, array.type))
-    return np.asarray(array.to_numpy(zero_copy_only=False)).astype(np.int64, copy=False)
+    width = np.int32 if pa.types.is_int32(array.type) else np.int64
+    return np.asarray(array.to_numpy(zero_copy_only=False)).astype(width, copy=False)
+
+
+def narrow(values: Ints) -> Ints:
+    """The same in 32 bits where they suffice."""
+    if len(values) and (int(values.min()) < -(1 << 31) or int(values.max()) >= 1 << 31):
+        return values
+    return values.astype(np.int32)
+
+
+def slices(n: int) -> Iterator[slice]:
+    """Stretches of n rows, one after another."""
+    return (slice(low, min(low + SLICE, n)) for low in range(0, n, SLICE))
 
 
 def codes(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, list[bytes]]:
@@ -100,7 +131,7 @@ def json_object(raw: bytes, where: str) -> dict[str, Any]:
 def combine(*keys: Ints) -> tuple[Ints, Ints]:
     """Numbers the distinct combinations of the keys: (number of each row, a row of each number)."""
     n = len(keys[0])
-    code, size = np.zeros(n, np.int64), 1
+    code, size = narrow(np.zeros(n, np.int8)), 1
     for key in keys if n else ():
         low, span = int(key.min()), int(key.max()) - int(key.min()) + 1
         if span == 1:
@@ -109,10 +140,16 @@ def combine(*keys: Ints) -> tuple[Ints, Ints]:
             code, size = numbered(code)
             key, span = numbered(key)
             low = 0
-        code, size = code * span + (key - low), size * span
+        size *= span
+        if size >= 1 << 31:
+            code = code.astype(np.int64)
+        code *= span
+        for part in slices(n):
+            code[part] += key[part] - low
     code, size = numbered(code)
     first = np.zeros(size, np.int64)
-    first[code[::-1]] = np.arange(n - 1, -1, -1)
+    for part in reversed(list(slices(n))):
+        first[code[part][::-1]] = np.arange(part.stop - 1, part.start - 1, -1)
     return code, first
 
 
@@ -123,12 +160,16 @@ def numbered(values: Ints) -> tuple[Ints, int]:
     low, high = int(values.min()), int(values.max())
     if high - low >= _table_size(len(values)):
         distinct, number = np.unique(values, return_inverse=True)
-        return number.astype(np.int64), len(distinct)
+        return narrow(number), len(distinct)
     # Where the values lie close together a table spares the sorting: of ten million, a second each time.
     there = np.zeros(high - low + 1, bool)
-    there[values - low] = True
-    number = np.cumsum(there) - 1
-    return number[values - low], int(number[-1]) + 1
+    for part in slices(len(values)):
+        there[values[part] - low] = True
+    of_value = narrow(np.cumsum(there) - 1)
+    number = np.empty(len(values), of_value.dtype)
+    for part in slices(len(values)):
+        number[part] = of_value[values[part] - low]
+    return number, int(of_value[-1]) + 1
 
 
 def _table_size(n: int) -> int:
@@ -137,5 +178,5 @@ def _table_size(n: int) -> int:
 
 def order_of(keys: Ints) -> Ints:
     """Order that sorts the keys (at least 0) and keeps equal ones as they stand; numpy sorts 16 bits in linear time."""
-    narrow = np.uint16 if not len(keys) or int(keys.max()) < 1 << 16 else np.int64
-    return np.argsort(keys.astype(narrow), kind="stable")
+    width = np.uint16 if not len(keys) or int(keys.max()) < 1 << 16 else np.int64
+    return narrow(np.argsort(keys.astype(width), kind="stable"))

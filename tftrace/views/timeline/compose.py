@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYER_MEANING
@@ -18,7 +19,7 @@ from tftrace.store.tables import LazyTables
 from tftrace.views.colours import THEMES
 from tftrace.views.page import legible
 from tftrace.views.timeline import details, pack, pyramid
-from tftrace.views.timeline.columns import Ints, numbered, order_of
+from tftrace.views.timeline.columns import Ints, numbered, order_of, slices
 from tftrace.views.timeline.document import timeline_document
 from tftrace.views.timeline.events import Events, Strings, read_events
 
@@ -52,11 +53,10 @@ class Composer:
         _let_go(trace, "links")
         self.widths = pyramid.widths(events.span)
         self.cls = pyramid.duration_class(events.dur, self.widths)
-        by_row = order_of(events.lanes.row)  # events are sorted by their start
-        self.row, self.start, self.dur, self.info, self.row_cls = (
-            column[by_row] for column in (events.lanes.row, events.start, events.dur, events.info, self.cls)
+        self._by_row = order_of(events.lanes.row)  # events are sorted by their start
+        self.levels = pyramid.useful_levels(
+            events.lanes.row, events.start, self.cls, self.widths, self._by_row
         )
-        self.levels = pyramid.useful_levels(self.row, self.start, self.row_cls, self.widths)
         used = {s for s in events.infos["stack"] if s >= 0}
         self.static = {
             **{f"info_{k}": v for k, v in events.infos.items()},
@@ -85,7 +85,7 @@ class Composer:
             floor = max(level, -1)
         # The details of single events come on top, so that the finest level whose chunks fit may not.
         for level in sorted(held):
-            embedded = (self.cls >= level).astype(np.int64)
+            embedded = self.cls >= level
             page = self.embedded(chunks[: held[level]], level, embedded)
             if len(page) <= max_bytes:
                 return page, int(embedded.sum()), int(self.widths[level]) if level >= 0 else 0
@@ -117,26 +117,35 @@ class Composer:
 
     def blocks(self, level: int) -> pyramid.Blocks:
         """What stands for the events shorter than the level's width."""
-        short = self.row_cls < level
-        row, start, dur, info = (column[short] for column in (self.row, self.start, self.dur, self.info))
-        return pyramid.merge(row, start, dur, info, int(self.widths[level]))
+        e = self.events
+        short = self._by_row[self.cls[self._by_row] < level]
+        return pyramid.merge(
+            e.lanes.row[short], e.start[short], e.dur[short], e.info[short], int(self.widths[level])
+        )
 
     def _search_index(self) -> str:
         """What 1024 stretches of the trace hold. Columns: events running in each; then per info the stretches
         that have an event of it (by its middle): how many, their gaps, and the events in each."""
         e = self.events
-        begins = np.bincount(_stretch(e.start, e.span), minlength=SEARCH_BINS + 1)
-        ends = np.bincount(_stretch(e.start + e.dur, e.span) + 1, minlength=SEARCH_BINS + 1)
-        running = np.cumsum(begins - ends)[:SEARCH_BINS]
-        middle = _stretch(e.start + e.dur // 2, e.span)
-        key, count = _counted(e.info * SEARCH_BINS + middle)
+        changes = np.zeros(SEARCH_BINS + 1, np.int64)
+        keys, counts = [], []
+        for part in slices(len(e.start)):
+            start, dur = e.start[part], e.dur[part]
+            changes += np.bincount(_stretch(start, e.span), minlength=SEARCH_BINS + 1)
+            changes -= np.bincount(_stretch(start + dur, e.span) + 1, minlength=SEARCH_BINS + 1)
+            middle = _stretch(start + dur // 2, e.span)
+            key, count = _counted(e.info[part].astype(np.int64) * SEARCH_BINS + middle)
+            keys.append(key)
+            counts.append(count)
+        running = np.cumsum(changes)[:SEARCH_BINS]
+        key, count = _counted(np.concatenate(keys), np.concatenate(counts))
         info, stretch = key // SEARCH_BINS, key % SEARCH_BINS
         gap = np.diff(stretch, prepend=0)
         first = np.r_[True, info[1:] != info[:-1]]
         gap[first] = stretch[first]
         return pack.text(running, np.bincount(info, minlength=len(e.infos["name"])), gap, count)
 
-    def embedded(self, chunks: list[pack.Chunk], level: int, embedded: Ints) -> bytes:
+    def embedded(self, chunks: list[pack.Chunk], level: int, embedded: npt.NDArray[np.bool_]) -> bytes:
         """The page that holds these chunks, and the details of the events that are `embedded`."""
         packed = details.pack_details(embedded, self.events, self.calls, self.links)
         meta = {
@@ -193,11 +202,12 @@ class Composer:
         return self.static["strings"][number] if number >= 0 else None
 
 
-def _counted(keys: Ints) -> tuple[Ints, Ints]:
-    """(distinct keys in ascending order, how often each occurs)."""
-    number, _ = numbered(keys)
-    count = np.bincount(number)
-    distinct = np.zeros(len(count), np.int64)
+def _counted(keys: Ints, times: Ints | None = None) -> tuple[Ints, Ints]:
+    """(distinct keys in ascending order, how often each occurs); each counts as often as `times` says, else once."""
+    number, size = numbered(keys)
+    count = np.zeros(size, np.int64)
+    np.add.at(count, number, 1 if times is None else times)
+    distinct = np.zeros(size, np.int64)
     distinct[number] = keys
     return distinct, count
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from tftrace.errors import InputError
 from tftrace.model.trace import Trace
 from tftrace.views.page import legible
 from tftrace.views.timeline import pack
-from tftrace.views.timeline.columns import Ints, combine, ints, table, texts
+from tftrace.views.timeline.columns import Ints, column, combine, ints, narrow, table, texts
 from tftrace.views.timeline.events import Events, Strings
 
 STACK_FRAMES = 100
@@ -40,60 +41,73 @@ class Calls:
 
     def kind_of(self, event_id: Ints) -> Ints:
         """Kind of the call that each event mainly belongs to, -1 where it belongs to none."""
-        first = np.flatnonzero(np.diff(self.event_id, prepend=-1))
-        ids = self.event_id[first]
+        ids, call = self.event_id, self.call
+        first = np.ones(len(ids), bool)
+        first[1:] = ids[1:] != ids[:-1]
+        if not first.all():
+            ids, call = ids[first], call[first]
         at = positions(ids, event_id)
-        return np.where(at >= 0, self.kind[self.call[first]][at], -1) if len(ids) else at
+        if not len(ids):
+            return at
+        kind = np.append(self.kind, -1).astype(np.int32)
+        return np.where(at >= 0, kind[call[at]], kind[-1])
 
 
 def read_calls(trace: Trace, strings: Strings) -> Calls:
     """The calls of the trace and their events. Raises InputError where an event is given to a call that is
     not there."""
-    calls = table(trace, "calls")
-    call_id = ints(calls["call_id"])
+
+    def read(name: str) -> pa.ChunkedArray:
+        return column(trace, "calls", name)
+
+    call_id = narrow(ints(read("call_id")))
     order = np.argsort(call_id, kind="stable")
-    columns: dict[str, Ints] = {"site": ints(calls["site_id"])}
+    columns: dict[str, Ints] = {"site": ints(read("site_id"))}
     for name in ("shapes", "dtypes", "op_attrs", "device", "status"):
-        index, values = texts(calls[name])
-        columns[name] = np.array([strings(v) for v in values] + [-1], np.int64)[index]
-    warm = calls["warm_up"].combine_chunks()
-    columns["warm_up"] = np.asarray(
-        warm.fill_null(False).cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64
-    )
+        index, values = texts(read(name))
+        columns[name] = np.array([strings(v) for v in values] + [-1], np.int32)[index]
+    warm = read("warm_up").combine_chunks()
+    columns["warm_up"] = ints(warm.fill_null(False).cast(pa.int32()))
     kind, sample = combine(*columns.values())
-    belongs = table(trace, "event_calls")
-    share = np.nan_to_num(np.asarray(belongs["share"].to_numpy(), np.float64), nan=1.0)
-    event_id, of_call = ints(belongs["event_id"]), ints(belongs["call_id"])
-    call = positions(call_id[order], of_call)
+    kinds = {name: values[sample].tolist() for name, values in columns.items()}
+    del columns
+    event_id, call = _belongings(trace, call_id[order])
+    return Calls(
+        call_id[order],
+        positions(call_id[order], ints(read("parent_call_id"))[order]),
+        kind[order],
+        ints(read("step"))[order],
+        ints(read("start_ns"), 0)[order],
+        ints(read("total_ns"))[order],
+        kinds,
+        event_id,
+        call,
+    )
+
+
+def _belongings(trace: Trace, calls: Ints) -> tuple[Ints, Ints]:
+    """(event_id, position of its call in the ascending `calls`) by event, then share, then call."""
+    event_id = narrow(ints(column(trace, "event_calls", "event_id")))
+    of_call = narrow(ints(column(trace, "event_calls", "call_id")))
+    call = positions(calls, of_call)
     if (call < 0).any():
         raise InputError(
             f"{trace.name}: event_calls names call {of_call[call < 0][0]}, which calls does not hold; "
             "rebuild the tables from raw/"
         )
-    by_event = _by_event(event_id, -share, call)
-    return Calls(
-        call_id[order],
-        positions(call_id[order], ints(calls["parent_call_id"])[order]),
-        kind[order],
-        ints(calls["step"])[order],
-        ints(calls["start_ns"], 0)[order],
-        ints(calls["total_ns"])[order],
-        {name: column[sample].tolist() for name, column in columns.items()},
-        event_id[by_event],
-        call[by_event],
-    )
-
-
-def _by_event(event_id: Ints, share: Any, call: Ints) -> Ints:
-    """Order by event, then share, then call."""
+    del of_call
+    if (event_id[1:] > event_id[:-1]).all():
+        return event_id, call
     n = len(event_id)
-    if n and event_id.min() >= 0 and event_id.max() < 4 * n:
-        row = np.full(int(event_id.max()) + 1, -1, np.int64)
-        row[event_id] = np.arange(n)
+    if event_id.min() >= 0 and event_id.max() < 4 * n:
+        row = np.full(int(event_id.max()) + 1, -1, np.int32)
+        row[event_id] = np.arange(n, dtype=np.int32)
         row = row[row >= 0]
         if len(row) == n:  # every event belongs to one call
-            return row
-    return np.lexsort((call, share, event_id))
+            return event_id[row], call[row]
+    share = np.asarray(column(trace, "event_calls", "share").to_numpy(), np.float64)
+    order = np.lexsort((call, -np.nan_to_num(share, nan=1.0), event_id))
+    return event_id[order], call[order]
 
 
 def positions(ids: Ints, wanted: Ints) -> Ints:
@@ -227,10 +241,10 @@ class Packed:
 def links(trace: Trace, events: Events, strings: Strings) -> tuple[Ints, Ints, Ints, list[list[int]], int]:
     """(rank of the parent, rank of the child, kind of link, kinds, links that name events the trace
     lacks)."""
-    rows = table(trace, "links")
-    parent, child = events.rank(ints(rows["parent_id"])), events.rank(ints(rows["child_id"]))
-    rule, rules = texts(rows["rule"], 80)
-    evidence, grades = texts(rows["evidence"], 80)
+    parent = events.rank(narrow(ints(column(trace, "links", "parent_id"))))
+    child = events.rank(narrow(ints(column(trace, "links", "child_id"))))
+    rule, rules = texts(column(trace, "links", "rule"), 80)
+    evidence, grades = texts(column(trace, "links", "evidence"), 80)
     kind, sample = combine(rule, evidence)
     named = [
         [
@@ -247,23 +261,29 @@ def links(trace: Trace, events: Events, strings: Strings) -> tuple[Ints, Ints, I
 
 def by_parent(parent: Ints, child: Ints) -> Ints:
     """Order by parent, then child, both below 2^31."""
-    return np.argsort((parent << 31) | child)
+    key = parent.astype(np.int64)
+    key <<= 31
+    key |= child
+    return np.argsort(key)
 
 
 def pack_details(
-    embedded: Ints, events: Events, calls: Calls, link: tuple[Ints, Ints, Ints, list[list[int]], int]
+    embedded: npt.NDArray[np.bool_],
+    events: Events,
+    calls: Calls,
+    link: tuple[Ints, Ints, Ints, list[list[int]], int],
 ) -> Packed:
     """Links between embedded events, their calls, and which event belongs to which call.
 
     `embedded` is true (one entry an event, by rank) for the events that the page holds exactly.
     """
     parent, child, rule, rules, lost = link
-    keep = embedded[parent].astype(bool) & embedded[child].astype(bool)
-    p, c, kind = parent[keep], child[keep], rule[keep]
+    keep = embedded[parent] & embedded[child]
+    p, c, kind = (values[keep].astype(np.int64) for values in (parent, child, rule))
     order = by_parent(p, c)
     p, c, kind = p[order], c[order], kind[order]
     rank = events.rank(calls.event_id)
-    mine = (rank >= 0) & embedded[rank].astype(bool)
+    mine = (rank >= 0) & embedded[rank]
     needed = np.zeros(len(calls.call_id), bool)
     needed[calls.call[mine]] = True
     above = calls.parent[needed]
@@ -272,7 +292,7 @@ def pack_details(
         above = calls.parent[above]
     number = np.cumsum(needed) - 1
     up = calls.parent[needed]
-    of_event, of_call = rank[mine], number[calls.call[mine]]
+    of_event, of_call = rank[mine].astype(np.int64), number[calls.call[mine]]
     if (np.diff(of_event) < 0).any():
         # A stable order by rank keeps the call with the largest share first.
         order = np.argsort(of_event, kind="stable")

@@ -17,7 +17,17 @@ from tftrace.errors import InputError
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 from tftrace.views.page import legible
-from tftrace.views.timeline.columns import Ints, codes, combine, ints, json_object, table, texts
+from tftrace.views.timeline.columns import (
+    Ints,
+    codes,
+    column,
+    combine,
+    ints,
+    json_object,
+    narrow,
+    slices,
+    texts,
+)
 from tftrace.views.timeline.lanes import OTHER, Lanes, assign_lanes
 
 LONGEST_SPAN = 1 << 53
@@ -90,48 +100,38 @@ def read_events(trace: Trace, strings: Strings, kind_of: Callable[[Ints], Ints])
     Raises InputError for an event without a start, a negative duration, two events of one id, attributes that
     are not a JSON object, or times that lie too far apart to be one run's.
     """
-    events = table(trace, "events")
-    n = events.num_rows
+    event_id = narrow(ints(column(trace, "events", "event_id")))
+    n = len(event_id)
     if not n:
         return None
-    event_id = ints(events["event_id"])
-    if events["start_ns"].null_count:
-        raise InputError(
-            f"{trace.name}: {events['start_ns'].null_count} events have no start_ns; rebuild the tables"
-        )
-    epoch = ints(events["start_ns"])
-    later, after = np.diff(epoch), np.diff(event_id)
-    if not ((later > 0) | ((later == 0) & (after > 0))).all():
-        order = np.lexsort((event_id, epoch))
-        events, event_id, epoch = events.take(pa.array(order)), event_id[order], epoch[order]
-        after = np.diff(event_id)
-    if not (after > 0).all() and len(np.unique(event_id)) != n:
+    t0, start, order = _starts(trace, event_id)
+    if order is not None:
+        event_id = event_id[order]
+
+    def read(name: str) -> pa.ChunkedArray:
+        whole = column(trace, "events", name)
+        return whole if order is None else whole.take(pa.array(order))
+
+    if not (event_id[1:] > event_id[:-1]).all() and len(np.unique(event_id)) != n:
         raise InputError(f"{trace.name}: some event_id occurs twice in events; rebuild the tables from raw/")
-    probes, probe_values = texts(events["probe"])
-    others = np.array([v.startswith("import:") for v in probe_values] + [False], bool)[probes]
-    # what others recorded without an end is a moment; in records of our own it was running when the process ended
-    untold = np.asarray(events["dur_ns"].is_null().combine_chunks().to_numpy(zero_copy_only=False))
-    unfinished = untold & ~others
-    dur = ints(events["dur_ns"], null=0)
+    dur, unfinished = _durations(read("dur_ns"), read("probe"))
     if (dur < 0).any():
         raise InputError(
             f"{trace.name}: event {event_id[dur < 0][0]} has a negative duration; rebuild the tables"
         )
-    t0 = int(epoch[0])
-    if int(epoch[-1]) - t0 >= LONGEST_SPAN or int(dur.max()) >= LONGEST_SPAN:
+    if int(start[-1]) >= LONGEST_SPAN or int(dur.max()) >= LONGEST_SPAN:
         raise InputError(
             f"{trace.name}: its events lie more than 104 days apart; are the clocks of its files one?"
         )
-    start = epoch - t0
-    span = max(1, int((start + dur).max()))
-    dur = np.where(unfinished, span - start, dur)  # still running when the process ended
+    span = max(1, *(int((start[part] + dur[part]).max()) for part in slices(n)))
+    dur[unfinished] = span - start[unfinished]
 
-    names, name_values = texts(events["name"])
-    layer = _layers(events["layer"])
-    stack = ints(events["stack_id"])
-    extra, extras = _extras(events["attrs"], trace.name, strings)
+    names, name_values = texts(read("name"))
+    layer = _layers(read("layer"))
+    stack = ints(read("stack_id"))
+    extra, extras = _extras(read("attrs"), trace.name, strings)
     kind = kind_of(event_id)
-    info, sample = combine(layer, names, kind, stack, extra, unfinished.astype(np.int64))
+    info, sample = combine(layer, names, kind, stack, extra, unfinished.astype(np.int8))
     name_string = np.array([strings(v) for v in name_values] + [-1], np.int64)
     infos = {
         "name": name_string[names[sample]].tolist(),
@@ -142,38 +142,64 @@ def read_events(trace: Trace, strings: Strings, kind_of: Callable[[Ints], Ints])
         "open": np.flatnonzero(unfinished[sample]).tolist(),
         "extras": extras,
     }
+    del names, kind, stack, extra, unfinished
     lanes = assign_lanes(
         start,
         dur,
         layer,
-        texts(events["host"], 80),
-        ints(events["pid"]),
-        ints(events["tid"]),
-        texts(events["device"], 80),
-        ints(events["stream"]),
+        texts(read("host"), 80),
+        ints(read("pid")),
+        narrow(ints(read("tid"))),
+        texts(read("device"), 80),
+        ints(read("stream")),
         trace.manifest,
     )
     return Events(t0, span, start, dur, info, event_id, lanes, infos)
 
 
-def _layers(column: pa.ChunkedArray) -> Ints:
-    index, values = texts(column)
+def _starts(trace: Trace, event_id: Ints) -> tuple[int, Ints, Ints | None]:
+    """(the first start, ns from it to each start, order of the rows by start and event_id or None if they stand so)."""
+    rows = column(trace, "events", "start_ns")
+    if rows.null_count:
+        raise InputError(f"{trace.name}: {rows.null_count} events have no start_ns; rebuild the tables")
+    epoch = ints(rows)
+    order = None
+    same = epoch[1:] == epoch[:-1]
+    if not ((epoch[1:] > epoch[:-1]) | same & (event_id[1:] > event_id[:-1])).all():
+        order = np.lexsort((event_id, epoch))
+        epoch = epoch[order]
+    return int(epoch[0]), epoch - int(epoch[0]), order
+
+
+def _durations(rows: pa.ChunkedArray, probe: pa.ChunkedArray) -> tuple[Ints, Ints]:
+    """(duration of each event, 0 where none was told; whether it was still running when the process ended).
+
+    What others recorded without an end is a moment."""
+    probes, values = texts(probe)
+    others = np.array([v.startswith("import:") for v in values] + [False], bool)[probes]
+    untold = np.asarray(rows.is_null().combine_chunks().to_numpy(zero_copy_only=False))
+    dur = ints(rows, null=0)
+    return dur if dur.flags.writeable else dur.copy(), untold & ~others
+
+
+def _layers(rows: pa.ChunkedArray) -> Ints:
+    index, values = texts(rows)
     known: Mapping[str, int] = {name: number for number, name in enumerate(LAYERS)}
-    return np.array([known.get(v, OTHER) for v in values] + [OTHER], np.int64)[index]
+    return np.array([known.get(v, OTHER) for v in values] + [OTHER], np.int8)[index]
 
 
-def _extras(column: pa.ChunkedArray, trace: str, strings: Strings) -> tuple[Ints, list[list[int]]]:
+def _extras(rows: pa.ChunkedArray, trace: str, strings: Strings) -> tuple[Ints, list[list[int]]]:
     """(number of each event's shown attributes or -1, [key, value, key, value ..] of each number as
     strings)."""
-    if column.null_count == len(column):
-        return np.full(len(column), -1, np.int64), []
-    raw = column.cast(pa.binary())
+    if rows.null_count == len(rows):
+        return narrow(np.full(len(rows), -1, np.int8)), []
+    raw = rows.cast(pa.binary())
     # Most of a large trace's attributes are TensorFlow's ids: a scan for the few keys in C++ spares parsing
     # them.
     wanted = pc.match_substring_regex(raw, '"(' + "|".join(SHOWN_ATTRS) + ')"')
     index, values = codes(pc.if_else(pc.fill_null(wanted, False), raw, pa.scalar(None, pa.binary())))
     seen: dict[tuple[int, ...], int] = {}
-    number = np.full(len(values) + 1, -1, np.int64)
+    number = np.full(len(values) + 1, -1, np.int32)
     for at, value in enumerate(values):
         attrs = json_object(
             value, f"{trace}: attrs {legible(value[:80].decode('utf-8', 'replace'), 40)!r} of events"

@@ -12,7 +12,7 @@ import numpy as np
 
 from tftrace.model.layers import LAYERS
 from tftrace.views.page import legible
-from tftrace.views.timeline.columns import Ints, combine, order_of
+from tftrace.views.timeline.columns import Ints, combine, order_of, slices
 
 OTHER = len(LAYERS)
 """Layer number of tftrace's own work, which belongs to no layer of the user's program."""
@@ -95,8 +95,12 @@ def nesting_depth(start: Ints, end: Ints) -> Ints:
 def _by_lane(lane: Ints, start: Ints, end: Ints) -> Ints:
     """Order by lane, then start, the longer of two that start together first."""
     order = order_of(lane)  # events come sorted by their start
-    at, begin, finish = lane[order], start[order], end[order]
-    if not ((at[1:] == at[:-1]) & (begin[1:] == begin[:-1]) & (finish[1:] > finish[:-1])).any():
+    for part in slices(len(order)):
+        rows = order[max(part.start - 1, 0) : part.stop]
+        at, begin, finish = lane[rows], start[rows], end[rows]
+        if ((at[1:] == at[:-1]) & (begin[1:] == begin[:-1]) & (finish[1:] > finish[:-1])).any():
+            break
+    else:
         return order
     order = np.lexsort((-end, start))
     return order[order_of(lane[order])]
@@ -125,7 +129,8 @@ def assign_lanes(
     is_stream = stream >= 0
     place = np.where(is_stream, stream, tid)
     gpu = np.where(is_stream, device[0], -1)
-    track_of, sample = combine(host[0], pid, gpu, is_stream.astype(np.int64), place)
+    track_of, sample = combine(host[0], pid, gpu, is_stream.astype(np.int8), place)
+    del place, gpu
     first = np.full(len(sample), np.iinfo(np.int64).max)
     np.minimum.at(first, track_of, start)
     runs_python = np.zeros(len(sample), bool)
@@ -145,10 +150,12 @@ def assign_lanes(
     names = _thread_names(manifest)
     several_hosts = len({p[0] for p in process_start}) > 1
     several = len(process_start) > 1
-    row_of = np.zeros(len(start), np.int64)
+    row_of = np.zeros(len(start), np.int32)
     lane_key = track_of * (OTHER + 1) + layer
     order_in_lane = _by_lane(lane_key, start, end)
-    bounds = np.searchsorted(lane_key[order_in_lane], np.arange(len(sample) * (OTHER + 1) + 1)).tolist()
+    in_lane = np.bincount(lane_key, minlength=len(sample) * (OTHER + 1))
+    bounds = [0, *np.cumsum(in_lane).tolist()]
+    del lane_key, in_lane
     lanes: list[Lane] = []
     tracks: list[Track] = []
     processes: list[Process] = []

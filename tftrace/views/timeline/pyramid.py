@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.views.timeline.columns import Ints
+from tftrace.views.timeline.columns import Ints, slices
 
 FINEST_WIDTH = 256
 """w_0 in ns. Finer levels would save nothing: hardly any event of a trace is shorter."""
@@ -53,7 +53,10 @@ def widths(span: int) -> Ints:
 def duration_class(dur: Ints, w: Ints) -> Ints:
     """The finest level that merges an event is one above its class: -1 for dur < w_0, k for w_k <= dur <
     w_(k+1)."""
-    return np.searchsorted(w, dur, side="right").astype(np.int64) - 1
+    found = np.empty(len(dur), np.int8)
+    for part in slices(len(dur)):
+        found[part] = np.searchsorted(w, dur[part], side="right") - 1
+    return found
 
 
 def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
@@ -80,16 +83,25 @@ def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
     )
 
 
-def useful_levels(row: Ints, t: Ints, cls: Ints, w: Ints) -> list[int]:
+def useful_levels(row: Ints, t: Ints, cls: Ints, w: Ints, order: Ints) -> list[int]:
     """Levels worth carrying, finest first: each at most halves what the one before draws; -1 is all events
-    exact."""
-    kept, cost = [-1], len(row)
-    for k in range(len(w)):
-        short = cls < k
-        r, b = row[short], t[short] // int(w[k])
-        blocks = int(np.count_nonzero((r[1:] != r[:-1]) | (b[1:] != b[:-1]))) + bool(len(r))
-        shown = blocks + len(row) - len(r)
-        if shown <= cost / 2 or (k == len(w) - 1 and shown < cost):
+    exact. `order` sorts the events by (row, t)."""
+    shown = np.zeros(len(w), np.int64)
+    last: list[tuple[int, int] | None] = [None] * len(w)  # row and bucket of each level's last event so far
+    for part in slices(len(order)):
+        at = order[part]
+        rows, times, classes = row[at], t[at], cls[at]
+        for k in range(len(w)):
+            short = classes < k
+            r, b = rows[short], times[short] // int(w[k])
+            shown[k] += len(at) - len(r)
+            if len(r):
+                shown[k] += np.count_nonzero((r[1:] != r[:-1]) | (b[1:] != b[:-1]))
+                shown[k] += (int(r[0]), int(b[0])) != last[k]
+                last[k] = int(r[-1]), int(b[-1])
+    kept, cost = [-1], len(order)
+    for k, drawn in enumerate(shown.tolist()):
+        if drawn <= cost / 2 or (k == len(w) - 1 and drawn < cost):
             kept.append(k)
-            cost = shown
+            cost = drawn
     return kept

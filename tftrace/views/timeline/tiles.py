@@ -13,6 +13,7 @@ A query reads the row groups whose statistics let them hold an answer: of ten mi
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tftrace.views.timeline import details, pack
-from tftrace.views.timeline.columns import Ints
+from tftrace.views.timeline.columns import Ints, order_of
 from tftrace.views.timeline.compose import Composer
 
 MEMORY = "400MB"
@@ -144,34 +145,43 @@ def _in(numbers: list[int]) -> str:
     return listed if len(numbers) <= 1000 else f"select unnest([{listed}])"
 
 
-def _write(folder: Path, name: str, **columns: Ints) -> None:
-    narrow = {
-        n: pa.array(c, pa.int32() if not len(c) or abs(c).max() < 1 << 31 else pa.int64())
-        for n, c in columns.items()
-    }
-    pq.write_table(
-        pa.table(narrow), folder / f"{name}.parquet", row_group_size=pack.CHUNK, use_dictionary=False,
-        column_encoding="DELTA_BINARY_PACKED", compression="none",
-    )  # fmt: skip
+def _write(folder: Path, name: str, order: Ints | None = None, **columns: Ints) -> None:
+    """Writes the columns, in the given order of their rows, a row group at a time."""
+    schema = pa.schema([(n, _width(c)) for n, c in columns.items()])
+    size = len(next(iter(columns.values())))
+    with pq.ParquetWriter(
+        folder / f"{name}.parquet", schema, use_dictionary=False, column_encoding="DELTA_BINARY_PACKED",
+        compression="none",
+    ) as file:  # fmt: skip
+        for low in range(0, size, pack.CHUNK):
+            rows = slice(low, low + pack.CHUNK) if order is None else order[low : low + pack.CHUNK]
+            file.write_table(
+                pa.table([pa.array(columns[f.name][rows], f.type) for f in schema], schema=schema)
+            )
+
+
+def _width(values: Ints) -> pa.DataType:
+    small = not len(values) or (int(values.min()) > -(1 << 31) and int(values.max()) < 1 << 31)
+    return pa.int32() if small else pa.int64()
 
 
 def _write_events(made: Composer, folder: Path) -> list[list[int | str]]:
     """Writes events and blocks; returns the head of every chunk."""
     e = made.events
-    rank = np.argsort(made.cls, kind="stable")
-    bounds = np.searchsorted(made.cls[rank], np.arange(-1, len(made.widths) + 1))
+    rank = order_of(made.cls + 1)
+    bounds = [0, *np.cumsum(np.bincount(made.cls + 1)).tolist()]
     heads: list[list[int | str]] = []
-    chunk = np.zeros(len(rank), np.int64)
-    for cls, (first, last) in enumerate(
-        zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True), start=-1
-    ):
+    chunk = np.zeros(len(rank), np.int32)
+    for cls, (first, last) in enumerate(itertools.pairwise(bounds), start=-1):
         for low in range(first, last, pack.CHUNK):
             mine = rank[low : min(low + pack.CHUNK, last)]
-            chunk[low : low + len(mine)] = len(heads)
+            chunk[mine] = len(heads)
             heads.append(pack.exact_head(cls, e.start[mine], e.dur[mine], mine))
-    columns = {"row": e.lanes.row, "start": e.start, "dur": e.dur, "info": e.info}
-    _write(folder, "exact", chunk=chunk, rank=rank, **{name: c[rank] for name, c in columns.items()})
-    _write(folder, "ranked", rank=np.arange(len(rank)), **columns)
+    numbers = np.arange(len(rank), dtype=np.int32)
+    columns = {"rank": numbers, "row": e.lanes.row, "start": e.start, "dur": e.dur, "info": e.info}
+    _write(folder, "exact", rank, chunk=chunk, **columns)
+    del chunk, rank
+    _write(folder, "ranked", **columns)
     parts: list[dict[str, Ints]] = []
     for level in made.levels:
         if level < 0:
@@ -193,9 +203,9 @@ def _write_links(made: Composer, folder: Path) -> int:
     """Writes the links; returns how many name events that the trace lacks."""
     parent, child, rule, _, lost = made.links
     order = details.by_parent(parent, child)
-    _write(folder, "below", parent=parent[order], child=child[order], rule=rule[order])
+    _write(folder, "below", order, parent=parent, child=child, rule=rule)
     order = np.argsort(child, kind="stable")
-    _write(folder, "above", parent=parent[order], child=child[order], rule=rule[order])
+    _write(folder, "above", order, parent=parent, child=child, rule=rule)
     return lost
 
 
@@ -207,8 +217,12 @@ def _write_calls(made: Composer, folder: Path) -> None:
         began=began, total=calls.total,
     )  # fmt: skip
     rank = made.events.rank(calls.event_id)
-    there = np.flatnonzero(rank >= 0)
-    order = there[np.argsort(rank[there], kind="stable")]  # keeps the call with the largest share first
-    _write(folder, "of_event", event=rank[order], call=calls.call[order], place=np.arange(len(order)))
-    order = there[np.lexsort((rank[there], calls.call[there]))]
-    _write(folder, "of_call", call=calls.call[order], event=rank[order])
+    # A stable order by rank keeps the call with the largest share first.
+    event, call = rank, calls.call
+    if not (event[1:] >= event[:-1]).all():
+        order = np.argsort(event, kind="stable")
+        event, call = event[order], call[order]
+    lost = int(np.searchsorted(event, 0))
+    event, call = event[lost:], call[lost:]
+    _write(folder, "of_event", event=event, call=call, place=np.arange(len(event), dtype=np.int32))
+    _write(folder, "of_call", np.argsort(call, kind="stable"), call=call, event=event)
