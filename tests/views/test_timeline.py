@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import zlib
+from dataclasses import astuple
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from tftrace.views.timeline import EXTENSION, columns, write_timeline
 from tftrace.views.timeline.details import short_function
 from tftrace.views.timeline.events import Strings, read_events
 from tftrace.views.timeline.lanes import nesting_depth
-from tftrace.views.timeline.pyramid import duration_class, merge, useful_levels, widths
+from tftrace.views.timeline.pyramid import duration_class, merge, merge_all, useful_levels, widths
 
 
 def overlaps(row: Any, start: Any, end: Any) -> int:
@@ -71,6 +72,12 @@ def test_every_level_keeps_count_busy_time_and_longest(gaps: list[tuple[int, int
         short = dur < width
         assert (short == (cls < k)).all()
         blocks = merge(row[short], t[short], dur[short], info[short], width)
+        for size in (1, 7):  # looked at a few at a time they are the same
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(columns, "SLICE", size)
+                stretches = merge_all(np.flatnonzero(short), row, t, dur, info, width)
+            for one, other in zip(astuple(blocks), astuple(stretches), strict=True):
+                assert one.tolist() == other.tolist()
         assert int(blocks.count.sum()) == int(short.sum())
         assert int(blocks.busy.sum()) == int(dur[short].sum())
         assert overlaps(

@@ -39,6 +39,7 @@ def column(trace: Trace, name: str, of: str) -> pa.ChunkedArray:
     columns of ten million events together are more than a GB."""
     schema = pa.schema([TABLES[name].field(of)])
     if isinstance(trace.tables, LazyTables):
+        pa.default_memory_pool().release_unused()  # what the column before took
         given = trace.tables.once(name, [of])
     else:
         given = trace.tables[name] if name in trace.tables else schema.empty_table()

@@ -119,9 +119,7 @@ class Composer:
         """What stands for the events shorter than the level's width."""
         e = self.events
         short = self._by_row[self.cls[self._by_row] < level]
-        return pyramid.merge(
-            e.lanes.row[short], e.start[short], e.dur[short], e.info[short], int(self.widths[level])
-        )
+        return pyramid.merge_all(short, e.lanes.row, e.start, e.dur, e.info, int(self.widths[level]))
 
     def _search_index(self) -> str:
         """What 1024 stretches of the trace hold. Columns: events running in each; then per info the stretches

@@ -92,17 +92,22 @@ def nesting_depth(start: Ints, end: Ints) -> Ints:
     return depth
 
 
-def _by_lane(lane: Ints, start: Ints, end: Ints) -> Ints:
+def _ends(start: Ints, dur: Ints) -> Ints:
+    """Ends of events; an instant takes a nanosecond, so that two of them do not hide each other."""
+    return start + np.maximum(dur, 1)
+
+
+def _by_lane(lane: Ints, start: Ints, dur: Ints) -> Ints:
     """Order by lane, then start, the longer of two that start together first."""
     order = order_of(lane)  # events come sorted by their start
     for part in slices(len(order)):
         rows = order[max(part.start - 1, 0) : part.stop]
-        at, begin, finish = lane[rows], start[rows], end[rows]
+        at, begin, finish = lane[rows], start[rows], _ends(start[rows], dur[rows])
         if ((at[1:] == at[:-1]) & (begin[1:] == begin[:-1]) & (finish[1:] > finish[:-1])).any():
             break
     else:
         return order
-    order = np.lexsort((-end, start))
+    order = np.lexsort((-_ends(start, dur), start))
     return order[order_of(lane[order])]
 
 
@@ -123,9 +128,6 @@ def assign_lanes(
     Python, then the others by first event, then device streams, device by device. Order of lanes: the layers,
     top to bottom.
     """
-    end = start + np.maximum(
-        dur, 1
-    )  # an instant takes a nanosecond, so that two of them do not hide each other
     is_stream = stream >= 0
     place = np.where(is_stream, stream, tid)
     gpu = np.where(is_stream, device[0], -1)
@@ -152,7 +154,7 @@ def assign_lanes(
     several = len(process_start) > 1
     row_of = np.zeros(len(start), np.int32)
     lane_key = track_of * (OTHER + 1) + layer
-    order_in_lane = _by_lane(lane_key, start, end)
+    order_in_lane = _by_lane(lane_key, start, dur)
     in_lane = np.bincount(lane_key, minlength=len(sample) * (OTHER + 1))
     bounds = [0, *np.cumsum(in_lane).tolist()]
     del lane_key, in_lane
@@ -189,7 +191,7 @@ def assign_lanes(
             if high - low == 1:
                 row_of[mine] = row
             else:
-                depth = nesting_depth(start[mine], end[mine])
+                depth = nesting_depth(start[mine], _ends(start[mine], dur[mine]))
                 rows = int(depth.max()) + 1
                 if rows > MOST_ROWS:
                     rows, depth = MOST_ROWS, np.minimum(depth, MOST_ROWS - 1)

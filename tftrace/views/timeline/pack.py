@@ -109,5 +109,5 @@ def block_columns(
     order = order_of(row)
     of_row, gap = _by_row(row[order], t0[order], base, unit, rows)
     length = -(-(t1 - t0) // unit)
-    share = np.clip(busy * 255 // np.maximum(1, t1 - t0), 1, 255)
+    share = np.clip(busy.astype(np.int64) * 255 // np.maximum(1, t1 - t0), 1, 255)
     return b"".join(map(planes, (of_row, gap, length[order], count[order], share[order], info[order])))

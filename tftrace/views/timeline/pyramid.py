@@ -13,10 +13,11 @@ shorter than itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
+from tftrace.views.timeline import columns
 from tftrace.views.timeline.columns import Ints, slices
 
 FINEST_WIDTH = 256
@@ -80,6 +81,26 @@ def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
         np.add.reduceat(dur, edge),
         longest,
         info[is_longest[pick]],
+    )
+
+
+def merge_all(order: Ints, row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
+    """`merge` of the events that `order` names, which sorts them by (row, t): of a stretch of them at a time, each up
+    to where a block ends."""
+    parts, low, size = [merge(*(np.zeros(0, np.int64) for _ in range(4)), width)], 0, columns.SLICE
+    while low < len(order):
+        at = order[low : low + size + 1]
+        if len(at) > size:
+            bucket = t[at] // width
+            edges = np.flatnonzero((row[at][1:] != row[at][:-1]) | (bucket[1:] != bucket[:-1]))
+            if not len(edges):  # one block holds them all
+                size *= 2
+                continue
+            at = at[: edges[-1] + 1]
+        parts.append(merge(row[at], t[at], dur[at], info[at], width))
+        low, size = low + len(at), columns.SLICE
+    return Blocks(
+        *(columns.narrow(np.concatenate([getattr(p, f.name) for p in parts])) for f in fields(Blocks))
     )
 
 
