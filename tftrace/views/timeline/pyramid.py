@@ -87,7 +87,8 @@ def merge(row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
 def merge_all(order: Ints, row: Ints, t: Ints, dur: Ints, info: Ints, width: int) -> Blocks:
     """`merge` of the events that `order` names, which sorts them by (row, t): of a stretch of them at a time, each up
     to where a block ends."""
-    parts, low, size = [merge(*(np.zeros(0, np.int64) for _ in range(4)), width)], 0, columns.SLICE
+    none = np.zeros(0, np.int64)
+    parts, low, size = [merge(none, none, none, none, width)], 0, columns.SLICE
     while low < len(order):
         at = order[low : low + size + 1]
         if len(at) > size:
