@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tftrace.correlate import nesting
-from tftrace.correlate.nesting import latest_before, nest, union_length
+from tftrace.correlate.nesting import latest_before, nest, past, union_length
 
 
 @st.composite
@@ -122,3 +122,11 @@ def test_intervals_that_are_all_the_same_lie_in_each_other_in_linear_time() -> N
     parent, depth = nesting.nest(*(np.full(n, value) for value in (1, 5, 9, 0)))
     assert np.array_equal(parent, np.arange(-1, n - 1))
     assert np.array_equal(depth, np.arange(n))
+
+
+def test_what_is_around_a_row_past_rows_of_one_kind() -> None:
+    #                 entry event event call launch launch other
+    parent = np.array([-1, 0, 3, 1, 2, 1, -1])
+    found = past(parent, np.array([4, 5, 6]), 1, 3)
+    assert found.tolist() == [3, 0, -1]  # the call, past the event that begins in it; the entry; nothing
+    assert parent.tolist() == [-1, 0, 3, 1, 2, 1, -1]

@@ -77,6 +77,18 @@ def _swept(thread: Int, start: Int, end: Int) -> tuple[Int, Int]:
     return parent, depth
 
 
+def past(parent: Int, rows: Int, first: int, last: int) -> Int:
+    """What is around each of `rows`, past the rows from `first` up to `last`: the nearest other ancestor, or -1.
+
+    `parent` is as `nest` gives it. Where two clocks differ a little, an event that is around a call of a library may
+    seem to begin inside it, and to be what a launch in that call is in.
+    """
+    up: Int = parent[rows]
+    while (between := (up >= first) & (up < last)).any():
+        up[between] = parent[up[between]]
+    return up
+
+
 def running_max(values: Int, group: Int) -> Int:
     """Running maximum that starts anew with each group; groups are runs of equal, rising numbers."""
     span = int(values.max()) - int(values.min()) + 1

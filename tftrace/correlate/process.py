@@ -29,7 +29,7 @@ from tftrace.correlate.ledger.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
 from tftrace.correlate.library_calls import LibraryCalls, joined
 from tftrace.correlate.native import NativeStacks
-from tftrace.correlate.nesting import nest
+from tftrace.correlate.nesting import nest, past
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import optimized, settle_fates, swallowed
 from tftrace.correlate.primitives import add_primitives
@@ -274,10 +274,13 @@ def _links(
     is_profile = parent >= 0
     is_profile[:nd] = is_profile[nd + npf :] = False
     # a launch that an annotation leads to its kernel still has the library call in which it began
-    is_profile[nd : nd + npf] &= ~profile.told | (parent[nd : nd + npf] >= nd + npf)
+    told = np.flatnonzero(profile.told) + nd
+    around = parent.copy()
+    around[told] = past(parent, told, nd, nd + npf)
+    is_profile[told] = around[told] >= nd + npf
     for mask, rule, evidence in ((strong, "native stack", "measured"), (~strong, "containment", "joined")):
         chosen = is_profile & mask
-        build.link(ids[chosen], ids[parent[chosen]], rule, evidence)
+        build.link(ids[chosen], ids[around[chosen]], rule, evidence)
 
     # hand-overs between threads
     inner = parent[nd : nd + npf]
