@@ -199,6 +199,20 @@ def test_events_are_cut_to_the_stretch_and_nested_ones_told_apart(
         page.until("document.querySelector('#status').textContent.startsWith('150 µs')")
 
 
+AT_ONCE = (
+    "const wait = window.setTimeout; window.setTimeout = (f, ms, ...x) => wait(f, ms === 250 ? 0 : ms, ...x);"
+)
+"""The page writes its state into its address 250 ms after a change: here at once, as if making the page took longer."""
+
+
+@pytest.mark.browser
+def test_a_link_to_totals_holds_while_the_page_is_being_made(browser: Any, pages: dict[str, Path]) -> None:
+    with opened(browser, pages["eager"], fragment="#r=0,0.0001", first=AT_ONCE) as page:
+        ready(page)
+        page.until("document.querySelector('#panel .totals') !== null")
+        assert "r=0,0.0001" in page.page.url
+
+
 def test_a_drag_along_the_time_axis_totals_too(browser: Any, pages: dict[str, Path]) -> None:
     with ready_page(browser, pages["eager"]) as page:
         (x0, _), (x1, _) = at(page, "api", 0.0), at(page, "api", 0.5)

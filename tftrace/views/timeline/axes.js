@@ -133,8 +133,9 @@ function showEvent(event) {
 
 // ---- deep link: #t=start,end in seconds from the start of the trace, &f=folded, &e=event, &r=start,end of totals
 const seconds = (ns) => (ns / 1e9).toFixed(9).replace(/0+$/, '').replace(/\.$/, '');
-let linkTimer = 0;
+let linkTimer = 0, followed = false;
 function remember() {
+  if (!followed) return; // the page is still being made: what its address asks for must stand there until it is done
   clearTimeout(linkTimer);
   linkTimer = setTimeout(() => {
     const chosen = selection ? `&e=${selection.rank}` : range ? `&r=${seconds(range.t0)},${seconds(range.t1)}` : '';
@@ -157,6 +158,7 @@ function followView() {
 }
 
 function followLink() {
+  followed = true;
   const counted = linked('r'), chosen = /[#&]e=(\d+)/.exec(location.hash);
   followView();
   if (chosen) select(+chosen[1]);
