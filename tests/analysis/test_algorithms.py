@@ -15,7 +15,8 @@ from tftrace.analysis import algorithms
 from tftrace.errors import InputError
 from tftrace.model.schemas import ADDED
 from tftrace.model.trace import Trace
-from tftrace.store.tables import LazyTables, write_tables
+from tftrace.store.lazy import LazyTables
+from tftrace.store.tables import write_tables
 
 
 def candidate(problem_id: int, algorithm: str | None, **more: Any) -> dict[str, Any]:

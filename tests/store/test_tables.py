@@ -14,7 +14,8 @@ from tests.views.traces import eager_convs
 from tftrace.errors import InputError, UsageError
 from tftrace.model.schemas import TABLES
 from tftrace.store.directory import open_trace, write_manifest, write_tables
-from tftrace.store.tables import LazyTables, read_table, table_path
+from tftrace.store.lazy import LazyTables
+from tftrace.store.tables import read_table, table_path
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_a_table_that_was_read_outlives_its_file(stored: Path) -> None:
 
 def test_some_columns_are_those_of_the_whole_table(stored: Path) -> None:
     whole = LazyTables(stored)["calls"].select(["call_id", "total_ns"])
-    assert LazyTables(stored).some("calls", ["call_id", "total_ns"]).to_pylist() == whole.to_pylist()
+    assert LazyTables(stored).lazy("calls").select(["call_id", "total_ns"]).to_pylist() == whole.to_pylist()
 
 
 def test_unknown_tables_are_refused(tmp_path: Path) -> None:
@@ -112,9 +113,9 @@ def test_unknown_tables_are_refused(tmp_path: Path) -> None:
 
 def test_what_is_forgotten_is_read_again(stored: Path) -> None:
     tables = LazyTables(stored)
-    whole, some = tables["calls"], tables.some("sites", ["site_id"])
+    whole, some = tables["calls"], tables.lazy("sites")
     assert tables["calls"] is whole
     tables.forget("calls", "sites")
     assert tables["calls"] is not whole
     assert tables["calls"].equals(whole)
-    assert tables.some("sites", ["site_id"]) is not some
+    assert tables.lazy("sites") is not some

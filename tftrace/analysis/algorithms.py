@@ -8,7 +8,7 @@ from typing import Any, Final
 import pandas as pd
 
 from tftrace.analysis import picking, tuning_advice
-from tftrace.analysis.columns import table
+from tftrace.analysis.columns import whole
 from tftrace.analysis.libraries import json_object
 from tftrace.model.problem import canonical, identity
 from tftrace.model.schemas import ALGORITHMS
@@ -36,7 +36,7 @@ def ledger(trace: Trace) -> pd.DataFrame:
 
 def rows(trace: Trace) -> list[dict[str, Any]]:
     """The rows of `ledger`, as plain Python."""
-    found = [_row(row) for row in table(trace, "algorithms").to_pylist()]
+    found = [_row(row) for row in whole(trace, "algorithms").to_pylist()]
     cost: dict[tuple[Any, ...], float] = {}
     for row in found:
         if row["chosen"]:

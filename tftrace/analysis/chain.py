@@ -11,7 +11,7 @@ import orjson
 from tftrace.analysis import evidence, fates, observed
 from tftrace.analysis.chain_arrays import NAMES, Arrays
 from tftrace.analysis.chain_parts import Entry, Group, Place
-from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.columns import Ints, numbers, positions, table, texts, whole
 from tftrace.analysis.hops import hops
 from tftrace.analysis.libraries import Library
 from tftrace.analysis.pattern import by_site, match
@@ -72,7 +72,7 @@ class _Reader(Arrays):
         frames = self._frames(stacks[0]) if stacks else []
 
         def read(column: str) -> str | None:
-            return texts(self.calls.slice(row, 1), column).of(0)
+            return texts(self.calls, column).of(row)
 
         return Group(
             count=int(self.counts[g]),
@@ -238,7 +238,7 @@ class _Reader(Arrays):
         events = [int(e) for e in self.members.event[mine[self.members.layer[mine] == rank]]][: 4 * NAMES]
         if self.runs.parent[call] >= 0:
             events = (
-                evidence.climb(self.trace, self.ranks, events)
+                self._within_runtime().climb(events)
                 if events
                 else self._parent_entry(int(self.runs.parent[call]))
             )
@@ -247,6 +247,11 @@ class _Reader(Arrays):
         listed = [n for n in dict.fromkeys(self.names.of(e) for e in events) if n is not None]
         head = [n for n in names[:1] if n in listed and self.runs.parent[call] < 0]
         return list(dict.fromkeys([*head, *listed, *([] if listed else names)]))[:NAMES]
+
+    def _within_runtime(self) -> evidence.Within:
+        if not hasattr(self, "_within"):
+            self._within = evidence.Within(self.trace, self.ranks, "runtime")
+        return self._within
 
     def _parent_entry(self, parent: int) -> list[int]:
         """The first runtime event of the call that ran the graph, where none is known to have run this node."""
@@ -291,7 +296,7 @@ class _Reader(Arrays):
         return [rows[i] for i in order], self.grouped.kinds.kinds[int(used[main])], by_use
 
     def _frames(self, stack: int) -> list[dict[str, Any]]:
-        rows = table(self.trace, "stacks")
+        rows = whole(self.trace, "stacks")
         at = int(positions(rows, "stack_id", np.array([stack]))[0])
         frames = rows.slice(at, 1).column("frames").to_pylist()[0] if at >= 0 else None
         out: list[dict[str, Any]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tftrace.analysis import evidence
+from tftrace.analysis.attributes import attributes
 from tftrace.analysis.columns import Ints, numbers, positions, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
@@ -23,9 +24,13 @@ class Arrays:
         self.trace, self.chosen = trace, chosen
         self.calls, self.sites, self.events = (table(trace, n) for n in ("calls", "sites", "events"))
         self.ranks = evidence.layer_ranks(trace)
-        self.links, linked = evidence.links_from_above(trace, self.ranks)
-        self.members = evidence.members(trace, chosen, self.ranks, linked)
-        self.grouped: Groups = group(trace, chosen, self.members)
+        self.links, self.members = evidence.members(trace, chosen, self.ranks)
+        library, device = (
+            self.members.event[self.members.layer == LAYERS.index(layer)] for layer in ("library", "device")
+        )
+        said = attributes(trace, library, device)
+        self._trial = said.trial
+        self.grouped: Groups = group(trace, chosen, self.members, said)
         self.runs: Runs = runs(trace, chosen)
         self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[chosen]
         self.text = {
@@ -116,7 +121,7 @@ class Arrays:
         entered[slot[m.link >= 0]] = True
         keep = named & ((m.link >= 0) | ~entered[slot])
         found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
-        self.device_work = device_work(self.trace, m, self.group_of, self.grouped.count)
+        self.device_work = device_work(self.trace, m, self._trial, self.group_of, self.grouped.count)
         self.layer_names: dict[tuple[int, int], list[str]] = {}
         for i in np.argsort(-counts, kind="stable").tolist():
             at, name = divmod(int(found[i]), width)

@@ -5,9 +5,9 @@ Everything here is linear in the rows and free of Python loops over them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,14 @@ import pyarrow.compute as pc
 from tftrace.errors import InputError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
+from tftrace.store.lazy import LazyTable, LazyTables
 
+T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+
+PART = 1 << 20
+"""Rows of a part of a table in memory; on disk its row groups are the parts."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class Texts:
     def of(self, row: int) -> str | None:
         code = int(self.codes[row])
         return None if code < 0 else self.values[code]
+
+    def at(self, rows: Ints) -> Texts:
+        """The texts of these rows."""
+        return Texts(self.codes[rows], self.values)
 
     def where(self, fits: Bools) -> Bools:
         """Mask of the rows whose text is one of the `values` picked by `fits` (one flag a value)."""
@@ -46,71 +55,147 @@ class Numbers:
     valid: Bools
 
 
-def table(trace: Trace, name: str, *columns: str) -> pa.Table:
-    """The named table, or some columns of it; empty where the trace has none. Of a trace on disk only what is asked for
-    is read."""
+def table(trace: Trace, name: str) -> pa.Table | LazyTable:
+    """The named table, empty where the trace has none. Of a trace on disk each column is read when it is asked for."""
     if name not in trace.tables:
         return TABLES[name].empty_table()
-    if columns and isinstance(trace.tables, Selective):
-        return trace.tables.some(name, columns)
+    if isinstance(trace.tables, LazyTables):
+        return trace.tables.lazy(name)
     return trace.tables[name]
 
 
-@runtime_checkable
-class Selective(Protocol):
-    """Tables that can be read in part."""
-
-    def some(self, name: str, columns: Sequence[str]) -> pa.Table: ...
+def whole(trace: Trace, name: str) -> pa.Table:
+    """The named table with all of its columns."""
+    return trace.tables[name] if name in trace.tables else TABLES[name].empty_table()
 
 
-def _array(source: pa.Table, name: str) -> pa.Array | None:
-    if name not in source.column_names:
-        return None
-    column = source.column(name)
-    if pa.types.is_dictionary(column.type):
-        column = column.unify_dictionaries()
-    joined = column.combine_chunks()
-    if isinstance(joined, pa.ChunkedArray):  # what pyarrow gives for a column without chunks
-        return joined.chunk(0) if joined.num_chunks else pa.array([], joined.type)
-    return joined
+def parts(
+    trace: Trace,
+    name: str,
+    columns: Sequence[str],
+    make: Callable[[pa.Table, int], T],
+    needed: Callable[[int, int], bool] | None = None,
+) -> Iterator[T]:
+    """What `make` gives for these columns of each part of a table and the number of its first row, in order. Parts are
+    made beside each other, on all cores; those are left out of which `needed` says so by first row and number of rows.
+
+    For what looks at each row once: never are all rows in memory.
+    """
+    source = table(trace, name)
+    if isinstance(source, LazyTable):
+        yield from source.parts(columns, make, needed)
+        return
+    asked = {
+        c: source.column(c)
+        if c in source.column_names
+        else pa.nulls(source.num_rows, TABLES[name].field(c).type)
+        for c in columns
+    }
+    known = pa.table(asked)
+    for first in range(0, known.num_rows, PART):
+        part = known.slice(first, PART)
+        if needed is None or needed(first, part.num_rows):
+            yield make(part, first)
 
 
-def texts(source: pa.Table, name: str) -> Texts:
+def rows_where(
+    trace: Trace, name: str, columns: Sequence[str], picked: Callable[[pa.Table], Bools]
+) -> pa.Table:
+    """These columns of the rows for which `picked` holds; it is asked part by part."""
+
+    def make(part: pa.Table, _: int) -> pa.Table:
+        return part.filter(pa.array(picked(part)))
+
+    found = list(parts(trace, name, columns, make))
+    return pa.concat_tables(found) if found else TABLES[name].empty_table().select(list(columns))
+
+
+def texts(source: pa.Table | LazyTable, name: str) -> Texts:
     """The column as codes; a column that the table lacks is all null. Raises InputError where it holds no text."""
-    array = _array(source, name)
-    if array is None:
+    if isinstance(source, LazyTable):
+        return source.kept((texts, name), lambda: _texts(source.column(name), name))
+    if name not in source.column_names:
         return Texts(np.full(source.num_rows, -1, np.int64), [])
-    if not pa.types.is_dictionary(array.type):
-        if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
-            raise InputError(f"column {name} holds {array.type}, not text; rebuild the tables from raw/")
-        array = array.dictionary_encode()
-    codes = np.asarray(
-        pc.fill_null(array.indices.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64
-    )
+    return _texts(source.column(name), name)
+
+
+def codes(array: pa.DictionaryArray) -> Ints:
+    """The code of each row, -1 for null."""
+    return np.asarray(pc.fill_null(array.indices, -1).to_numpy(zero_copy_only=False), np.int64)
+
+
+def joined(column: pa.ChunkedArray) -> pa.Array:
+    """The dictionary-encoded column in one piece."""
+    return column.chunk(0) if column.num_chunks == 1 else column.unify_dictionaries().combine_chunks()
+
+
+def _texts(column: pa.ChunkedArray, name: str) -> Texts:
+    if not pa.types.is_dictionary(column.type):
+        if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+            raise InputError(f"column {name} holds {column.type}, not text; rebuild the tables from raw/")
+        column = column.dictionary_encode()
+    if not column.num_chunks:
+        return Texts(np.zeros(0, np.int64), [])
+    if column.num_chunks > 1:
+        column = column.unify_dictionaries()
+    code = np.empty(len(column), np.int64)
+    at = 0
+    for chunk in column.chunks:
+        code[at : at + len(chunk)] = codes(chunk)
+        at += len(chunk)
     # a dictionary may itself hold a null
-    try:
-        values = array.dictionary.to_pylist()
-    except UnicodeDecodeError:  # a name that is no UTF-8, as a program may give it
-        raw = array.dictionary.cast(pa.binary()).to_pylist()
-        values = [v if v is None else v.decode("utf-8", "replace") for v in raw]
+    values = spelled(column.chunk(0).dictionary)
     if None in values:
-        codes = np.where(np.isin(codes, [i for i, v in enumerate(values) if v is None]), -1, codes)
-    return Texts(codes, [str(v) for v in values])
+        code[np.isin(code, [i for i, v in enumerate(values) if v is None])] = -1
+    return Texts(code, [str(v) for v in values])
 
 
-def numbers(source: pa.Table, name: str) -> Numbers:
-    """The integer (or boolean) column with its validity; a column that the table lacks is all null."""
-    array = _array(source, name)
-    if array is None:
-        return Numbers(np.zeros(source.num_rows, np.int64), np.zeros(source.num_rows, np.bool_))
+def spelled(array: pa.Array) -> list[Any]:
+    """The texts; one that is no UTF-8, as a program may give it, with marks where it is not."""
     try:
-        filled = pc.fill_null(array.cast(pa.int64()), 0)
+        values: list[Any] = array.to_pylist()
+    except UnicodeDecodeError:
+        values = [
+            v if v is None else v.decode("utf-8", "replace") for v in array.cast(pa.binary()).to_pylist()
+        ]
+    return values
+
+
+def numbers(source: pa.Table | LazyTable, name: str) -> Numbers:
+    """The integer (or boolean) column with its validity; a column that the table lacks is all null."""
+    if isinstance(source, LazyTable):
+        return source.kept((numbers, name), lambda: _numbers(source.column(name), name))
+    if name not in source.column_names:
+        return Numbers(np.zeros(source.num_rows, np.int64), np.zeros(source.num_rows, np.bool_))
+    return _numbers(source.column(name), name)
+
+
+def _numbers(column: pa.ChunkedArray, name: str) -> Numbers:
+    values, valid = np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
+    at = 0
+    for chunk in column.chunks:
+        here = slice(at, at + len(chunk))
+        at += len(chunk)
+        if chunk.null_count == len(chunk):
+            continue
+        if not chunk.null_count:
+            valid[here] = True
+        else:
+            valid[here] = chunk.is_valid().to_numpy(zero_copy_only=False)
+            chunk = pc.fill_null(chunk, pa.scalar(0, pa.int64()).cast(chunk.type))
+        if not (pa.types.is_signed_integer(chunk.type) or pa.types.is_boolean(chunk.type)):
+            chunk = _whole(chunk, name)
+        values[here] = chunk.to_numpy(zero_copy_only=False)
+    return Numbers(values, valid)
+
+
+def _whole(chunk: pa.Array, name: str) -> pa.Array:
+    try:
+        return chunk.cast(pa.int64())
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(
-            f"column {name} holds {array.type}, not whole numbers; rebuild the tables from raw/"
+            f"column {name} holds {chunk.type}, not whole numbers; rebuild the tables from raw/"
         ) from error
-    valid = np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
-    return Numbers(np.asarray(filled.to_numpy(zero_copy_only=False), np.int64), valid)
 
 
 class Positions:
@@ -118,24 +203,56 @@ class Positions:
 
     def __init__(self, ids: Ints) -> None:
         self._n = len(ids)
-        self._dense = bool((ids == np.arange(len(ids))).all())
-        self._order = None if self._dense else np.argsort(ids, kind="stable")
-        self._sorted = None if self._order is None else ids[self._order]
+        self._order: Ints | None = None
+        if not bool((ids == np.arange(len(ids))).all()):
+            self._order = np.argsort(ids, kind="stable")
+            self._sorted = ids[self._order]
+
+    @classmethod
+    def counted(cls, n: int) -> Positions:
+        """Of ids 0 .. n - 1."""
+        made = cls(np.zeros(0, np.int64))
+        made._n = n
+        return made
 
     def of(self, wanted: Ints) -> Ints:
         """Position of each wanted id, -1 where the table has no such row."""
-        if self._order is None or self._sorted is None:
+        if self._order is None:
+            if len(wanted) and wanted.min() >= 0 and wanted.max() < self._n:
+                return wanted
             return np.where((wanted >= 0) & (wanted < self._n), wanted, -1)
         at = np.minimum(np.searchsorted(self._sorted, wanted), self._n - 1)
         return np.where(self._sorted[at] == wanted, self._order[at], -1)
 
 
-def positions(source: pa.Table, name: str, wanted: Numbers | Ints) -> Ints:
+def positions(source: pa.Table | LazyTable, name: str, wanted: Numbers | Ints) -> Ints:
     """Rows of `source` whose `name` is each of `wanted`; -1 where there is none, or where `wanted` is null."""
-    found = Positions(numbers(source, name).values)
+    return positions_in(rows_of(source, name), wanted)
+
+
+def positions_in(rows: Positions, wanted: Numbers | Ints) -> Ints:
+    """The same for a column of ids that was looked at already."""
     if isinstance(wanted, Numbers):
-        return np.where(wanted.valid, found.of(wanted.values), -1)
-    return found.of(wanted)
+        known = rows.of(wanted.values)
+        return known if wanted.valid.all() else np.where(wanted.valid, known, -1)
+    return rows.of(wanted)
+
+
+def rows_of(source: pa.Table | LazyTable, name: str) -> Positions:
+    """The rows of a column of ids."""
+    if isinstance(source, LazyTable):
+        return source.kept((Positions, name), lambda: _rows_of(source, name))
+    return Positions(numbers(source, name).values)
+
+
+def _rows_of(source: LazyTable, name: str) -> Positions:
+    def is_row(part: pa.Table, first: int) -> bool:
+        ids = numbers(part, name)
+        return bool(ids.valid.all()) and np.array_equal(ids.values, np.arange(first, first + part.num_rows))
+
+    if all(source.parts([name], is_row)):
+        return Positions.counted(source.num_rows)
+    return Positions(numbers(source, name).values)
 
 
 def combined(*codes: Ints) -> tuple[Ints, int]:

@@ -6,10 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
-from tftrace.model.layers import EVIDENCE, LAYERS
+from tftrace.analysis.columns import (
+    Bools,
+    Ints,
+    numbers,
+    positions,
+    positions_in,
+    rows_of,
+    rows_where,
+    table,
+    texts,
+)
+from tftrace.model.layers import EVIDENCE, LAYERS, Layer
 from tftrace.model.trace import Trace
 
 STACK_RULE = "python stack"
@@ -66,8 +75,8 @@ def layer_ranks(trace: Trace) -> Ints:
     return rank[layer.codes]
 
 
-def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
-    """For each event the code of the link that leads into it from a layer above, -1 where there is none.
+def links_from_above(trace: Trace, ranks: Ints, wanted: Ints) -> tuple[Links, Ints]:
+    """For each of the `wanted` rows of events the code of the link into it from a layer above, -1 where there is none.
 
     Of several, one from the nearest layer counts, and of those the one with the strongest evidence: each of them proves
     the relation on its own. Links within a layer say nothing of the way between layers.
@@ -76,12 +85,17 @@ def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
         9      4 (runtime)     range id       measured     ->      9      native stack, measured, from kernel
         9      6 (kernel)      native stack   measured
     """
-    rows = table(trace, "links")
     events = table(trace, "events")
+    ids = rows_of(events, "event_id")
+    asked = np.zeros(len(ranks) + 1, np.bool_)
+    asked[wanted] = True
+    rows = rows_where(
+        trace, "links", ["child_id", "parent_id", "rule", "evidence"],
+        lambda part: asked[positions_in(ids, numbers(part, "child_id"))],
+    )  # fmt: skip
     rule, grade = texts(rows, "rule"), texts(rows, "evidence")
     links = Links(rule.values)
-    child = positions(events, "event_id", numbers(rows, "child_id"))
-    parent = positions(events, "event_id", numbers(rows, "parent_id"))
+    child, parent = (positions_in(ids, numbers(rows, c)) for c in ("child_id", "parent_id"))
     known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])
     upper, lower = np.append(ranks, -1)[parent], np.append(ranks, -1)[child]
     ok = np.flatnonzero((upper >= 0) & (lower > upper))
@@ -92,6 +106,7 @@ def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
     order = ((len(LAYERS) - upper[ok]) * len(EVIDENCE) + strength) * n_rules + rule_code
     best = np.full(len(ranks), _NO_LINK, np.int64)
     np.minimum.at(best, child[ok], order)
+    best = best[wanted]
     linked = best != _NO_LINK
     rest, by_rule = np.divmod(best, n_rules)
     far, by_grade = np.divmod(rest, len(EVIDENCE))
@@ -99,17 +114,24 @@ def links_from_above(trace: Trace, ranks: Ints) -> tuple[Links, Ints]:
     return links, np.where(linked, code, -1)
 
 
-def members(trace: Trace, chosen: Ints, ranks: Ints, linked: Ints) -> Members:
-    """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls."""
-    rows = table(trace, "event_calls")
+def members(trace: Trace, chosen: Ints, ranks: Ints) -> tuple[Links, Members]:
+    """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls; and what the codes
+    of their links mean."""
     calls = table(trace, "calls")
     number = np.full(calls.num_rows + 1, -1, np.int64)
     number[chosen] = np.arange(len(chosen))
-    call = number[positions(calls, "call_id", numbers(rows, "call_id"))]
+    ids = rows_of(calls, "call_id")
+    rows = rows_where(
+        trace, "event_calls", ["event_id", "call_id"],
+        lambda part: number[positions_in(ids, numbers(part, "call_id"))] >= 0,
+    )  # fmt: skip
+    call = number[positions_in(ids, numbers(rows, "call_id"))]
     event = positions(table(trace, "events"), "event_id", numbers(rows, "event_id"))
     layer = np.append(ranks, -1)[event]
-    keep = (call >= 0) & (layer >= 0)
-    return Members(event[keep], layer[keep], call[keep], linked[event[keep]])
+    keep = layer >= 0
+    event, layer, call = event[keep], layer[keep], call[keep]
+    links, linked = links_from_above(trace, ranks, event)
+    return links, Members(event, layer, call, linked)
 
 
 def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bools], runs: Bools) -> Ints:
@@ -137,21 +159,33 @@ def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bo
     return out
 
 
-def climb(trace: Trace, ranks: Ints, events: list[int]) -> list[int]:
-    """The rows of `events` and of what leads into them within their layer, outermost first: from a run of the executor
-    to `FunctionRun` and to the entry into the runtime. Meant for the few events of one call."""
-    rows = table(trace, "links")
-    table_events = table(trace, "events")
-    ids = numbers(table_events, "event_id").values
-    found, wanted = list(events), [int(ids[e]) for e in events]
-    for _ in range(64):
-        if not wanted:
-            break
-        hits = rows.filter(pc.is_in(rows.column("child_id"), value_set=pa.array(wanted, pa.int64())))
-        parents = positions(table_events, "event_id", numbers(hits, "parent_id"))
-        child = positions(table_events, "event_id", numbers(hits, "child_id"))
-        same = (parents >= 0) & (ranks[parents] == ranks[child])
-        fresh = [p for p in dict.fromkeys(parents[same].tolist()) if p not in found]
-        found = [*fresh, *found]
-        wanted = [int(ids[p]) for p in fresh]
-    return found
+class Within:
+    """The links between events of one layer."""
+
+    def __init__(self, trace: Trace, ranks: Ints, layer: Layer) -> None:
+        ids = rows_of(table(trace, "events"), "event_id")
+        here = np.append(ranks == LAYERS.index(layer), False)
+
+        def both(part: pa.Table) -> Bools:
+            child, parent = (here[positions_in(ids, numbers(part, c))] for c in ("child_id", "parent_id"))
+            picked: Bools = child & parent
+            return picked
+
+        rows = rows_where(trace, "links", ["child_id", "parent_id"], both)
+        child, parent = (positions_in(ids, numbers(rows, c)) for c in ("child_id", "parent_id"))
+        self._link = np.argsort(child, kind="stable")
+        self._child, self._parent = child[self._link], parent[self._link]
+
+    def climb(self, events: list[int]) -> list[int]:
+        """The rows of `events` and of what leads into them within their layer, outermost first: from a run of the
+        executor to `FunctionRun` and to the entry into the runtime. Meant for the few events of one call."""
+        found, wanted = list(events), list(events)
+        for _ in range(64):
+            if not wanted:
+                break
+            begin, end = (np.searchsorted(self._child, np.unique(wanted), side=s) for s in ("left", "right"))
+            at = np.concatenate([np.arange(b, e) for b, e in zip(begin, end, strict=True)])
+            at = at[np.argsort(self._link[at])]  # as the table has them
+            fresh = [p for p in dict.fromkeys(self._parent[at].tolist()) if p not in found]
+            found, wanted = [*fresh, *found], fresh
+        return found

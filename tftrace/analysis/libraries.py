@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import orjson
-import pyarrow as pa
 import pyarrow.compute as pc
 
-from tftrace.analysis.columns import Bools, Ints, combined, table, texts
+from tftrace.analysis.attributes import Attributes, attributes
+from tftrace.analysis.columns import Bools, Ints, Texts, codes, combined, spelled, table, texts
 from tftrace.model.trace import Trace
 
 _OF_PROBE = {"itt": "oneDNN", "onednn": "oneDNN", "cudnn": "cuDNN"}
@@ -88,20 +88,17 @@ class Kinds:
         return np.fromiter((k.launches for k in self.kinds), np.bool_, len(self.kinds))
 
 
-def read(trace: Trace, rows: Ints) -> Kinds:
-    """The kinds of call of the events in these rows of the events table. Linear in the rows; each distinct description
-    is decoded once. Attributes that are no JSON object count as none."""
-    whole = table(trace, "events")
-    events = whole.select([c for c in ("name", "probe", "attrs") if c in whole.column_names]).take(
-        pa.array(rows)
-    )
+def read(trace: Trace, rows: Ints, said: Attributes | None = None) -> Kinds:
+    """The kinds of call of the events in these rows of the events table, of which `said` are the attributes. Linear in
+    the rows; each distinct description is decoded once. Attributes that are no JSON object count as none."""
     if not len(rows):
         return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
-    if "attrs" in events.column_names:
-        at = events.column_names.index("attrs")
-        attrs_column = pc.replace_substring_regex(events.column(at).cast(pa.string()), _TIMES, '"ms":0')
-        events = events.set_column(at, "attrs", attrs_column)
-    name, probe, attrs = texts(events, "name"), texts(events, "probe"), texts(events, "attrs")
+    events = table(trace, "events")
+    name, probe = (texts(events, c).at(rows) for c in ("name", "probe"))
+    said = attributes(trace, rows) if said is None else said
+    # texts that differ in a time alone are one
+    alike = pc.replace_substring_regex(said.texts, _TIMES, '"ms":0').dictionary_encode()
+    attrs = Texts(np.append(codes(alike), -1)[said.code], spelled(alike.dictionary))
     code, count = combined(name.codes, probe.codes, attrs.codes)
     sample = np.zeros(count, np.int64)
     sample[code[::-1]] = np.arange(len(code))[::-1]

@@ -111,7 +111,7 @@ def call_of(trace: Trace, of: OwnTime) -> Ints:
     events, members, calls = (table(trace, n) for n in ("events", "event_calls", "calls"))
     call = positions(calls, "call_id", numbers(members, "call_id"))
     event = positions(events, "event_id", numbers(members, "event_id"))
-    share = np.nan_to_num(np.asarray(members["share"].to_numpy(), np.float64), nan=1.0)
+    share = np.nan_to_num(np.asarray(members.column("share").to_numpy(), np.float64), nan=1.0)
     there = (call >= 0) & (event >= 0)
     order = np.lexsort((call[there], share[there], event[there]))
     found = np.full(events.num_rows, -1, np.int64)

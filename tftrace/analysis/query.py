@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 import pandas as pd
 
-from tftrace.analysis.columns import table
+from tftrace.analysis.columns import whole
 from tftrace.errors import UsageError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
@@ -31,7 +31,7 @@ def query(trace: Trace, sql: str) -> pd.DataFrame:
         connection.execute("SET enable_external_access = false")
         connection.execute("SET python_enable_replacements = false")  # nor variables of this program
         for name in sorted({word.lower() for word in _WORD.findall(sql)} & TABLES.keys()):
-            connection.register(name, table(trace, name))
+            connection.register(name, whole(trace, name))
         connection.execute("SET lock_configuration = true")
         statements = connection.extract_statements(sql)
         if len(statements) != 1 or statements[0].type not in (

@@ -16,8 +16,9 @@ from typing import Final
 from tftrace.errors import CaptureError, InputError, UsageError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
+from tftrace.store.lazy import LazyTables
 from tftrace.store.manifest import MANIFEST, read_manifest, write_manifest
-from tftrace.store.tables import SUFFIX, LazyTables, missing_tables, write_tables
+from tftrace.store.tables import SUFFIX, missing_tables, write_tables
 
 __all__ = [
     "is_trace",

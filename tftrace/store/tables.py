@@ -1,10 +1,11 @@
-"""The Parquet tables of a trace: written all together, read one by one when somebody asks."""
+"""The Parquet tables of a trace: written all together, read one by one."""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
@@ -30,58 +31,6 @@ _PAGES: Final = (
 columns are empty or pack well."""
 
 
-class LazyTables(Mapping[str, pa.Table]):
-    """The tables below `directory`, each read on first use and kept.
-
-    Looking one up raises InputError where its file is missing, cut or holds other columns than
-    `tftrace.model.schemas` says.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._read: dict[str, pa.Table] = {}
-        self._some: dict[tuple[str, ...], pa.Table] = {}
-
-    def __getitem__(self, name: str) -> pa.Table:
-        if name not in TABLES:
-            raise KeyError(name)
-        if name not in self._read:
-            self._read[name] = read_table(self._directory, name)
-        return self._read[name]
-
-    def some(self, name: str, columns: Sequence[str]) -> pa.Table:
-        """These columns of a table; they alone are read. Raises InputError as looking the table up does."""
-        if name in self._read:
-            return self._read[name].select(list(columns))
-        key = (name, *columns)
-        if key not in self._some:
-            self._some[key] = read_table(self._directory, name, columns)
-        return self._some[key]
-
-    def once(self, name: str, columns: Sequence[str]) -> pa.Table:
-        """As `some`, and not kept for whoever asks next."""
-        return (
-            self._read[name].select(list(columns))
-            if name in self._read
-            else read_table(self._directory, name, columns)
-        )
-
-    def __contains__(self, name: object) -> bool:
-        return name in TABLES  # without reading it
-
-    def forget(self, *names: str) -> None:
-        """Keeps these tables no longer: who asks again reads them again."""
-        for name in names:
-            self._read.pop(name, None)
-        self._some = {key: table for key, table in self._some.items() if key[0] not in names}
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(TABLES)
-
-    def __len__(self) -> int:
-        return len(TABLES)
-
-
 def table_path(directory: Path, name: str) -> Path:
     return directory / (name + SUFFIX)
 
@@ -95,19 +44,32 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
     """One table with the columns and types of its schema first, then whatever columns a later tftrace added; columns
     that an earlier one did not write are null. With `columns`, those of the schema alone.
 
-    Raises InputError as `LazyTables` says.
+    Raises InputError where the file is missing, cut or holds other columns than `tftrace.model.schemas` says.
     """
+    # read, not mapped: a file that is cut short meanwhile is then an error, and no end of the process
+    with readable(directory, name) as path:
+        table = pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+    return conforming(table, directory, name, columns)
+
+
+@contextmanager
+def readable(directory: Path, name: str) -> Iterator[Path]:
+    """The file of a table. What Arrow raises about it within the block becomes an InputError that names it."""
     path = table_path(directory, name)
     if not path.is_file():
         raise InputError(
             f"{path}: is missing; the next command rebuilds it from raw/, else record the run again"
         )
     try:
-        # read, not mapped: a file that is cut short meanwhile is then an error, and no end of the process
-        table = pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+        yield path
     except (pa.ArrowException, OSError) as error:
         detail = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise InputError(f"{path}: is cut or no Parquet file ({detail}); {REBUILD}") from error
+
+
+def conforming(table: pa.Table, directory: Path, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """What was read of a table, whole or some columns of it, with the columns and types of its schema."""
+    path = table_path(directory, name)
     try:
         if columns is None:
             return _conform(table, TABLES[name], ADDED.get(name, ()))

@@ -80,5 +80,5 @@ def _tracing_us(trace: Trace) -> float | None:
     sites = table(trace, "sites")
     if "trace_us" not in sites.column_names or not sites.num_rows:
         return None
-    spent = np.asarray(sites["trace_us"].to_numpy(), np.float64)
+    spent = np.asarray(sites.column("trace_us").to_numpy(), np.float64)
     return round(float(np.nansum(spent)), 3) if np.isfinite(spent).any() else None

@@ -17,8 +17,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.analysis.attributes import trials
 from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
-from tftrace.analysis.device_work import trials
 from tftrace.analysis.libraries import Library, read
 from tftrace.model.problem import identity
 from tftrace.model.trace import Trace
@@ -160,7 +160,7 @@ def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
 def _tuned(trace: Trace) -> Bools:
     """Which calls an autotuner's trials ran in."""
     calls, events, members = (table(trace, n) for n in ("calls", "events", "event_calls"))
-    trial = np.append(trials(events), False)
+    trial = np.append(trials(trace), False)
     call = positions(calls, "call_id", numbers(members, "call_id"))
     event = positions(events, "event_id", numbers(members, "event_id"))
     found = np.zeros(calls.num_rows, np.bool_)

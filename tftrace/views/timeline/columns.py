@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from tftrace.errors import InputError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
-from tftrace.store.tables import LazyTables
+from tftrace.store.lazy import LazyTables
 from tftrace.views.page import TEXT_LIMIT, legible
 
 Ints = npt.NDArray[np.signedinteger[Any]]

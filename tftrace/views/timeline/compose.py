@@ -15,7 +15,7 @@ import numpy.typing as npt
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYER_MEANING
 from tftrace.model.trace import Trace
-from tftrace.store.tables import LazyTables
+from tftrace.store.lazy import LazyTables
 from tftrace.views.colours import THEMES
 from tftrace.views.page import legible
 from tftrace.views.timeline import details, pack, pyramid

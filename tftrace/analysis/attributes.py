@@ -1,0 +1,84 @@
+"""What the attributes of some events say: the most of a trace by size, and wanted of few of its events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tftrace.analysis.columns import Bools, Ints, codes, joined, parts
+from tftrace.model.trace import Trace
+
+_TRIAL: Final = '"tuning":true'
+_NONE: Final = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
+_NO_ROWS: Final[Ints] = np.zeros(0, np.int64)
+V = TypeVar("V", np.int64, np.bool_)
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """Attributes of some events: `code[i]` is the position in `texts` (-1 is null). `trial` says of some which were an
+    autotuner's trial."""
+
+    code: Ints
+    texts: pa.Array
+    trial: Bools
+
+
+def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
+    """The attributes of the events in `rows`, and whether those in `tried` were trials: in one go, part by part, and
+    what other events hold is left behind at once."""
+    asked = [_Ascending(rows), _Ascending(tried)]
+
+    def needed(first: int, count: int) -> bool:
+        return any(len(some.within(first, count)) for some in asked)
+
+    def make(part: pa.Table, first: int) -> tuple[pa.DictionaryArray, Bools]:
+        column = part.column("attrs")
+        said, maybe = (
+            column.take(pa.array(some.within(first, len(column)))).cast(pa.string()) for some in asked
+        )
+        return joined(said.dictionary_encode()) if len(said) else _NONE, _trial(maybe)
+
+    found = list(parts(trace, "events", ["attrs"], make, needed))
+    said = joined(pa.chunked_array([_NONE, *(one for one, _ in found)]))
+    trial = np.concatenate([np.zeros(0, np.bool_), *(mask for _, mask in found)])
+    return Attributes(asked[0].back(codes(said)), said.dictionary, asked[1].back(trial))
+
+
+def trials(trace: Trace) -> Bools:
+    """Mask of all events: those that were an autotuner's trial."""
+    masks = list(parts(trace, "events", ["attrs"], lambda part, _: _trial(part.column("attrs"))))
+    return np.concatenate([np.zeros(0, np.bool_), *masks])
+
+
+def _trial(column: pa.ChunkedArray) -> Bools:
+    if not len(column):
+        return np.zeros(0, np.bool_)
+    found = pc.fill_null(pc.match_substring(column.cast(pa.string()), _TRIAL), False)
+    return np.asarray(found, np.bool_)
+
+
+class _Ascending:
+    """Rows in the order that a table has them."""
+
+    def __init__(self, rows: Ints) -> None:
+        self._order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
+        self._rows = rows if self._order is None else rows[self._order]
+
+    def within(self, first: int, count: int) -> Ints:
+        """Those of a part of the table, counted from its first row."""
+        begin, end = np.searchsorted(self._rows, (first, first + count))
+        return self._rows[begin:end] - first
+
+    def back(self, values: npt.NDArray[V]) -> npt.NDArray[V]:
+        """What was found, in the order in which the rows were given."""
+        if self._order is None:
+            return values
+        given = np.empty_like(values)
+        given[self._order] = values
+        return given

@@ -1,0 +1,146 @@
+"""The tables of a trace on disk, of which only what somebody asks for is read: a table, a column, or part by part."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tftrace.model.schemas import ADDED, TABLES
+from tftrace.store.tables import conforming, read_table, readable
+
+T = TypeVar("T")
+
+
+class LazyTables(Mapping[str, pa.Table]):
+    """The tables below `directory`, each read on first use and kept.
+
+    Looking one up raises InputError where its file is missing, cut or holds other columns than
+    `tftrace.model.schemas` says.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._read: dict[str, pa.Table] = {}
+        self._lazy: dict[str, LazyTable] = {}
+
+    def __getitem__(self, name: str) -> pa.Table:
+        if name not in TABLES:
+            raise KeyError(name)
+        if name not in self._read:
+            self._read[name] = read_table(self._directory, name)
+        return self._read[name]
+
+    def lazy(self, name: str) -> LazyTable:
+        """The table with columns that are read when they are asked for."""
+        if name not in self._lazy:
+            self._lazy[name] = LazyTable(self._directory, name)
+        return self._lazy[name]
+
+    def once(self, name: str, columns: Sequence[str]) -> pa.Table:
+        """These columns of a table; they alone are read, and not kept for whoever asks next."""
+        if name in self._read:
+            return self._read[name].select(list(columns))
+        return read_table(self._directory, name, columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in TABLES  # without reading it
+
+    def forget(self, *names: str) -> None:
+        """Keeps these tables no longer: who asks again reads them again."""
+        for name in names:
+            self._read.pop(name, None)
+            self._lazy.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(TABLES)
+
+    def __len__(self) -> int:
+        return len(TABLES)
+
+
+class LazyTable:
+    """One table on disk: `column` reads one column, `parts` some of them part by part. Neither keeps what it read;
+    `kept` keeps what somebody made of it.
+
+    All of them raise InputError as looking up a table does.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._directory, self._name = directory, name
+        with readable(directory, name) as path:
+            self._metadata = pq.read_metadata(path)
+        self._stored = frozenset(self._metadata.schema.to_arrow_schema().names)
+        self._kept: dict[Any, Any] = {}
+        self.num_rows: int = self._metadata.num_rows
+        self.column_names: list[str] = TABLES[name].names
+
+    def kept(self, key: Any, make: Callable[[], T]) -> T:
+        """What `make` gave when it was first asked for `key`."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        found: T = self._kept[key]
+        return found
+
+    def column(self, name: str) -> pa.ChunkedArray:
+        if self._absent(name):
+            return pa.chunked_array([pa.nulls(self.num_rows, TABLES[self._name].field(name).type)])
+        return read_table(self._directory, self._name, [name]).column(0)
+
+    def select(self, columns: Sequence[str]) -> pa.Table:
+        return read_table(self._directory, self._name, columns)
+
+    def _absent(self, name: str) -> bool:
+        return name not in self._stored and name in ADDED.get(self._name, ())
+
+    def parts(
+        self,
+        columns: Sequence[str],
+        make: Callable[[pa.Table, int], T],
+        needed: Callable[[int, int], bool] | None = None,
+    ) -> Iterator[T]:
+        """What `make` gives for these columns of each part of the table and the number of its first row, in order;
+        without the parts of which `needed` says so by first row and number of rows.
+
+        Parts are read and made beside each other, one on each core, so that few of them are in memory at a time.
+        """
+        asked = []
+        first = 0
+        for group in range(self._metadata.num_row_groups):
+            count = self._metadata.row_group(group).num_rows
+            if needed is None or needed(first, count):
+                asked.append((group, first))
+            first += count
+
+        def one(group: int, first: int) -> T:
+            return make(self._row_group(group, columns), first)
+
+        workers = min(os.cpu_count() or 1, len(asked))
+        if workers < 2:
+            yield from itertools.starmap(one, asked)
+            return
+        with ThreadPoolExecutor(workers) as pool:
+            ahead: deque[Future[T]] = deque()
+            try:
+                for at in asked:
+                    if len(ahead) > workers:
+                        yield ahead.popleft().result()
+                    ahead.append(pool.submit(one, *at))
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _row_group(self, group: int, columns: Sequence[str]) -> pa.Table:
+        with readable(self._directory, self._name) as path:
+            # a file of its own for each thread; what it holds is known already
+            file = pq.ParquetFile(path, metadata=self._metadata)
+            table = file.read_row_group(group, [c for c in columns if c in self._stored], use_threads=False)
+        return conforming(table, self._directory, self._name, columns)
