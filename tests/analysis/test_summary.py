@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.analysis.contracts import check
 from tests.views.traces import Builder, conv_site, eager_convs, function_run
-from tftrace.analysis import summary
+from tftrace.analysis import coverage, summary
 from tftrace.analysis.layers import layers
 from tftrace.errors import UsageError
 from tftrace.model.layers import LAYERS
+from tftrace.model.schemas import TABLES
+from tftrace.model.trace import Trace
 
 
 def two_ops() -> Builder:
@@ -223,6 +226,37 @@ def test_covered_time_is_what_counting_every_nanosecond_gives(
                 assert rows.self_us[layer] == (whole - below) / 1000
         else:
             assert rows.status[layer] == "unobserved"
+
+
+@given(Spans, st.integers(1, 6))
+@settings(deadline=None, max_examples=60)
+def test_covered_time_is_the_same_in_parts(
+    spans: list[tuple[str, int, int, int, int | None]], size: int
+) -> None:
+    """What one part of the events covers reaches into the next, thread by thread."""
+    b = Builder()
+    for layer, tid, start, dur, stream in sorted(spans, key=lambda span: span[2]):
+        b.event(layer, "x", start, dur, tid=tid, stream=stream)
+    once = coverage.coverage(b.trace())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coverage, "_ROWS", size)
+        assert coverage.coverage(b.trace()) == once
+
+
+def test_a_hundred_thousand_threads_and_an_event_of_a_day_are_covered() -> None:
+    """Threads are put on one line of time: as many at once as a number holds."""
+    n, day = 100_000, 86_400 * 10**9
+    columns = {
+        "layer": pa.array(["library"] * n),
+        "start_ns": pa.array(range(n), pa.int64()),
+        "dur_ns": pa.array([day] * n, pa.int64()),
+        "tid": pa.array(range(n), pa.int64()),
+    }
+    schema = TABLES["events"]
+    arrays = [columns[f.name].cast(f.type) if f.name in columns else pa.nulls(n, f.type) for f in schema]
+    found = coverage.coverage(Trace({}, {"events": pa.table(arrays, schema)}))
+    at = LAYERS.index("library")
+    assert (found.events[at], found.own_ns[at], found.from_here_ns[at]) == (n, n * day, n * day)
 
 
 def test_what_was_lost_is_counted_by_probe() -> None:

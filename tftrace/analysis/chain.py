@@ -259,7 +259,7 @@ class _Reader(Arrays):
             rows = table(self.trace, "event_calls")
             call = positions(self.calls, "call_id", numbers(rows, "call_id"))
             event = positions(self.events, "event_id", numbers(rows, "event_id"))
-            runtime = (call >= 0) & (np.append(self.ranks, -1)[event] == LAYERS.index("runtime"))
+            runtime = (call >= 0) & (np.append(self.ranks, np.int8(-1))[event] == LAYERS.index("runtime"))
             self._entries = np.full(self.calls.num_rows, np.iinfo(np.int64).max)
             np.minimum.at(self._entries, call[runtime], event[runtime])
         found = int(self._entries[parent])

@@ -6,11 +6,11 @@ import numpy as np
 
 from tftrace.analysis import evidence
 from tftrace.analysis.attributes import attributes
-from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.columns import Ints, counted, numbers, positions, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
 from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
-from tftrace.model.layers import LAYERS
+from tftrace.model.layers import EVIDENCE, LAYERS
 from tftrace.model.trace import Trace
 
 NAMES = 16
@@ -78,12 +78,13 @@ class Arrays:
         telling = told_by(self.members, self.grouped, len(self.chosen))
         codes = evidence.grades(telling, len(self.chosen), self.links, direct, has, self.runs.parent >= 0)
         # (group, layer, code) -> calls; the codes in use are few
-        used, dense = np.unique(codes, return_inverse=True)
+        used = counted(codes.ravel() + 1, len(EVIDENCE) * self.links.span + 1)[0] - 1
         width = len(used)
-        key = (
-            self.group_of[:, None] * len(LAYERS) + np.arange(len(LAYERS))[None, :]
-        ) * width + dense.reshape(codes.shape)
-        cells = np.unique(key, return_counts=True)
+        dense = np.zeros(int(used.max(initial=0)) + 2, np.int64)
+        dense[used + 1] = np.arange(width)
+        slots = self.group_of[:, None] * len(LAYERS) + np.arange(len(LAYERS))[None, :]
+        key = slots * width + dense[codes + 1]
+        cells = counted(key.ravel(), self.grouped.count * len(LAYERS) * width)
         self.cells: dict[tuple[int, int], dict[int, int]] = {}
         for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
             slot, at = divmod(cell, width)
@@ -93,6 +94,8 @@ class Arrays:
     def _sum(self, column: str) -> list[float | None]:
         """Sum in us of a column of the calls for each group; None where no call has a value."""
         data = numbers(self.calls, column)
+        if not data.valid.any():
+            return [None] * self.grouped.count
         values, valid = data.values[self.chosen], data.valid[self.chosen]
         total = np.bincount(self.group_of, weights=values, minlength=self.grouped.count)
         known = np.bincount(self.group_of[valid], minlength=self.grouped.count)
@@ -120,7 +123,9 @@ class Arrays:
         entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
         entered[slot[m.link >= 0]] = True
         keep = named & ((m.link >= 0) | ~entered[slot])
-        found, counts = np.unique(slot[keep] * width + self.names.codes[m.event[keep]], return_counts=True)
+        found, counts = counted(
+            slot[keep] * width + self.names.codes[m.event[keep]], self.grouped.count * len(LAYERS) * width
+        )
         self.device_work = device_work(self.trace, m, self._trial, self.group_of, self.grouped.count)
         self.layer_names: dict[tuple[int, int], list[str]] = {}
         for i in np.argsort(-counts, kind="stable").tolist():

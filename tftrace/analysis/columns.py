@@ -22,6 +22,7 @@ from tftrace.store.lazy import LazyTable, LazyTables
 T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Ranks = npt.NDArray[np.int8]
 
 PART = 1 << 20
 """Rows of a part of a table in memory; on disk its row groups are the parts."""
@@ -280,6 +281,15 @@ def distinct(values: Ints) -> tuple[Ints, int]:
     """The same number for equal values, by first appearance, and how many there are."""
     found = pa.array(values).dictionary_encode()
     return np.asarray(found.indices.to_numpy(), np.int64), len(found.dictionary)
+
+
+def counted(codes: Ints, span: int) -> tuple[Ints, Ints]:
+    """The different codes (0 .. span - 1), rising, and how many rows have each."""
+    if span > max(8 * len(codes), 1 << 16):
+        return np.unique(codes, return_counts=True)
+    counts = np.bincount(codes, minlength=1)
+    found = np.flatnonzero(counts)
+    return found, counts[found]
 
 
 def sorting(codes: Ints, count: int) -> Ints:

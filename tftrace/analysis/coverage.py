@@ -8,10 +8,9 @@ from itertools import chain
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from tftrace.analysis.columns import Bools, Ints, combined, distinct, numbers, parts, sorting, texts
+from tftrace.analysis.columns import Bools, Ints, Ranks, combined, distinct, numbers, parts, sorting, texts
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
@@ -20,7 +19,6 @@ _ROWS: Final = 1 << 15
 """Rows that are looked at together: few enough for the processor's caches."""
 _NEVER: Final = -(1 << 62)
 _OPENS: Final = len(LAYERS)  # counts as a layer below all others
-Ranks = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
@@ -92,17 +90,14 @@ def _threads(part: pa.Table) -> tuple[Ints, list[tuple[Any, ...]]]:
     """A number for the thread, or the stream of a device, of each event, and what each number means."""
     host, device = texts(part, "host"), texts(part, "device")
     stream, tid, pid = (numbers(part, c) for c in ("stream", "tid", "pid"))
-    line = tid.values
     on = stream.valid
-    if on.any():
-        place = (
-            stream.values * (len(device.values) + 1) + device.codes + 1
-        ) * 2  # streams of a device are no threads
-        line = np.where(on, place + 1, distinct(line)[0] * 2)
-    columns = [distinct(line)[0]]
-    # all but always there is one process
-    columns += [c for c in (host.codes, distinct(pid.values)[0]) if (c != c[0]).any()]
-    thread, count = combined(*columns) if len(columns) > 1 else (columns[0], int(columns[0].max()) + 1)
+    line, lines = distinct(tid.values)
+    if on.any():  # streams of a device are no threads
+        of_stream = stream.values * (len(device.values) + 1) + device.codes + 1
+        line, lines = distinct(np.where(on, lines + of_stream - of_stream.min(), line))
+    # all but always there is one host and one process
+    more = [c for c in (host.codes, pid.values) if c.min() != c.max()]
+    thread, count = combined(line, *(distinct(c)[0] for c in more)) if more else (line, lines)
     first = np.zeros(count, np.int64)
     first[thread[::-1]] = np.arange(len(thread))[::-1]
     return thread, [

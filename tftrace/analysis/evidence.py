@@ -10,7 +10,9 @@ import pyarrow as pa
 from tftrace.analysis.columns import (
     Bools,
     Ints,
+    Ranks,
     numbers,
+    parts,
     positions,
     positions_in,
     rows_of,
@@ -68,14 +70,18 @@ class Links:
         return LAYERS[rank - 1] if rank else None
 
 
-def layer_ranks(trace: Trace) -> Ints:
+def layer_ranks(trace: Trace) -> Ranks:
     """Index into LAYERS of each event; -1 for tftrace's own."""
-    layer = texts(table(trace, "events"), "layer")
-    rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int64)
-    return rank[layer.codes]
+
+    def make(part: pa.Table, _: int) -> Ranks:
+        layer = texts(part, "layer")
+        rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int8)
+        return rank[layer.codes]
+
+    return np.concatenate([np.zeros(0, np.int8), *parts(trace, "events", ["layer"], make)])
 
 
-def links_from_above(trace: Trace, ranks: Ints, wanted: Ints) -> tuple[Links, Ints]:
+def links_from_above(trace: Trace, ranks: Ranks, wanted: Ints) -> tuple[Links, Ints]:
     """For each of the `wanted` rows of events the code of the link into it from a layer above, -1 where there is none.
 
     Of several, one from the nearest layer counts, and of those the one with the strongest evidence: each of them proves
@@ -97,16 +103,19 @@ def links_from_above(trace: Trace, ranks: Ints, wanted: Ints) -> tuple[Links, In
     links = Links(rule.values)
     child, parent = (positions_in(ids, numbers(rows, c)) for c in ("child_id", "parent_id"))
     known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])
-    upper, lower = np.append(ranks, -1)[parent], np.append(ranks, -1)[child]
+    rank = np.append(ranks, np.int8(-1))
+    upper, lower = rank[parent].astype(np.int64), rank[child]
     ok = np.flatnonzero((upper >= 0) & (lower > upper))
     rule_code = np.where(rule.codes < 0, links.rules.index(MEMBER_RULE), rule.codes)[ok]
     strength = known[grade.codes[ok]]
     n_rules = len(links.rules)
     # nearest layer first, then strength
     order = ((len(LAYERS) - upper[ok]) * len(EVIDENCE) + strength) * n_rules + rule_code
-    best = np.full(len(ranks), _NO_LINK, np.int64)
-    np.minimum.at(best, child[ok], order)
-    best = best[wanted]
+    place = np.empty(len(ranks), np.int32)  # only what was asked for is looked up
+    place[wanted] = np.arange(len(wanted))
+    best = np.full(len(wanted), _NO_LINK, np.int64)
+    np.minimum.at(best, place[child[ok]], order)
+    best = best[place[wanted]]
     linked = best != _NO_LINK
     rest, by_rule = np.divmod(best, n_rules)
     far, by_grade = np.divmod(rest, len(EVIDENCE))
@@ -114,7 +123,7 @@ def links_from_above(trace: Trace, ranks: Ints, wanted: Ints) -> tuple[Links, In
     return links, np.where(linked, code, -1)
 
 
-def members(trace: Trace, chosen: Ints, ranks: Ints) -> tuple[Links, Members]:
+def members(trace: Trace, chosen: Ints, ranks: Ranks) -> tuple[Links, Members]:
     """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls; and what the codes
     of their links mean."""
     calls = table(trace, "calls")
@@ -127,7 +136,7 @@ def members(trace: Trace, chosen: Ints, ranks: Ints) -> tuple[Links, Members]:
     )  # fmt: skip
     call = number[positions_in(ids, numbers(rows, "call_id"))]
     event = positions(table(trace, "events"), "event_id", numbers(rows, "event_id"))
-    layer = np.append(ranks, -1)[event]
+    layer = np.append(ranks, np.int8(-1))[event].astype(np.int64)
     keep = layer >= 0
     event, layer, call = event[keep], layer[keep], call[keep]
     links, linked = links_from_above(trace, ranks, event)
@@ -162,7 +171,7 @@ def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bo
 class Within:
     """The links between events of one layer."""
 
-    def __init__(self, trace: Trace, ranks: Ints, layer: Layer) -> None:
+    def __init__(self, trace: Trace, ranks: Ranks, layer: Layer) -> None:
         ids = rows_of(table(trace, "events"), "event_id")
         here = np.append(ranks == LAYERS.index(layer), False)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tftrace.analysis import libraries
 from tftrace.analysis.attributes import Attributes
-from tftrace.analysis.columns import Ints, combined, numbers, positions, table, texts
+from tftrace.analysis.columns import Ints, combined, counted, distinct, numbers, positions, table, texts
 from tftrace.analysis.evidence import Members
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
@@ -87,7 +87,7 @@ def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
     telling[call[~auxiliary]] = True
     keep = ~auxiliary | ~telling[call]
     span = len(kinds.kinds)
-    pairs = np.unique(call[keep] * span + kinds.code[keep])
+    pairs, _ = counted(call[keep] * span + kinds.code[keep], calls * span)
     owner, kind = np.divmod(pairs, span)
     begins = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
     length = np.diff(np.append(begins, len(owner)))
@@ -96,7 +96,7 @@ def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
         more = length > at
         rows = owner[begins[more]]
         signature[rows] = (signature[rows] + 1) * span + kind[begins[more] + at] + 1
-        signature = np.unique(signature, return_inverse=True)[1].astype(np.int64).reshape(-1)
+        signature, _ = distinct(signature)
         if at == 0:
             empty = np.ones(calls, np.bool_)
             empty[owner] = False
