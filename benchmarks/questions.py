@@ -1,14 +1,16 @@
-"""`tftrace summary` and `why` on a large trace, beside duckdb over the same Parquet by hand.
+"""`tftrace summary`, `why` and the other questions on a large trace, beside duckdb over the same Parquet by hand.
 
     python benchmarks/questions.py [--quick] [--json] [--events N]
 
 Commands and queries are processes of their own, from the start of Python to the end, on all cores; the best of three,
 since other work on the machine only adds. The queries answer less: time and count by op, and the kernels of one op.
+The other questions and pictures are asked once, with the most memory that each took.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import resource
 import subprocess
 import sys
@@ -45,6 +47,36 @@ def commands(trace: Path) -> dict[str, list[str]]:
     }
 
 
+def others(trace: Path) -> dict[str, list[str]]:
+    page = ["-o", str(trace.with_suffix(".html"))]
+    return {
+        "tftrace algorithms": [*TFTRACE, "algorithms", str(trace)],
+        "tftrace compare, with itself": [*TFTRACE, "compare", str(trace), str(trace)],
+        "tftrace query": [*TFTRACE, "query", str(trace), "select layer, count(*) from events group by layer"],
+        "tftrace list": [*TFTRACE, "list", str(trace.parent)],
+        "tftrace view --as flame": [*TFTRACE, "view", str(trace), "--as", "flame", *page],
+        "tftrace view --as steps": [*TFTRACE, "view", str(trace), "--as", "steps", *page],
+        "tftrace view --as waterfall": [
+            *TFTRACE, "view", str(trace), "--as", "waterfall", "--op", "conv2d", *page
+        ],
+    }  # fmt: skip
+
+
+def with_memory(command: list[str]) -> dict[str, float]:
+    """One run, and the most memory that it took: asked by a process of its own, which has no other children."""
+    done = subprocess.run(
+        [sys.executable, __file__, "one", *command],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[-3:])} failed:\n{done.stderr[-2000:]}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
 def one_run(command: list[str]) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
@@ -69,7 +101,17 @@ def measured(events: int, place: Path, rounds: int) -> dict[str, Any]:
     return {"events": events, "commands": found}
 
 
+def asked_once(events: int, place: Path) -> dict[str, dict[str, float]]:
+    """The other questions, of the trace that `measured` made."""
+    return {name: with_memory(command) for name, command in others(place / f"{events}.trace").items()}
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["one"]:
+        found = one_run(sys.argv[2:])
+        peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        print(json.dumps({**found, "peak_mb": peak_kb / 1024}))
+        return
     if sys.argv[1:2] == ["import"]:
         from tftrace.correlate.imported import import_files
 
@@ -84,12 +126,19 @@ def main() -> None:
     events = options.events or (20_000 if options.quick else 10_000_000)
     with tempfile.TemporaryDirectory() as place:
         found = measured(events, Path(place), 1 if options.quick else 3)
+        found["others"] = asked_once(events, Path(place))
     if options.json:
         print_document({"benchmark": "questions", "machine": machine(), "goal_s": GOAL_S, **found})
         return
     print(f"{machine_line()}\n\n{found['events']:,} events")
     rows = [[name, f"{f['wall_s']:.2f}", f"{f['cpu_s']:.2f}"] for name, f in found["commands"].items()]
     print(table(["", "s", "CPU s"], rows))
+    print()
+    rows = [
+        [name, f"{f['wall_s']:.2f}", f"{f['cpu_s']:.2f}", f"{f['peak_mb']:,.0f}"]
+        for name, f in found["others"].items()
+    ]
+    print(table(["", "s", "CPU s", "MB"], rows))
 
 
 if __name__ == "__main__":

@@ -141,7 +141,8 @@ def test_a_profile_is_joined_and_so_are_its_peers() -> None:
 
 
 def test_questions_and_queries_of_a_large_trace_are_timed() -> None:
-    found = quick("questions.py", "--events", "3000")["commands"]
+    told = quick("questions.py", "--events", "3000")
+    found = told["commands"]
     assert set(found) == {
         "tftrace summary",
         "tftrace why conv2d",
@@ -149,6 +150,8 @@ def test_questions_and_queries_of_a_large_trace_are_timed() -> None:
         "duckdb: kernels of Conv2D",
     }
     assert all(row["wall_s"] > 0 for row in found.values())
+    assert {"tftrace compare, with itself", "tftrace view --as flame"} < set(told["others"])
+    assert all(row["peak_mb"] > 20 for row in told["others"].values())
 
 
 def test_readers_and_their_peer_find_the_same_records() -> None:

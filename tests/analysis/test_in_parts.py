@@ -13,6 +13,7 @@ from tftrace.analysis.attributes import attributes, trials
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
 from tftrace.store.directory import open_trace, write_manifest, write_tables
+from tftrace.store.lazy import LazyTables
 
 EXAMPLES = Path(__file__).parents[2] / "traces" / "examples"
 
@@ -73,9 +74,5 @@ def test_ids_that_are_no_row_numbers_are_found_all_the_same(tmp_path: Path) -> N
         [ids if f.name == "call_id" else pa.nulls(3, f.type) for f in TABLES["calls"]], TABLES["calls"]
     )
     write_tables(tmp_path, {"calls": [calls.slice(0, 2), calls.slice(2)]})
-    tables = open_tables(tmp_path)
-    assert columns.positions(tables, "call_id", np.array([9, 5, 4, 3])).tolist() == [2, 0, -1, 1]
-
-
-def open_tables(folder: Path) -> columns.LazyTable:
-    return columns.LazyTables(folder).lazy("calls")
+    lazy = LazyTables(tmp_path).lazy("calls")
+    assert columns.positions(lazy, "call_id", np.array([9, 5, 4, 3])).tolist() == [2, 0, -1, 1]
