@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from tftrace.analysis.columns import Bools, numbers, positions, table, texts
+from tftrace.analysis.columns import Bools, events_of, numbers, positions, table, texts
 from tftrace.model.trace import Trace
 
 NOT_WATCHED: Final = "nodes that nobody was seen to make"
@@ -87,14 +87,7 @@ def kind(kernel: str) -> str:
 
 def _yours(trace: Trace, kernel: Bools) -> Bools:
     """Which of the kernels serve a call whose site has a line of the user's."""
-    events, members = table(trace, "events"), table(trace, "event_calls")
     calls, sites = table(trace, "calls"), table(trace, "sites")
     lines = texts(sites, "python_file").codes >= 0
     site = positions(sites, "site_id", numbers(calls, "site_id"))
-    call = positions(calls, "call_id", numbers(members, "call_id"))
-    event = positions(events, "event_id", numbers(members, "event_id"))
-    of_call = np.append(np.append(lines, False)[site], False)  # the last element stands for no call
-    serves = (event >= 0) & of_call[call]
-    yours = np.zeros(events.num_rows, bool)
-    yours[event[serves]] = True
-    return yours & kernel
+    return events_of(trace, np.append(lines, False)[site]) & kernel

@@ -111,6 +111,23 @@ def rows_where(
     return pa.concat_tables(found) if found else TABLES[name].empty_table().select(list(columns))
 
 
+def events_of(trace: Trace, calls_picked: Bools) -> Bools:
+    """Mask of the events that belong to at least one of the picked calls (a flag for each row of calls)."""
+    calls, events = table(trace, "calls"), table(trace, "events")
+    call_rows, event_rows = rows_of(calls, "call_id"), rows_of(events, "event_id")
+    picked = np.append(calls_picked, False)
+
+    def make(part: pa.Table, _: int) -> Ints:
+        call = positions_in(call_rows, numbers(part, "call_id"))
+        event = positions_in(event_rows, numbers(part, "event_id"))
+        return event[picked[call] & (event >= 0)]
+
+    mask = np.zeros(events.num_rows, bool)
+    for event in parts(trace, "event_calls", ["call_id", "event_id"], make):
+        mask[event] = True
+    return mask
+
+
 def texts(source: pa.Table | LazyTable, name: str) -> Texts:
     """The column as codes; a column that the table lacks is all null. Raises InputError where it holds no text."""
     if isinstance(source, LazyTable):

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from tftrace.analysis import observed
-from tftrace.analysis.columns import (
-    Bools,
-    Ints,
-    numbers,
-    parts,
-    positions,
-    positions_in,
-    rows_of,
-    table,
-    texts,
-)
+from tftrace.analysis.columns import Bools, events_of, numbers, positions, table, texts
 from tftrace.analysis.coverage import coverage
 from tftrace.model.layers import LAYERS, Layer
 from tftrace.model.trace import Trace
@@ -71,19 +60,7 @@ def layers(trace: Trace, steady: bool = False) -> pd.DataFrame:
 
 def steady_events(trace: Trace) -> Bools:
     """Mask of the events that belong to at least one execution outside warm-up."""
-    events, calls = table(trace, "events"), table(trace, "calls")
-    steady = np.append(numbers(calls, "warm_up").values == 0, False)
-    call_rows, event_rows = rows_of(calls, "call_id"), rows_of(events, "event_id")
-
-    def make(part: pa.Table, _: int) -> Ints:
-        call = positions_in(call_rows, numbers(part, "call_id"))
-        event = positions_in(event_rows, numbers(part, "event_id"))
-        return event[steady[call] & (event >= 0)]
-
-    mask = np.zeros(events.num_rows, bool)
-    for event in parts(trace, "event_calls", ["call_id", "event_id"], make):
-        mask[event] = True
-    return mask
+    return events_of(trace, numbers(table(trace, "calls"), "warm_up").values == 0)
 
 
 def _executions(trace: Trace, steady: bool) -> dict[Layer, tuple[int, int]]:
