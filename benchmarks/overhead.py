@@ -7,7 +7,8 @@ one, then in the next, in random order, so that each cycle of turns meets the sa
 median over all cycles of variant / bare in the same cycle, with a 95 % bootstrap interval that draws rounds first and
 cycles within them: two processes of one program differ by their luck with memory alone. What happens after the
 script's last line (writing out what was recorded) is reported apart, as `stop`. tftrace runs with its default probes,
-all of them, and the window of TensorFlow's profiler is open throughout.
+all of them, and the window of TensorFlow's profiler is open throughout; in `keras_step_later` it has closed before, as
+it does in a long training.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from measure import (
 WORKLOAD = Path(__file__).with_name("workload.py")
 LAUNCH = (  # the capture alone: building the tables is the subject of build.py
     "import sys; from pathlib import Path; from tftrace.capture.launch import RunRequest, run;"
-    "sys.exit(run(RunRequest(argv=sys.argv[2:], output=Path(sys.argv[1]))).exit_status)"
+    "steps = tuple(map(int, sys.argv[2].split(':'))) if sys.argv[2] else None;"
+    "sys.exit(run(RunRequest(argv=sys.argv[3:], output=Path(sys.argv[1]), steps=steps)).exit_status)"
 )
 
 
@@ -50,6 +52,7 @@ class Case:
     what: str
     goal: float  # traced / bare
     turn: int  # executions a turn
+    steps: str = ""  # of the profiler's one window; "": it opens at once
     onednn: bool | None = None  # TF_ENABLE_ONEDNN_OPTS; None: what TensorFlow does on this processor
 
     @property
@@ -65,8 +68,10 @@ CASES = {
     "conv2d_small_eigen": Case("the same, Eigen kernels", 1.25, 400, onednn=False),
     "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.02, 4),
     "keras_step": Case("Keras train step of a small conv net", 1.02, 5),
+    # the window lies within the warm-up
+    "keras_step_later": Case("Keras train step, the profiler's window closed", 1.02, 5, steps="2:4"),
 }
-WORKLOAD_OF = {"conv2d_small_eigen": "conv2d_small"}
+WORKLOAD_OF = {"conv2d_small_eigen": "conv2d_small", "keras_step_later": "keras_step"}
 
 
 class Runner:
@@ -78,7 +83,7 @@ class Runner:
         self.result = self.scratch / "result.json"
         script = [str(WORKLOAD), WORKLOAD_OF.get(workload, workload), str(self.result), "turns"]
         if variant == "tftrace":
-            command = [sys.executable, "-c", LAUNCH, f"{self.scratch}/trace", *script]
+            command = [sys.executable, "-c", LAUNCH, f"{self.scratch}/trace", CASES[workload].steps, *script]
         else:
             command = [sys.executable, *script, *([] if variant == "bare" else [variant])]
         self.said = (self.scratch / "stderr").open("w+")

@@ -99,6 +99,7 @@ def recording(quick: bool) -> Iterator[Row]:
         ("conv2d_small", "4", "12"),
         ("conv2d_large", "3", "20"),
         ("keras_step", "3", "20"),
+        ("keras_step_later", "3", "20"),
     ]
     for name, rounds, turns in plans[:1] if quick else plans:
         size = ["--quick"] if quick else ["--rounds", rounds, "--turns", turns]

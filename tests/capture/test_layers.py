@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tftrace.agent import contract
+from tftrace.analysis.summary import document
 from tftrace.ingest.agent_raw import read_process
 from tftrace.model.trace import Trace
 
@@ -103,6 +104,36 @@ def test_self_times_fit_into_the_thread_that_spent_them(conv_trace: Trace, mixed
         for _, mine in calls.groupby("tid"):
             span = (mine.start_ns + mine.total_ns).max() - mine.start_ns.min()
             assert 0 < mine.self_ns.sum() <= span
+
+
+def test_what_tftrace_spent_is_measured_and_in_no_self_time(conv_trace: Trace) -> None:
+    calls = conv_trace.calls.merge(conv_trace.sites, on="site_id")
+    eager = calls[(calls.op == "Conv2D") & (calls["mode"] == "eager")]
+    assert (eager.tftrace_ns > 0).all()
+    assert (eager.self_ns + eager.tftrace_ns == eager.total_ns).all()
+    known = eager[["runtime_self_ns", "kernel_self_ns", "library_total_ns", "tftrace_ns"]].sum(axis=1)
+    assert (known == eager.total_ns).all()
+    nodes = calls[(calls.op == "Conv2D") & (calls["mode"] == "function")]
+    assert (nodes.tftrace_ns > 0).all()
+    assert (nodes.self_ns + nodes.tftrace_ns == nodes.total_ns).all()
+
+    spent = records(conv_trace, "itt.bin", contract.ITT)["own_ns"].astype(np.int64)
+    by_probe = {p["name"]: p["overhead_us"] for p in conv_trace.manifest["probes"]}
+    assert by_probe["itt"] == round(spent.sum() / 1000, 1)
+    own = document(conv_trace)["tftrace"]
+    assert {p["probe"] for p in own["probes"]} == {"dispatch", "itt", "tf_profiler"}
+    assert eager.tftrace_ns.sum() / 1000 <= own["in_calls_us"] <= by_probe["itt"] + 0.1
+
+
+def test_long_work_of_tftrace_stands_beside_the_library_call(conv_trace: Trace) -> None:
+    events = conv_trace.events
+    own = events[events.name == "tftrace: native stack"]
+    assert len(own)  # at least the first stack, which was unwound in full
+    assert own.layer.isna().all()
+    library = events[(events.layer == "library") | (events.layer == "device")]
+    for _, event in own.iterrows():
+        assert event.dur_ns >= 10_000
+        assert (library[library.tid == event.tid].start_ns == event.start_ns + event.dur_ns).any()
 
 
 def test_layers_of_a_call_fit_into_it(conv_trace: Trace) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import subprocess
 from pathlib import Path
@@ -68,3 +69,18 @@ def test_each_stack_is_written_once(taken: tuple[dict[str, int], Path]) -> None:
         at += 2 + int(words[at + 1])
     assert at == len(words)
     assert len(keys) == len(set(keys)) == counts["stacks"]
+
+
+def test_a_library_that_is_loaded_is_noticed(tmp_path: Path) -> None:
+    library, why = native.library()
+    if library is None:
+        pytest.skip(str(why))
+    ours = ctypes.CDLL(str(library))
+    ours.tft_loads.restype = ctypes.c_uint64
+    source = tmp_path / "one.c"
+    source.write_text("int one(void) { return 1; }")
+    before = ours.tft_loads()
+    assert ours.tft_loads() == before
+    assert native.compiled(tmp_path / "one.so", ["-shared", "-fPIC", str(source)]) is None
+    ctypes.CDLL(str(tmp_path / "one.so"))
+    assert ours.tft_loads() == before + 1

@@ -138,9 +138,10 @@ ITT = Record(
     Field("name", "u4"),
     Field("depth", "u2"),
     Field("flags", "u2"),  # ITT_*
-    Field("own_ns", "u4"),  # what tftrace spent before t0, and with the primitive's line after t1
+    Field("own_ns", "u4"),  # what tftrace spent before t0, and on the primitive's line after t1
     Field("parent", "u8"),  # enclosing ITT record on this thread: index + 1, or 0
-    Field("spare", "u8"),
+    Field("after_ns", "u4"),  # of own_ns, what came after t1
+    Field("spare", "u4"),
 )
 ITT_FULL_UNWIND = 1  # the stack was unwound frame by frame at this record
 ITT_FAST_UNWIND = 2  # walked by frame sizes learned from full unwinds

@@ -43,6 +43,7 @@ class Native:
         c.tft_verbose_lines.restype = c.tft_verbose_primitives.restype = ctypes.c_uint64
         c.tft_verbose_lost.restype = ctypes.c_uint64
         c.tft_cudnn_install.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+        c.tft_loads.restype = ctypes.c_uint64
         c.tft_log_install.restype = ctypes.c_char_p
         c.tft_log_install.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
         self._kept: List[Any] = []
@@ -56,6 +57,10 @@ class Native:
 
     def pause(self, on: bool) -> None:
         self._plain.tft_pause(1 if on else 0)
+
+    def loads(self) -> int:
+        """How often a library was loaded or unloaded in this process."""
+        return int(self._plain.tft_loads())
 
     def counts(self) -> Tuple[int, int, int, int]:
         """Records handed out and records that found no room: dispatch, then ITT."""

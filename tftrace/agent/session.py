@@ -46,6 +46,7 @@ class Session:
         self.faults = 0
         self.fault: Optional[str] = None
         self.thread_names: Dict[str, str] = {}
+        self._loads = -1  # libraries loaded when maps.txt was written
         self._wake = threading.Event()
         self._asleep = threading.Event()
         self._asleep.set()
@@ -223,14 +224,19 @@ class Session:
                     probe.tick(now)
             if now >= next_clock:
                 self.clocks.sample()
-                self.write_maps()
+                self.write_maps(again=False)
                 next_clock = now + CLOCK_EVERY
             if now >= next_status:
                 self.write_status(finished=False)
                 next_status = now + 5 * CLOCK_EVERY
 
-    def write_maps(self) -> None:
-        """Where libraries lie, for the addresses of native stacks; rewritten as the process loads more."""
+    def write_maps(self, again: bool = True) -> None:
+        """Where libraries lie, for the addresses of native stacks; rewritten as the process loads more, and `again`
+        though it loaded none. It takes a millisecond, for which the script may have to wait."""
+        loads = self.native.loads() if self.native is not None else 0
+        if not again and loads == self._loads:
+            return
+        self._loads = loads
         try:
             with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
                 text = file.read()

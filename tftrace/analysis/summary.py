@@ -13,6 +13,7 @@ from tftrace.analysis.attribution import kernel_time
 from tftrace.analysis.columns import Bools, Ints, Numbers, Texts, combined, numbers, positions, table, texts
 from tftrace.analysis.graph_runs import by_graph, failures
 from tftrace.analysis.layers import layers, steady_events
+from tftrace.analysis.own_cost import own_cost
 from tftrace.analysis.python_cost import python_cost
 from tftrace.analysis.tracings import retraced
 from tftrace.errors import UsageError
@@ -60,6 +61,7 @@ def document(trace: Trace, by_what: str = "op", steady: bool = False) -> dict[st
         "rows": _records(of_layers if by_what == "layer" else by(trace, by_what, steady)),
         "kernel_time": kernel_time(trace),
         "python": python_cost(trace),
+        "tftrace": own_cost(trace),
         "retraced": retraced(trace),
         "lost": _records(lost(trace)),
         "failures": failures(trace),

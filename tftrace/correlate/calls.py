@@ -297,13 +297,15 @@ def layer_times(
     inner = np.zeros(nd, np.int64)
     nested = calls.outer >= 0
     np.add.at(inner, calls.outer[nested], total[nested])
-    self_ns = np.maximum(total - inner - np.where((calls.graph != NONE) & (kernel > 0), kernel, 0), 0)
+    own = _own_time(nd, prim_root, prim, calls.tid)
+    nodes_ran = (calls.graph != NONE) & (kernel > 0)  # what tftrace spent lies between their begin and end
+    self_ns = np.maximum(total - inner - np.where(nodes_ran, kernel, np.maximum(own, 0)), 0)
     cpu = _worker_time(nd, prim_root, prim, calls.tid)
     columns = {f"{k}_total_ns": np.where(v, total, NONE) for k, v in calls.layers.items()}
     build.fill_calls(
-        calls.call, self_ns=self_ns, cpu_ns=cpu, runtime_total_ns=total,
-        runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0), 0), **columns,
-        **_below(kernel, between, library, device),
+        calls.call, self_ns=self_ns, cpu_ns=cpu, tftrace_ns=own, runtime_total_ns=total,
+        runtime_self_ns=np.maximum(total - inner - np.maximum(kernel, 0) - _outside_kernel(own, kernel, library), 0),
+        **columns, **_below(kernel, between, library, device, own),
     )  # fmt: skip
 
     # node executions
@@ -317,18 +319,43 @@ def layer_times(
         served.work(served.node),
     )
     between = _union(n, (of[via], prim.start[via], prim.end[via]))
+    own = _own_time(n, of, prim, nodes.tid)
     build.fill_calls(
         nodes.call,
-        self_ns=dur,
+        self_ns=np.maximum(dur - np.maximum(own, 0), 0),
         cpu_ns=_worker_time(n, of, prim, nodes.tid),
-        **_below(dur, between, library, device),
+        tftrace_ns=own,
+        **_below(dur, between, library, device, own),
     )
 
 
-def _below(kernel: Int, between: Int, library: Int, device: Int) -> dict[str, Int]:
+def _own_time(groups: int, group: Int, prim: LibraryCalls, tid: Int) -> Int:
+    """What tftrace spent around the library calls of each group, on the group's own thread; NONE where it was not
+    measured. On other threads the call that waits may have been waiting for something else."""
+    out = np.full(groups, NONE, np.int64)
+    mine = np.flatnonzero((group >= 0) & (prim.spent != NONE))
+    mine = mine[prim.tid[mine] == tid[group[mine]]]
+    out[group[mine]] = 0
+    np.add.at(out, group[mine], prim.spent[mine])
+    return out
+
+
+def _outside_kernel(own: Int, kernel: Int, library: Int) -> Int:
+    """The part of tftrace's own time that no kernel covers: it lies right beside the library calls, within the kernel
+    where that was timed, around it where the kernel is only known by its library calls."""
+    return np.maximum(own, 0) - _inside_kernel(own, kernel, library)
+
+
+def _inside_kernel(own: Int, kernel: Int, library: Int) -> Int:
+    return np.minimum(np.maximum(own, 0), np.maximum(_less(kernel, library), 0))
+
+
+def _below(kernel: Int, between: Int, library: Int, device: Int, own: Int) -> dict[str, Int]:
+    kernel_self = _less(kernel, library)
     return {
         "stream_executor_total_ns": between, "stream_executor_self_ns": _less(between, library),
-        "kernel_total_ns": kernel, "kernel_self_ns": _less(kernel, library), "library_total_ns": library,
+        "kernel_total_ns": kernel, "library_total_ns": library,
+        "kernel_self_ns": np.where(kernel == NONE, NONE, kernel_self - _inside_kernel(own, kernel, library)),
         "library_self_ns": _less(library, device), "device_total_ns": device, "device_self_ns": device,
     }  # fmt: skip
 

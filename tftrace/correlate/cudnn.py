@@ -136,7 +136,7 @@ def add_cudnn(
         ids=ids, start=start, end=end, tid=tid, call_record=head["call"].astype(np.int64) - 1,
         is_library=np.ones(len(first), bool), outer=np.full(len(first), NONE, np.int64), verified=sure, stack=stack,
         probe=np.full(len(first), probe, np.int64), on_cpu=np.zeros(len(first), bool), stream_executor=above,
-        closing=head["function"] == _GONE,
+        spent=np.full(len(first), NONE, np.int64), closing=head["function"] == _GONE,
         counts={"cudnn": n, "cudnn_unreadable": found.unreadable},
     )  # fmt: skip
     return CudnnEvents(found, first, calls)

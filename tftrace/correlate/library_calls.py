@@ -26,6 +26,9 @@ class LibraryCalls:
     probe: Int  # code of the builder's words
     on_cpu: np.ndarray  # the call itself, or its shares, do the work; otherwise a GPU does
     stream_executor: Int  # event of the StreamExecutor function that made the call, or NONE
+    spent: (
+        Int  # ns of tftrace's own on that thread, right before and after it; NONE where that was not measured
+    )
     closing: np.ndarray  # gives back what an earlier call made: it alone tells of no kernel
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -32,7 +32,7 @@ from tftrace.correlate.native import NativeStacks
 from tftrace.correlate.nesting import nest, past
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import optimized, settle_fates, swallowed
-from tftrace.correlate.primitives import add_primitives
+from tftrace.correlate.primitives import add_primitives, own_ns
 from tftrace.correlate.profile import ProfileEvents, read_windows
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tf_logs import add_tf_log
@@ -210,14 +210,32 @@ def _graph_construction(
     return np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
 
 
+_LONG_NS = (
+    10_000  # of tftrace's own time beside a library call, below which it makes no event: it stays in the sums
+)
+
+
 def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str, int]) -> None:
     closing = [(int(w["close"]), int(w["closed"])) for w in raw.windows if w.get("closed")]
-    if closing:
-        start = clock.from_raw(np.array([c[0] for c in closing], np.int64))
-        end = clock.from_raw(np.array([c[1] for c in closing], np.int64))
+    start, end = np.array(closing, np.int64).reshape(-1, 2).T
+    _own_events(build, clock, "tftrace: writes a profile window", start, end, host, host["pid"])
+    itt = raw.itt[(raw.itt["t0"] > 0) & (raw.itt["t1"] > 0)]
+    tid, t0, t1, after = (itt[name].astype(np.int64) for name in ("tid", "t0", "t1", "after_ns"))
+    begin = t0 - (own_ns(itt) - after)
+    long = t0 - begin >= _LONG_NS
+    _own_events(build, clock, "tftrace: native stack", begin[long], t0[long], host, tid[long])
+    long = after >= _LONG_NS
+    _own_events(build, clock, "tftrace: oneDNN's line", t1[long], (t1 + after)[long], host, tid[long])
+
+
+def _own_events(
+    build: TraceBuilder, clock: Clock, name: str, start: Int, end: Int, host: dict[str, int], tid: Int | int
+) -> None:
+    if len(start):
+        begun = clock.from_raw(start)
         build.events(
-            len(closing), name=build.words.code("tftrace: writes a profile window"), start_ns=start, dur_ns=end - start,
-            tid=host["pid"], probe=build.words.code("tftrace"), **host,
+            len(start), name=build.words.code(name), start_ns=begun, dur_ns=clock.from_raw(end) - begun, tid=tid,
+            probe=build.words.code("tftrace"), **host,
         )  # fmt: skip
 
 
@@ -363,12 +381,13 @@ def _outside(raw: RawProcess, clock: Clock, calls: Dispatches) -> int:
 
 
 def _own_cost(raw: RawProcess, cudnn: Records) -> dict[str, float | None]:
-    """What the probes spent in the process, from the records that were timed (one in 61, the first left out)."""
+    """What the probes spent in the process, in us: the sum where each record was timed, else from those that were (one
+    in 61, the first left out)."""
     cost: dict[str, float | None] = {}
     for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt), ("cudnn", cudnn)):
-        used = records[records["t0"] > 0]
-        timed = used["own_ns"][1:][used["own_ns"][1:] > 0]
-        cost[name] = round(float(np.mean(timed)) * len(used) / 1000, 1) if len(timed) else None
+        own = records[records["t0"] > 0]["own_ns"].astype(np.int64)
+        timed = own if (own > 0).all() else own[1:][own[1:] > 0]
+        cost[name] = round(float(np.mean(timed)) * len(own) / 1000, 1) if len(timed) else None
     closing = raw.status.get("probes", [])
     cost["tf_profiler"] = next((p.get("closing_us") for p in closing if p["name"] == "tf_profiler"), None)
     return cost

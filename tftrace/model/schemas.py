@@ -80,12 +80,16 @@ CALLS: Final = pa.schema(
         ("tid", pa.int64()),
         ("start_ns", pa.int64()),
         ("total_ns", pa.int64()),  # on the thread that waits for the result
-        ("self_ns", pa.int64()),  # total less that of the calls it contains
+        ("self_ns", pa.int64()),  # total less that of the calls it contains, and less tftrace_ns
         ("cpu_ns", pa.int64()),  # shares of worker threads; null where not observed
         ("status", _NAME),  # ok | raised | open (the process ended inside)
         *[(f"{layer}_total_ns", pa.int64()) for layer in LAYERS],
         *[(f"{layer}_self_ns", pa.int64()) for layer in LAYERS],
         ("session_id", pa.int32()),  # TensorFlow's session that ran it, by its number in the trace
+        (
+            "tftrace_ns",
+            pa.int64(),
+        ),  # what tftrace's probes spent within it, on its thread; null where not measured
     ]
 )
 EVENT_CALLS: Final = pa.schema([("event_id", pa.int64()), ("call_id", pa.int64()), ("share", pa.float32())])
@@ -144,7 +148,7 @@ ALGORITHMS: Final = pa.schema(
 )
 ADDED: Final = {
     "sites": ("graph_id", "fate", "into", "into_kernel", "into_site"),
-    "calls": ("session_id",),
+    "calls": ("session_id", "tftrace_ns"),
     "algorithms": (
         "low_us", "high_us", "samples_us", "total_us", "tuning_us", "tunings", "retunes", "first_ns", "picked_by",
         "reason", "device_model", "confidence", "alternative",

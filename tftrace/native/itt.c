@@ -140,8 +140,11 @@ static void task_end(const itt_domain *domain) {
   tft_itt *r = running[depth].record;
   if (!r) return;
   int64_t now = tft_now();
-  if (r->t1) r->own_ns += (uint32_t)(now - r->t1);
-  else r->t1 = now;
+  if (r->t1) {
+    r->after_ns = (uint32_t)(now - r->t1);
+    r->own_ns += r->after_ns;
+  } else
+    r->t1 = now;
   tft_itt_current = r->parent;
   if (running[depth].ranged) tft_nvtx_pop();
 }

@@ -79,6 +79,19 @@ const char *tft_called_function(const char *library, const char *part) {
   return w.found;
 }
 
+static int loads(struct dl_phdr_info *info, size_t size, void *sum) {
+  (void)size;
+  *(uint64_t *)sum = info->dlpi_adds + info->dlpi_subs;
+  return 1;
+}
+
+/* How often a library was loaded or unloaded in this process. */
+TFT_API uint64_t tft_loads(void) {
+  uint64_t sum = 0;
+  dl_iterate_phdr(loads, &sum);
+  return sum;
+}
+
 void tft_restore_calls(tft_patches *done) {
   while (done->count) {
     done->count--;

@@ -31,7 +31,8 @@ typedef struct {
   uint32_t tid, name;
   uint16_t depth, flags;
   uint32_t own_ns;
-  uint64_t parent, spare;
+  uint64_t parent;
+  uint32_t after_ns, spare;
 } tft_itt; /* contract.ITT */
 enum { TFT_ITT_LINE = 16 }; /* contract.ITT_LINE */
 

@@ -46,6 +46,7 @@ static __thread struct {
   const char *text; /* where oneDNN keeps it */
   const known_t *known;
 } latest[LATEST]; /* of this thread, by address */
+static atomic_int stacks; /* wanted of primitives that ITT does not report */
 /* The line that this thread's oneDNN is putting into words. */
 static __thread struct {
   int64_t t;            /* when the primitive had ended; 0: none */
@@ -99,7 +100,8 @@ static int short_line(const char *stamp, const char *nothing, const char *text, 
   if (begins) {
     line.t = tft_now(), line.text = text, line.known = NULL;
     tft_itt_ended(line.t);
-    if (!pass_on && !*stamp && !*nothing) line.known = find(text);
+    int whole = pass_on || *stamp || *nothing || (!tft_itt_current && atomic_load_explicit(&stacks, memory_order_relaxed));
+    if (!whole) line.known = find(text);
     else line.text = NULL;
   }
   line.ms = ms;
@@ -142,8 +144,6 @@ static void keep_short(void) {
   line.t = 0;
 }
 
-static atomic_int stacks; /* of primitives that ITT does not report */
-
 TFT_API void tft_verbose_stacks(int wanted) { atomic_store(&stacks, wanted); }
 
 /* A record as ITT would have made it, of the primitive that ended at `t` with this line; index + 1, or 0. */
@@ -161,6 +161,7 @@ static uint64_t ended(const char *text, int length, int64_t t) {
   r->flags = flags | TFT_ITT_LINE;
   r->t1 = t;
   r->t0 = t - (int64_t)(ms > 0 ? ms * 1e6 : 0);
+  r->own_ns = r->after_ns = (uint32_t)(tft_now() - t);
   return index + 1;
 }
 

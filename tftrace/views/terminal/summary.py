@@ -17,6 +17,7 @@ from tftrace.views.terminal.wording import (
     SYNTHETIC_STYLE,
     count,
     micros,
+    own_cost,
     plain,
     short_file,
     step_cost,
@@ -49,6 +50,8 @@ def draw(console: Console, document: dict[str, Any], limit: int) -> None:
         _whose(console, document["kernel_time"])
     if document.get("python"):
         console.print(Text("\n" + step_cost(document["python"])))
+    if document.get("tftrace"):
+        console.print(Text("\n" + own_cost(document["tftrace"]), style="dim"))
     _retraced(console, document.get("retraced") or [])
     for row in document["lost"]:
         text = f"lost: {plain(row['probe'])}: {count(row['count'])} {plain(row['what'])}"

@@ -79,6 +79,14 @@ def step_cost(cost: Mapping[str, Any]) -> str:
     )
 
 
+def own_cost(cost: Mapping[str, Any]) -> str:
+    """`tftrace's own: 31.2 ms (dispatch 20.1 ms, itt 11.1 ms), 11.1 ms of it within op calls, in no op's self time`."""
+    by = ", ".join(f"{plain(row['probe'])} {micros(row['us'])}" for row in cost["probes"])
+    within = cost["in_calls_us"]
+    text = f"tftrace's own: {micros(cost['us'])} ({by})"
+    return text if within is None else f"{text}, {micros(within)} of it within op calls, in no op's self time"
+
+
 def micros(us: float | None) -> str:
     """A time in three significant digits and the unit that suits it."""
     if us is None:
