@@ -122,13 +122,9 @@ def test_startup_times_the_command_beside_an_empty_python() -> None:
 def test_a_profile_is_read_whole_by_every_reader() -> None:
     found = quick("profile_reader.py", "--events", "3000")
     parts = found["parts"]
-    assert (
-        parts["read"]["events"]
-        == parts["parquet"]["events"]
-        == parts["protobuf"]["events"]
-        == found["events"]
-    )
-    assert parts["read"]["per_s"] > 0
+    assert {part["events"] for part in parts.values()} == {found["events"]}
+    assert parts["lines"]["largest_line_mb"] * 2 + 300 == found["memory_goal_mb"]
+    assert all(part["per_s"] > 0 for part in parts.values())
 
 
 def test_a_profile_is_joined_and_so_are_its_peers() -> None:

@@ -206,11 +206,9 @@ void tft_number(tft_ids *ids, int64_t id, int32_t number) {
   ids->keys[at] = id, ids->values[at] = number;
 }
 
-static inline int keep(tft_line *line, int64_t id, unsigned kind, uint64_t bits, uint64_t size) {
-  int32_t slot = number_of(&line->stats, id);
-  if (slot < 0) {
-    if (slot == SKIPPED)
-      return FINISHED;
+static inline __attribute__((always_inline)) int keep(tft_line *line, int64_t row_of_event, int64_t id, int32_t slot,
+                                                      unsigned kind, uint64_t bits, uint64_t size) {
+  if (slot == UNKNOWN) {
     line->wanted = id;
     return NEW_STAT;
   }
@@ -233,7 +231,7 @@ static inline int keep(tft_line *line, int64_t id, unsigned kind, uint64_t bits,
       return TEXTS_FULL;
     bits = (uint64_t)number;
   }
-  column->event[row] = (int32_t)line->events;
+  column->event[row] = (int32_t)row_of_event;
   column->bits[row] = bits;
   column->rows = row + 1;
   return FINISHED;
@@ -260,12 +258,12 @@ static int stat(tft_line *line, const uint8_t *p, const uint8_t *end) {
       break;
     }
   }
-  return kind ? keep(line, (int64_t)id, kind, bits, length) : FINISHED;
+  int32_t slot = number_of(&line->stats, (int64_t)id);
+  return kind && slot != SKIPPED ? keep(line, line->events, (int64_t)id, slot, kind, bits, length) : FINISHED;
 }
 
-static inline int64_t floor_ns(int64_t ps) {
-  int64_t ns = ps / 1000;
-  return ns - (ps % 1000 < 0);
+static inline int64_t floor_ns(uint64_t ps) {
+  return ps >> 63 ? -1 - (int64_t)(~ps / 1000) : (int64_t)(ps / 1000);
 }
 
 /* A number of up to eight bytes behind a tag of one, where it stands next. */
@@ -292,23 +290,25 @@ static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end) {
     uint64_t word = word_at(p);
     if ((word & 0x80FF80FF) == (TAG(4, 2) | TAG(1, 0) << 16)) {
       const uint8_t *after = p + 2 + (word >> 8 & 0x7F), *at = p + 5;
-      uint64_t tail = word_at(at), ends = ENDS(tail), bits, length = 0;
+      uint64_t tail = word_at(at), ends = ENDS(tail), bits = tail, length = 0;
       unsigned of = word >> 32 & 0xFF;
       if (after > end)
         return TOO_LONG;
       if (of < 64 && NUMBERS >> of & 1) {
         if (ends)
-          bits = packed(tail, ends), at += LENGTH(ends);
+          at += LENGTH(ends);
         else
           at = long_varint(at, after, &bits);
       } else if (of == TAG(DOUBLE, 1)) {
-        bits = tail, at += 8;
+        ends = 0, at += 8;
       } else if (of == TAG(STR, 2) || of == TAG(BYTES, 2)) {
         length = tail & 0xFF; /* one of two bytes ends elsewhere than `after` */
-        bits = (uint64_t)(at + 1 - data), at += 1 + length;
+        ends = 0, bits = (uint64_t)(at + 1 - data), at += 1 + length;
       }
       if (at == after && at != p + 5) {
-        if ((status = keep(line, word >> 24 & 0x7F, of >> 3, bits, length)) != FINISHED)
+        int64_t id = word >> 24 & 0x7F;
+        int32_t slot = line->stats.near[id];
+        if (slot != SKIPPED && (status = keep(line, row, id, slot, of >> 3, ends ? packed(tail, ends) : bits, length)))
           return status;
         p = after;
         continue;
@@ -344,10 +344,10 @@ static inline int event(tft_line *line, const uint8_t *p, const uint8_t *end) {
     line->occurrences[row] = (int64_t)occurrences;
   else if (occurrences != 1)
     return AGGREGATED;
-  int64_t start = floor_ns((int64_t)offset);
+  int64_t start = floor_ns(offset);
   line->meta[row] = number;
   line->start_ns[row] = start;
-  line->dur_ns[row] = (int64_t)((uint64_t)floor_ns((int64_t)(offset + dur)) - (uint64_t)start);
+  line->dur_ns[row] = (int64_t)((uint64_t)floor_ns(offset + dur) - (uint64_t)start);
   line->dur_ps[row] = (int64_t)dur;
   line->events = row + 1;
   return FINISHED;
