@@ -70,38 +70,44 @@ def slices(path: Path, alone: bool) -> Iterator[Any]:
     empty = {field.name: pa.nulls(SLICE, field.type) for field in EVENTS}
     starts, codes = np.empty(SLICE, np.int64), np.empty(SLICE, np.int32)
     ids, tids = np.arange(SLICE), np.empty(SLICE, np.int64)
+    pa.array(ids[:0])  # imports pandas, once
     known: dict[str, int] = {}  # a dictionary in which a name stands twice is written without it
-    with open(path, "rb") as file:
-        profile = Profile(read_layout(path, file), ())
-        for line, events in profile.lines():
-            (start,), _ = profile.starts([line])
-            code_of = np.array([known.setdefault(m.name, len(known)) for m in profile.metas], np.int32)
-            names = pa.array(known, pa.string())
-            tids[:] = line.line_id
-            for at in range(0, len(events), SLICE):
-                meta = events.meta[at : at + SLICE]
-                n = len(meta)
-                np.take(code_of, meta, out=codes[:n], mode="clip")
-                np.add(events.start_ns[at : at + n], start, out=starts[:n])
-                parts = [ids[:n], codes[:n], starts[:n], events.dur_ns[at : at + n], tids[:n]]
-                event_id, code, start_ns, dur_ns, tid = (
-                    pa.array(part.copy() if alone else part) for part in parts
-                )
-                filled = {
-                    "event_id": event_id, "start_ns": start_ns, "dur_ns": dur_ns, "tid": tid,
-                    "name": pa.DictionaryArray.from_arrays(code, names, safe=False),
-                }  # fmt: skip
-                arrays = [filled.get(name, nothing[:n]) for name, nothing in empty.items()]
-                yield pa.Table.from_arrays(arrays, schema=EVENTS)
-                np.add(ids, n, out=ids)
+
+    def made() -> Iterator[Any]:
+        with open(path, "rb") as file:
+            profile = Profile(read_layout(path, file), ())
+            for line, events in profile.lines():
+                (start,), _ = profile.starts([line])
+                code_of = np.array([known.setdefault(m.name, len(known)) for m in profile.metas], np.int32)
+                names = pa.array(known, pa.string())
+                tids[:] = line.line_id
+                for at in range(0, len(events), SLICE):
+                    meta = events.meta[at : at + SLICE]
+                    n = len(meta)
+                    np.take(code_of, meta, out=codes[:n], mode="clip")
+                    np.add(events.start_ns[at : at + n], start, out=starts[:n])
+                    parts = [ids[:n], codes[:n], starts[:n], events.dur_ns[at : at + n], tids[:n]]
+                    event_id, code, start_ns, dur_ns, tid = (
+                        pa.array(part.copy() if alone else part) for part in parts
+                    )
+                    filled = {
+                        "event_id": event_id, "start_ns": start_ns, "dur_ns": dur_ns, "tid": tid,
+                        "name": pa.DictionaryArray.from_arrays(code, names, safe=False),
+                    }  # fmt: skip
+                    arrays = [filled.get(name, nothing[:n]) for name, nothing in empty.items()]
+                    yield pa.Table.from_arrays(arrays, schema=EVENTS)
+                    np.add(ids, n, out=ids)
+
+    return made()
 
 
 def parquet(path: Path, out: Path) -> dict[str, Any]:
     """Line by line to events.parquet."""
     from tftrace.store.tables import write_tables
 
+    tables = slices(path, False)
     with Spent() as spent:
-        rows = write_tables(out, {"events": slices(path, False)})
+        rows = write_tables(out, {"events": tables})
     return spent.facts(events=rows["events"], file_mb=(out / "events.parquet").stat().st_size / 1e6)
 
 
