@@ -12,12 +12,18 @@ from typing import TypeVar
 import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
+from tests.schedule import pytest_xdist_auto_num_workers, pytest_xdist_make_scheduler
 from tests.stacks import environments as stacks
 from tests.standin_gpu import build as standin
 from tests.standin_gpu import older
 from tests.standin_gpu.real_cudnn import build as nvidia
 from tftrace.api import load
 from tftrace.model.trace import Trace
+
+__all__ = [
+    "pytest_xdist_auto_num_workers",
+    "pytest_xdist_make_scheduler",
+]  # hooks; the fixtures need no naming
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
