@@ -65,6 +65,14 @@ def test_each_other_engine_that_worked_is_forced(tuning: tuple[Path, dict[str, A
         assert int(engine) not in {rule["engine"] for rule in rules}
 
 
+def test_a_timed_call_holds_many_ops_so_that_its_own_cost_is_little_of_an_op(
+    tuning: tuple[Path, dict[str, Any]],
+) -> None:
+    for candidate in by_name(tuning[1]).values():
+        assert candidate["ops_in_a_call"] == 16
+        assert candidate["timed_calls"] >= 1
+
+
 def test_what_a_stand_in_computes_is_not_exact_and_never_wins_and_is_synthetic(
     tuning: tuple[Path, dict[str, Any]],
 ) -> None:

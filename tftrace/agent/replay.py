@@ -8,7 +8,7 @@ socket FD and are answered there in JSON lines; stdout and stderr stay TensorFlo
     ended     {pid, seconds}           -> {code}: how such a fork has ended
     prepare   {key, problem, variant}  -> {first_us, max_abs_difference, max_relative_difference, finite}: builds the
                                           function, calls it, compares with the reference
-    time      {key, seconds, release}  -> {us: [..]}: one call unmeasured, then calls until the time is over
+    time      {key, seconds, release}  -> {us: [..], repeats}: one call unmeasured, then calls until the time is over
     drop      {}                       -> {}: forgets all functions and tensors
     recorded  {key, problem, variant, marker}  -> {steady_us}: two calls, with marks on stdout around what is printed
 
@@ -44,8 +44,11 @@ TENSORS = {
     "backprop_input": ("filter", "output"),
     "backprop_filter": ("input", "output"),
 }
+RESULTS = {"forward": "output", "backprop_input": "input", "backprop_filter": "filter"}
+SUFFIXES = {"forward": "", "backprop_input": "BackpropInput", "backprop_filter": "BackpropFilter"}
 LAID_OUT = ("input", "output")
 MOST_CALLS = 2000
+MOST_REPEATS, REPEATED_BYTES = 16, 1 << 29
 _DRIVER = "libcuda.so.1"
 _STANDIN = "tftrace_standin_gpu"
 
@@ -59,13 +62,14 @@ class Replay:
     def __init__(self, problem: Problem, variant: Dict[str, Any]) -> None:
         self.problem, self.variant = problem, variant
         self.last = variant["layout"] == "NHWC"
-        self.function = tf.function(
-            self._body, jit_compile=True if variant["jit_compile"] else None, autograph=False
-        )
+        compiled = True if variant["jit_compile"] else None
+        self.function = tf.function(self._body, jit_compile=compiled, autograph=False)
         self.tensors: Optional[List[Any]] = None
         self.last_s = 0.0
+        self.repeats = 1
 
-    def call(self) -> Any:
+    def call(self, repeats: int = 1) -> Any:
+        """Runs the op so many times, each with arguments of its own, so that nothing can take two for the same."""
         if self.tensors is None:
             names = TENSORS[self.problem["direction"]]
             files = [os.path.join(self.problem["tensors"], name + ".npy") for name in names]
@@ -74,10 +78,7 @@ class Replay:
                 values = [v.transpose(0, 3, 1, 2) if n in LAID_OUT else v for n, v in zip(names, values)]
             self.tensors = [tf.cast(tf.constant(value), self.variant["dtype"]) for value in values]
             wait()
-        return self.function(*self.tensors)
-
-    def release(self) -> None:
-        self.tensors = None
+        return self.function(*self.tensors * repeats)
 
     def options(self) -> None:
         """Grappler's remapper is what fuses bias and activation into the convolution."""
@@ -101,6 +102,11 @@ class Replay:
         return "EXPLICIT", [side for pair in pairs for side in pair]
 
     def _body(self, *tensors: Any) -> Any:
+        count = len(TENSORS[self.problem["direction"]])
+        results = [self._op(*tensors[i : i + count]) for i in range(0, len(tensors), count)]
+        return results if len(results) > 1 else results[0]
+
+    def _op(self, *tensors: Any) -> Any:
         problem = self.problem
         padding, explicit = self._padding()
         n, h, w, c = problem["input"]
@@ -112,12 +118,8 @@ class Replay:
         depthwise = problem["groups"] > 1 and problem["groups"] == c
         if depthwise:  # the op that TensorFlow has for it; its filter is [KH, KW, C, K / C]
             filter_sizes = [*filter_sizes[:2], c, problem["output"][3] // c]
-        names = {
-            "forward": "DepthwiseConv2dNative" if depthwise else "Conv2D",
-            "backprop_input": "DepthwiseConv2dNativeBackpropInput" if depthwise else "Conv2DBackpropInput",
-            "backprop_filter": "DepthwiseConv2dNativeBackpropFilter" if depthwise else "Conv2DBackpropFilter",
-        }
-        op = getattr(tf.raw_ops, names[problem["direction"]])
+        name = "DepthwiseConv2dNative" if depthwise else "Conv2D"
+        op = getattr(tf.raw_ops, name + SUFFIXES[problem["direction"]])
         if problem["direction"] == "backprop_filter":
             return op(input=tensors[0], filter_sizes=filter_sizes, out_backprop=tensors[1], **attributes)
         if problem["direction"] == "backprop_input":
@@ -133,9 +135,13 @@ class Replay:
         return y
 
 
+def on_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
 def wait() -> None:
     """Until the devices have done what they were told; a CPU has when a call returns."""
-    if tf.config.list_physical_devices("GPU"):
+    if on_gpu():
         tf.test.experimental.sync_devices()
 
 
@@ -183,6 +189,11 @@ def prepare(command: Dict[str, Any]) -> Dict[str, Any]:
     wait()
     first = (time.perf_counter_ns() - begun) / 1e3
     answer = {"first_us": first, **difference(replay)}
+    if on_gpu():  # what a call costs beside the op would be most of its time
+        elements = int(np.prod(replay.problem[RESULTS[replay.problem["direction"]]]))
+        replay.repeats = max(1, min(MOST_REPEATS, REPEATED_BYTES // (4 * elements)))
+        replay.call(replay.repeats)
+        wait()
     _replays[command["key"]] = replay
     return answer
 
@@ -202,22 +213,21 @@ def difference(replay: Replay) -> Dict[str, Any]:
 
 
 def timed(command: Dict[str, Any]) -> Dict[str, Any]:
-    """Wall time of calls, in us. On a GPU the calls follow each other and are waited for together: their mean."""
+    """Wall time of calls, in us. On a GPU the mean of ops, several in a call, that are waited for together."""
     replay = _replays[command["key"]]
     replay.options()
-    if (
-        replay.last_s < command["seconds"]
-    ):  # what other processes left in the caches is nothing to a longer call
-        replay.call()
+    # what other processes left in the caches is nothing to a longer call
+    if replay.last_s < command["seconds"]:
+        replay.call(replay.repeats)
         wait()
     calls: List[float] = []
     end = time.perf_counter() + command["seconds"]
-    if tf.config.list_physical_devices("GPU"):
+    if on_gpu():
         begun = time.perf_counter_ns()
         done = 0
         while done == 0 or (done < MOST_CALLS and time.perf_counter() < end):
-            replay.call()
-            done += 1
+            replay.call(replay.repeats)
+            done += replay.repeats
         wait()
         calls = [(time.perf_counter_ns() - begun) / 1e3 / done]
     else:
@@ -227,8 +237,8 @@ def timed(command: Dict[str, Any]) -> Dict[str, Any]:
             calls.append((time.perf_counter_ns() - begun) / 1e3)
     replay.last_s = calls[-1] / 1e6
     if command.get("release"):
-        replay.release()
-    return {"us": calls}
+        replay.tensors = None
+    return {"us": calls, "repeats": replay.repeats}
 
 
 def drop(command: Dict[str, Any]) -> Dict[str, Any]:
@@ -286,13 +296,7 @@ def _explained(error: Exception) -> Dict[str, Any]:
 
 
 _AROUND = ("File ", "[[", "Detected at", "Graph execution error", "Node:", "<stack", "Stack trace")
-_REFUSED = (
-    "UnimplementedError",
-    "InvalidArgumentError",
-    "NotImplementedError",
-    "NotFoundError",
-    "ValueError",
-)
+_REFUSED = ["UnimplementedError", "InvalidArgumentError", "NotImplementedError", "NotFoundError", "ValueError"]
 
 
 def commands(connection: socket.socket) -> Iterator[Dict[str, Any]]:

@@ -130,7 +130,8 @@ class Race:
         elif "error" in answer:
             self._notebook.fail(n, candidate, answer["error"])
         else:
-            self._notebook.note("times", n, candidate, us=[round(us, 3) for us in answer["us"]])
+            us = [round(us, 3) for us in answer["us"]]
+            self._notebook.note("times", n, candidate, us=us, repeats=answer["repeats"])
 
     def _is_prepared(self, n: int, candidate: Candidate) -> bool:
         worker = self._pool.get(candidate.setting)

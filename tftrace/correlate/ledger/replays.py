@@ -10,7 +10,7 @@ raw/replays.jsonl has one JSON object a line, in the order in which things happe
      "steady_us": what it took, "library": cuDNN's engine, knobs and workspace, "tried": what its autotuner tried}
     {"what":"same", "problem":n, "name", "as": the candidate that does the very same}
     {"what":"difference", "problem":n, "name", "max_abs_difference", "max_relative_difference", "finite"}
-    {"what":"times", "problem":n, "name", "us": calls of one round}
+    {"what":"times", "problem":n, "name", "us": calls of one round, "repeats": ops in a call}
     {"what":"status", "problem":n, "name", "status", "reason"}
     {"what":"end", "reason"}
 
@@ -68,6 +68,7 @@ class Attempt:
     same_as: str | None = None
     rounds: list[float] = field(default_factory=list)
     trials: int = 0
+    repeats: int = 1
     difference: dict[str, Any] = field(default_factory=dict)
     status: str | None = None
     reason: str | None = None
@@ -153,6 +154,7 @@ class Replays:
         elif what == "times":
             attempt.rounds.append(float(np.median(record["us"])))
             attempt.trials += len(record["us"])
+            attempt.repeats = record.get("repeats", 1)
         elif what == "status":
             attempt.status, attempt.reason = record["status"], record["reason"]
 
@@ -270,6 +272,7 @@ def _details(replays: Replays, problem: Replayed, attempt: Attempt) -> dict[str,
     return {
         "settings": {"env": attempt.env, "code": attempt.code},
         "timed_calls": attempt.trials,
+        "ops_in_a_call": attempt.repeats,
         "default": attempt is next(iter(problem.attempts.values())),
         "same_as": attempt.same_as,
         "exact_enough": attempt.exact(replays.tolerance),
