@@ -145,7 +145,9 @@ ITT = Record(
 )
 ITT_FULL_UNWIND = 1  # the stack was unwound frame by frame at this record
 ITT_FAST_UNWIND = 2  # walked by frame sizes learned from full unwinds
-ITT_CHECKED = 4  # fast walk compared with a full unwind at this record: equal
+ITT_CHECKED = (
+    4  # fast walk, or the one remembered from here, compared with a full unwind at this record: equal
+)
 ITT_MISMATCH = 8  # .. and not equal; the full unwind was kept
 ITT_LINE = (
     16  # made at the line that oneDNN printed when the primitive had run, for want of ITT; it has no name

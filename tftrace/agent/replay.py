@@ -296,7 +296,13 @@ def _explained(error: Exception) -> Dict[str, Any]:
 
 
 _AROUND = ("File ", "[[", "Detected at", "Graph execution error", "Node:", "<stack", "Stack trace")
-_REFUSED = ["UnimplementedError", "InvalidArgumentError", "NotImplementedError", "NotFoundError", "ValueError"]
+_REFUSED = [
+    "UnimplementedError",
+    "InvalidArgumentError",
+    "NotImplementedError",
+    "NotFoundError",
+    "ValueError",
+]
 
 
 def commands(connection: socket.socket) -> Iterator[Dict[str, Any]]:

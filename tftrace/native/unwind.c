@@ -176,12 +176,15 @@ static void write_stack(const stack_t_ *s, uint64_t key) {
 __attribute__((noinline)) uint64_t tft_native_stack(uint16_t *flags) {
   static __thread uintptr_t high;
   static atomic_uint taken; /* of the process: a thread alone may never reach a check */
+  static atomic_int owed;   /* a check that fell on a stack which had to be unwound in full anyway */
   uintptr_t *own = __builtin_frame_address(0);
   uintptr_t pc = own[1], sp = (uintptr_t)(own + 2);
   unsigned nth = atomic_fetch_add_explicit(&taken, 1, memory_order_relaxed);
   int check = (nth & ((nth < AT_FIRST ? OFTEN : SELDOM) - 1)) == 7;
+  check |= atomic_load_explicit(&owed, memory_order_relaxed);
   walk_t *w = kept(pc, sp);
-  if (w && !check && again(w, pc, sp)) {
+  int remembered = w && again(w, pc, sp);
+  if (remembered && !check) {
     *flags |= FAST;
     return w->key;
   }
@@ -202,6 +205,9 @@ __attribute__((noinline)) uint64_t tft_native_stack(uint16_t *flags) {
       added = tft_set_add(&known, key);
     }
   }
+  /* Where a frame's size was found to vary since, the full unwind speaks for what was remembered, or against it. */
+  if (remembered && (!walked || key != w->key)) *flags |= key == w->key ? CHECKED : MISMATCH;
+  if (check) atomic_store_explicit(&owed, !(*flags & (CHECKED | MISMATCH)), memory_order_relaxed);
   if (added == 1) write_stack(&s, key);
   if (walked && w) keep(w, &s, key, of);
   return key;
