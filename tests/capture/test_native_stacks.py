@@ -58,7 +58,7 @@ def test_frames_of_varying_size_are_unwound_in_full_and_no_others(
     assert 50_000 * 0.05 < counts["full"] < 50_000 * 0.25
     assert (
         counts["checked"] > 100
-    )  # of the first 8,192 walks one in 64, and each stack that a walk found first
+    )  # of the first 2,048 walks one in 64, and each stack that a walk found first
 
 
 def test_each_stack_is_written_once(taken: tuple[dict[str, int], Path]) -> None:

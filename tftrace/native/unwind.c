@@ -18,7 +18,7 @@
 #include <unwind.h>
 
 enum { DEPTH = 192, SIZES = 1 << 12, END = -1, VARIES = -2, RECENT = 8 };
-enum { OFTEN = 64, AT_FIRST = 1 << 13, SELDOM = 1024 }; /* powers of 2 */
+enum { OFTEN = 64, AT_FIRST = 1 << 11, SELDOM = 1024 }; /* powers of 2 */
 enum { FULL = 1, FAST = 2, CHECKED = 4, MISMATCH = 8 }; /* contract.ITT_* */
 
 typedef struct {
