@@ -136,6 +136,8 @@ def test_a_trace_is_overwritten_only_on_demand(tmp_path: Path) -> None:
         pass
     with pytest.raises(UsageError, match="--force"):
         record(tmp_path / "trace")
+    old = (tmp_path / "trace" / "manifest.json").read_bytes()
     with record(tmp_path / "trace", force=True, probes=("dispatch",)) as again:
-        pass
+        assert (tmp_path / "trace" / "manifest.json").read_bytes() == old
+    assert again.directory == tmp_path / "trace"
     assert {p["name"]: p["status"] for p in again.trace.manifest["probes"]}["itt"] == "off"

@@ -16,6 +16,7 @@ from tftrace.errors import CaptureError, UsageError
 
 if TYPE_CHECKING:
     from tftrace.model.trace import Trace
+    from tftrace.store.directory import Place
 
 
 class Recording:
@@ -23,8 +24,9 @@ class Recording:
 
     _open: Recording | None = None
 
-    def __init__(self, directory: Path, options: dict[str, Any], source: bool) -> None:
-        self.directory = directory
+    def __init__(self, place: Place, options: dict[str, Any], source: bool) -> None:
+        self.directory = place.path
+        self._place = place
         self._options = options
         self._source = source
         self._trace: Trace | None = None
@@ -36,7 +38,7 @@ class Recording:
 
         if Recording._open is not None or contract.ENV_RAW in os.environ:
             raise UsageError("a recording runs in this process already; end it before another begins")
-        raw = (self.directory / "raw").resolve()
+        raw = (self._place.made / "raw").resolve()
         try:
             raw.mkdir(exist_ok=True)
         except OSError as error:
@@ -54,6 +56,7 @@ class Recording:
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         from tftrace.correlate.build import build
+        from tftrace.store.directory import completing
 
         Recording._open = None
         self._forget_import()
@@ -69,8 +72,14 @@ class Recording:
             "exit_status": None,
             "inside": True,
         }
-        (self.directory / "run.json").write_text(json.dumps(facts, indent=1))
-        build(self.directory)
+        with completing(self._place) as directory:
+            try:
+                (directory / "run.json").write_text(json.dumps(facts, indent=1))
+            except OSError as fault:
+                raise CaptureError(
+                    f"{directory / 'run.json'}: cannot be written: {fault.strerror}; make room"
+                ) from fault
+            build(directory)
 
     @property
     def trace(self) -> Trace:
@@ -108,13 +117,13 @@ def record(
     recording runs in the process already; CaptureError where the directory cannot be written.
     """
     from tftrace.capture import native
-    from tftrace.store.directory import new_directory
+    from tftrace.store.directory import place_for
 
     chosen = list(contract.PROBES if probes is None else probes)
     for probe in chosen:
         if probe not in contract.PROBES:
             raise UsageError(f"no probe is called {probe!r}; there are {', '.join(contract.PROBES)}")
-    directory = new_directory(Path(output) if output is not None else None, name, force)
+    place = place_for(Path(output) if output is not None else None, name, force)
     library, reason = native.library()
     options = {
         "probes": chosen,
@@ -125,4 +134,4 @@ def record(
         "redact": redact,
         "inside": True,
     }
-    return Recording(directory, options, source)
+    return Recording(place, options, source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import venv
 from pathlib import Path
@@ -14,7 +15,9 @@ from tests.cli.running import process, tftrace
 from tftrace.agent.contract import PROBES
 from tftrace.api import load
 from tftrace.capture.launch import RunOutcome, RunRequest
+from tftrace.correlate import build
 from tftrace.errors import CaptureError
+from tftrace.store.directory import Place
 
 
 @pytest.fixture
@@ -24,7 +27,7 @@ def requests(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[RunRequest
 
     def run(request: RunRequest) -> RunOutcome:
         seen.append(request)
-        return RunOutcome(7, tmp_path / "t", 0.1)
+        return RunOutcome(7, Place(tmp_path / "t", tmp_path / "t"), 0.1)
 
     def build(directory: Path, progress: Any) -> None:
         raise CaptureError("nothing was recorded")
@@ -229,3 +232,45 @@ def test_a_tensorflow_that_is_too_old_is_left_alone_and_named(tmp_path: Path) ->
     manifest = load(tmp_path / "t").manifest
     assert {p["reason"] for p in manifest["probes"]} == {why}
     assert manifest["versions"]["tensorflow"] == "1.15.5"
+
+
+def test_an_old_trace_stands_while_the_script_runs(tmp_path: Path) -> None:
+    script, target = tmp_path / "s.py", tmp_path / "t"
+    script.write_text("import pathlib, sys\nprint(pathlib.Path(sys.argv[1]).read_text(), end='')")
+    assert process("run", "--quiet", "-o", target, script, script).code == 0
+    old = (target / "run.json").read_text()
+    done = process("run", "--quiet", "--force", "-o", target, script, target / "run.json")
+    assert (done.code, done.out, done.err) == (0, old, "")
+    assert (target / "run.json").read_text() != old
+    assert load(target).manifest["argv"][-1] == str(target / "run.json")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.py", "t"]
+    assert b".part" not in b"".join(path.read_bytes() for path in target.rglob("*.json*"))
+
+
+def test_a_disk_that_fills_after_the_script_leaves_the_old_trace_and_the_new_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, target = tmp_path / "s.py", tmp_path / "t"
+    script.write_text("raise SystemExit(3)")
+    assert process("run", "--quiet", "-o", target, script).code == 3
+    before = {p: p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()}
+    written = build.write_tables
+    kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def on_a_full_disk(directory: Path, tables: Any) -> Any:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, kept[1]))  # what a full disk is to a writer
+        try:
+            return written(directory, tables)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+
+    monkeypatch.setattr(build, "write_tables", on_a_full_disk)
+    done = tftrace(capsys, "run", "--quiet", "--force", "-o", target, script)
+    assert done.code == 3
+    new = tmp_path / "t-new"
+    assert done.err.startswith(f"tftrace: {new}: the tables cannot be written: ")
+    assert done.err.endswith(f"(the new records are in {new}; {target} is as it was)\n")
+    assert {p: p.read_bytes() for p in sorted(target.rglob("*")) if p.is_file()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s.py", "t", "t-new"]
+    monkeypatch.undo()
+    assert load(new).manifest["exit_status"] == 3  # built from what was kept

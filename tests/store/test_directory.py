@@ -10,9 +10,11 @@ import pytest
 from tests.views.traces import eager_convs
 from tftrace.errors import CaptureError, UsageError
 from tftrace.store.directory import (
+    completing,
     is_trace,
     list_traces,
     new_directory,
+    place_for,
     unfinished,
     write_manifest,
     write_tables,
@@ -115,3 +117,52 @@ def test_what_is_unfinished_says_why(tmp_path: Path) -> None:
     assert unfinished(path) == "events.parquet is missing"
     (path / "manifest.json").unlink()
     assert unfinished(path) == "the run was recorded, its tables were never built"
+
+
+def test_an_old_trace_is_replaced_when_the_new_one_is_complete_and_not_before(tmp_path: Path) -> None:
+    path = make(tmp_path / "trace")
+    (path / "notes.txt").write_text("mine")
+    before = contents(path)
+    with completing(place_for(path, "train.py", force=True)) as made:
+        make(made / "raw")
+        (made / "run.json").write_text("{}")
+        assert contents(path) == before
+    assert sorted(os.listdir(path)) == ["notes.txt", "raw", "run.json"]
+    assert os.listdir(tmp_path) == ["trace"]
+
+
+def broken(path: Path, error: BaseException | None = None) -> None:
+    """A new trace that cannot be completed: a file of it cannot replace the directory of somebody else's."""
+    with completing(place_for(path, "train.py", force=True)) as made:
+        (made / "manifest.json").write_text("new")
+        (made / "run.txt").touch()
+        if error is not None:
+            raise error
+
+
+def test_a_new_trace_that_cannot_be_moved_leaves_the_old_one_and_is_kept(tmp_path: Path) -> None:
+    path = make(tmp_path / "trace")
+    (path / "run.txt").mkdir()
+    (path / "run.txt" / "mine").touch()
+    before = contents(path)
+    with pytest.raises(CaptureError, match=r"cannot be written: .*the new records are in .*trace-new"):
+        broken(path)
+    assert contents(path) == before
+    assert contents(tmp_path / "trace-new") == {"manifest.json": b"new", "run.txt": b""}
+    assert sorted(os.listdir(tmp_path)) == ["trace", "trace-new"]
+
+
+def test_an_error_of_ours_while_a_trace_is_completed_keeps_what_was_recorded(tmp_path: Path) -> None:
+    path = make(tmp_path / "trace")
+    before = contents(path)
+    with pytest.raises(ZeroDivisionError):
+        broken(path, ZeroDivisionError())
+    assert contents(path) == before
+    assert contents(tmp_path / "trace-new") == {"manifest.json": b"new", "run.txt": b""}
+
+
+def test_a_new_trace_that_replaces_none_is_made_in_its_place(tmp_path: Path) -> None:
+    with completing(place_for(tmp_path / "trace", "train.py", force=True)) as made:
+        assert made == tmp_path / "trace"
+    with pytest.raises(UsageError, match="--force"):
+        place_for(make(tmp_path / "old"), "train.py", force=False)

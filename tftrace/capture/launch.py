@@ -23,7 +23,7 @@ from tftrace.agent import contract
 from tftrace.capture import native
 from tftrace.capture.trim import trim
 from tftrace.errors import CaptureError, UsageError
-from tftrace.store.directory import new_directory
+from tftrace.store.directory import Place, place_for
 
 AGENT_SITE = Path(contract.__file__).parent / "site"
 
@@ -52,12 +52,17 @@ class RunRequest:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """What came of it. `exit_status` is the script's own code, 128 + signal where it was killed."""
+    """What came of it. `exit_status` is the script's own code, 128 + signal where it was killed. The records lie in
+    `directory`; where that replaces an old trace, `place.complete` puts it there once its tables are built."""
 
     exit_status: int
-    directory: Path
+    place: Place
     wall_s: float
     facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        return self.place.made
 
 
 def enabled_probes(request: RunRequest) -> list[str]:
@@ -142,9 +147,16 @@ def run(request: RunRequest) -> RunOutcome:
     else:
         command = [interpreter(request.python), *(["-m"] if request.module else []), *request.argv]
     probes = enabled_probes(request)
-    directory = new_directory(
-        request.output, Path(target).stem if not request.module else target, request.force
-    )
+    place = place_for(request.output, Path(target).stem if not request.module else target, request.force)
+    try:
+        return _recorded(request, command, probes, place)
+    except BaseException:
+        place.drop()
+        raise
+
+
+def _recorded(request: RunRequest, command: list[str], probes: list[str], place: Place) -> RunOutcome:
+    directory = place.made
     raw = (directory / "raw").resolve()
     try:
         raw.mkdir(exist_ok=True)
@@ -166,8 +178,14 @@ def run(request: RunRequest) -> RunOutcome:
         "exit_status": status,
     }
     facts["still_running"] = trim(raw)
-    (directory / "run.json").write_text(json.dumps(facts, indent=1))
-    return RunOutcome(status, directory, (facts["ended_ns"] - started) / 1e9, facts)
+    try:
+        (directory / "run.json").write_text(json.dumps(facts, indent=1))
+    except OSError as error:
+        kept = place.keep()
+        raise CaptureError(
+            f"{kept / 'run.json'}: cannot be written: {error.strerror}; make room: the records are in {kept}"
+        ) from error
+    return RunOutcome(status, place, (facts["ended_ns"] - started) / 1e9, facts)
 
 
 def _wait(command: list[str], environ: dict[str, str]) -> int:

@@ -123,7 +123,7 @@ def command(
     except TftraceError as error:
         click.echo(f"tftrace: {error}", err=True)
     except KeyboardInterrupt:
-        click.echo(f"tftrace: stopped; the raw records are in {outcome.directory}", err=True)
+        click.echo(f"tftrace: stopped; the raw records are in {outcome.place.made}", err=True)
     except Exception:
         # a fault of ours must not change what the script's own exit code says
         traceback.print_exc(file=sys.stderr)
@@ -133,20 +133,22 @@ def command(
 def finish(outcome: RunOutcome, quiet: bool, open_page: bool) -> None:
     """Builds the tables, says what was found, and opens the timeline where that was asked for."""
     from tftrace.correlate.build import build
+    from tftrace.store.directory import completing
 
-    with progress_bar("building the trace", quiet) as progress:
-        build(outcome.directory, progress)
+    with completing(outcome.place) as place, progress_bar("building the trace", quiet) as progress:
+        build(place, progress)
+    directory = outcome.place.path
     if not quiet:
         from tftrace.analysis import algorithms, summary
         from tftrace.analysis.next_question import costliest_op, unusable_interpreter
         from tftrace.store.directory import open_trace
         from tftrace.views.terminal import closing, console
 
-        trace = open_trace(outcome.directory)
+        trace = open_trace(directory)
         facts = {
             "wall_s": outcome.wall_s,
             "exit_status": outcome.exit_status,
-            "directory": outcome.directory,
+            "directory": directory,
             "op": costliest_op(trace),
             "doctor": unusable_interpreter(trace),
         }
@@ -155,5 +157,5 @@ def finish(outcome: RunOutcome, quiet: bool, open_page: bool) -> None:
     if open_page:
         from tftrace.cli.view import write_page
 
-        page = write_page(outcome.directory, None, 25.0)
+        page = write_page(directory, None, 25.0)
         click.launch(page.resolve().as_uri())

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tftrace.errors import CaptureError, InputError, UsageError
+from tftrace.errors import CaptureError, InputError, TftraceError, UsageError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
 from tftrace.store.lazy import LazyTables
@@ -21,10 +21,13 @@ from tftrace.store.manifest import MANIFEST, read_manifest, write_manifest
 from tftrace.store.tables import SUFFIX, missing_tables, write_tables
 
 __all__ = [
+    "Place",
+    "completing",
     "is_trace",
     "list_traces",
     "new_directory",
     "open_trace",
+    "place_for",
     "replacing",
     "unfinished",
     "write_manifest",
@@ -135,6 +138,110 @@ def _default(script: str) -> Path:
             return path
 
 
+class Place:
+    """Where a trace is made until it is whole.
+
+    `made` is the directory to write to. It is `path` itself unless an old trace is to be replaced, which stays there
+    untouched until `complete`; until then the new one lies beside it, hidden.
+    """
+
+    def __init__(self, path: Path, made: Path) -> None:
+        self.path, self.made = path, made
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an old trace stands at `path`."""
+        return self.made != self.path
+
+    def complete(self) -> Path:
+        """Moves the new trace to its place, where it replaces the old one, and returns that.
+
+        Raises CaptureError where it cannot be moved; then the old trace stands as it was.
+        """
+        if self.replaces:
+            old = self.path.with_name(f".{self.path.name}.{os.getpid()}.old")
+            moved: list[str] = []
+            try:
+                own = [e.name for e in os.scandir(self.path) if _is_own(e.name)]
+                old.mkdir()
+                try:
+                    for name in own:
+                        os.rename(self.path / name, old / name)
+                        moved.append(name)
+                    for entry in sorted(self.made.iterdir()):
+                        os.rename(entry, self.path / entry.name)
+                except OSError:
+                    for name in moved:
+                        if (self.path / name).exists():  # of the new one
+                            os.rename(self.path / name, self.made / name)
+                        os.rename(old / name, self.path / name)
+                    old.rmdir()
+                    raise
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
+            shutil.rmtree(old, ignore_errors=True)
+            self.drop()
+        return self.path
+
+    def keep(self) -> Path:
+        """Where what was made stays, since it could not be completed: `path`, or beside an old trace there."""
+        if not self.replaces:
+            return self.path
+        number = 1
+        while True:
+            beside = self.path.with_name(f"{self.path.name}-new" + (f"-{number}" if number > 1 else ""))
+            if not beside.exists():
+                break
+            number += 1
+        try:
+            os.rename(self.made, beside)
+        except OSError:
+            return self.made
+        return beside
+
+    def drop(self) -> None:
+        """Removes what was made beside an old trace."""
+        if self.replaces:
+            shutil.rmtree(self.made, ignore_errors=True)
+
+
+def place_for(path: Path | None, script: str, force: bool) -> Place:
+    """A directory to make a trace of `script` in, as `new_directory` makes it; with `force` an old trace stays at
+    `path` until the new one is complete.
+
+    Raises as `new_directory` does, before anything is made.
+    """
+    if path is None or not force or not path.is_dir() or not os.listdir(path):
+        made = new_directory(path, script, force)
+        return Place(made, made)
+    _check_replaceable(path, force)
+    where = path.resolve()
+    try:
+        return Place(
+            where, Path(tempfile.mkdtemp(prefix=f".{where.name}.", suffix=".part", dir=where.parent))
+        )
+    except OSError as error:
+        raise _unwritable(where.parent, error) from error
+
+
+@contextmanager
+def completing(place: Place) -> Iterator[Path]:
+    """Around the last steps of a trace whose records lie in `place`: where they fail the records are kept, beside an
+    old trace that stays as it was, and the error says where."""
+    try:
+        yield place.made
+        place.complete()
+    except TftraceError as error:
+        kept = place.keep()
+        if kept == place.path:
+            raise
+        said = str(error).replace(str(place.made), str(kept))
+        raise type(error)(f"{said} (the new records are in {kept}; {place.path} is as it was)") from error
+    except BaseException:
+        place.keep()
+        raise
+
+
 @contextmanager
 def replacing(path: Path | None, script: str, force: bool) -> Iterator[Path]:
     """A directory to make a trace in; when all went well it stands at `path`. With `force` an old trace stays there
@@ -142,21 +249,12 @@ def replacing(path: Path | None, script: str, force: bool) -> Iterator[Path]:
 
     Raises as `new_directory` does, before anything is made.
     """
-    if path is None or not force or not path.is_dir() or not os.listdir(path):
-        yield new_directory(path, script, force)
-        return
-    _check_replaceable(path, force)
+    place = place_for(path, script, force)
     try:
-        made = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    except OSError as error:
-        raise _unwritable(path.parent, error) from error
-    try:
-        yield made
-        new_directory(path, script, force)
-        for entry in made.iterdir():
-            os.replace(entry, path / entry.name)
+        yield place.made
+        place.complete()
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        place.drop()
 
 
 def _check_replaceable(path: Path, force: bool) -> None:
@@ -175,12 +273,19 @@ def _take_over(path: Path, force: bool) -> None:
         return
     _check_replaceable(path, force)
     for entry in entries:
-        if entry.name not in _OWN and not _PART.fullmatch(entry.name) and not _EXPORT.fullmatch(entry.name):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+        if _is_own(entry.name):
+            _discard(Path(entry.path))
+
+
+def _is_own(name: str) -> bool:
+    return name in _OWN or bool(_PART.fullmatch(name) or _EXPORT.fullmatch(name))
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    elif path.is_symlink() or path.exists():
+        path.unlink()
 
 
 def _check_writable(path: Path) -> None:

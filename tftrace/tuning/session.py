@@ -30,7 +30,7 @@ from tftrace.correlate.ledger import replays
 from tftrace.correlate.ledger.replays import Replays
 from tftrace.errors import CaptureError, UsageError
 from tftrace.model.trace import Trace
-from tftrace.store.directory import new_directory
+from tftrace.store.directory import Place, completing, place_for
 from tftrace.tuning import recorded, traced
 from tftrace.tuning.notebook import Notebook, Progress
 from tftrace.tuning.race import Race, share
@@ -68,36 +68,46 @@ def tune(request: TuneRequest, progress: Progress | None = None) -> Tuned:
     begun = time.monotonic()
     python = interpreter(request.python)
     _check(request, machine())
-    with (
-        tempfile.TemporaryDirectory(prefix="tftrace-tune-") as folder,
-        Pool(python, Path(folder), machine().memory_bytes) as pool,
-    ):
-        if progress is not None:
-            progress("starting TensorFlow", 0.0)
-        facts, here = _asked(pool, python, request.budget_s)
-        problems, left_out = split(request, here)
-        directory = new_directory(request.output, "tune", request.force)
-        pool.raw = directory / "raw"
-        started = time.time_ns()
-        try:
-            pool.raw.mkdir()
-            with open(pool.raw / replays.RECORDS, "w", buffering=1) as log:
-                notes = Notebook(log, Path(folder), request.budget_s, begun + request.budget_s, progress)
-                notes.problems = problems
-                for line in [start_record(request, here, facts), *records(problems, left_out)]:
-                    notes.add(line)
-                stopped = _stopped(request, notes, pool, here)
-            run = {
-                "argv": list(request.argv), "replayed": True, "started_ns": started, "ended_ns": time.time_ns(),
-                "exit_status": None,
-            }  # fmt: skip
-            (directory / "run.json").write_text(json.dumps(run, indent=1))
-        except OSError as error:
-            raise CaptureError(f"{directory}: cannot be written: {error.strerror}; make room") from error
-    build(directory)
-    if not stopped and not any(a.rounds for p in notes.replays.problems for a in p.attempts.values()):
-        raise _nothing(notes, request.budget_s, directory)
-    return Tuned(directory, stopped)
+    with contextlib.ExitStack() as finishing:
+        with (
+            tempfile.TemporaryDirectory(prefix="tftrace-tune-") as folder,
+            Pool(python, Path(folder), machine().memory_bytes) as pool,
+        ):
+            if progress is not None:
+                progress("starting TensorFlow", 0.0)
+            facts, here = _asked(pool, python, request.budget_s)
+            problems, left_out = split(request, here)
+            place = place_for(request.output, "tune", request.force)
+            directory = finishing.enter_context(completing(place))
+            pool.raw = directory / "raw"
+            started = time.time_ns()
+            try:
+                pool.raw.mkdir()
+                with open(pool.raw / replays.RECORDS, "w", buffering=1) as log:
+                    notes = Notebook(log, Path(folder), request.budget_s, begun + request.budget_s, progress)
+                    notes.problems = problems
+                    for line in [start_record(request, here, facts), *records(problems, left_out)]:
+                        notes.add(line)
+                    stopped = _stopped(request, notes, pool, here)
+                run = {
+                    "argv": list(request.argv), "replayed": True, "started_ns": started, "ended_ns": time.time_ns(),
+                    "exit_status": None,
+                }  # fmt: skip
+                (directory / "run.json").write_text(json.dumps(run, indent=1))
+            except OSError as error:
+                raise CaptureError(f"{directory}: cannot be written: {error.strerror}; make room") from error
+        _name_place(directory / "raw" / replays.RECORDS, place)
+        build(directory)
+        if not stopped and not any(a.rounds for p in notes.replays.problems for a in p.attempts.values()):
+            raise _nothing(notes, request.budget_s, directory)
+    return Tuned(place.path, stopped)
+
+
+def _name_place(records: Path, place: Place) -> None:
+    """The files that candidates were given bear the names under which they will be found."""
+    if place.replaces:
+        made, path = (json.dumps(str(p.resolve()))[1:-1] for p in (place.made, place.path))
+        records.write_text(records.read_text().replace(made, path))
 
 
 def offered(request: TuneRequest) -> Trace:
