@@ -39,7 +39,7 @@ def build(directory: Path, progress: Progress | None = None) -> dict[str, Any]:
     if run.get("replayed"):
         return replays.build(directory, run)
     found = processes(raw)
-    builder = TraceBuilder()
+    builder = TraceBuilder(directory)
     parts: list[tuple[RawProcess, ProcessFacts]] = []
     problems: list[str] = []
     for i, path in enumerate(found):

@@ -1,9 +1,10 @@
-"""Grows the columns of a trace's tables chunk by chunk, without an object per event."""
+"""Grows the columns of a trace's tables chunk by chunk, without an object per event; on disk where they are many."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -11,11 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tftrace.correlate.attributes import NONE, Attributes, dense
+from tftrace.correlate.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
 from tftrace.model import schemas
 
 __all__ = ["NONE", "Int", "Interner", "TraceBuilder"]
 
 Int = npt.NDArray[np.int64]
+Array = npt.NDArray[Any]
 
 
 class Interner:
@@ -76,54 +79,86 @@ CODES: Final = frozenset({"layer", "name", "host", "device", "probe", "stack_id"
 """Columns of small numbers of our own."""
 ROWS: Final = 1 << 20
 """Rows that are written at once."""
+_TURN: Final = 1 << 40
+"""Rows that may be added at a time."""
 
 
 class TraceBuilder:
-    """All tables of a trace while they grow. Event numbers are provisional until `tables` sorts them by time."""
+    """All tables of a trace while they grow. Event numbers are provisional until they are written, sorted by time.
 
-    def __init__(self) -> None:
+    What is many goes to a file in `directory` (default: where temporary files go) and is read again slice by slice.
+    """
+
+    def __init__(self, directory: Path | None = None, scratch: Scratch | None = None) -> None:
         self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
         self.attrs = Attributes()
-        self._events: dict[str, list[Int]] = {c: [] for c in EVENT_COLUMNS}
-        self._links: list[tuple[Int, Int, Int, Int]] = []
-        self._event_calls: list[tuple[Int, Int, npt.NDArray[np.float32]]] = []
-        self._relayered: list[tuple[Int, int]] = []
+        self._scratch = scratch or Scratch(directory)
+        self._events: list[dict[str, Kept]] = []  # each in the order of time
+        self._links: list[dict[str, Kept]] = []
+        self._event_calls: list[dict[str, Kept]] = []
+        self._relayered: list[tuple[Int, Int]] = []
         self._described: list[tuple[Int, Int]] = []
+        self._layers: set[int] = set()
+        self._first_start: int | None = None
+        self._turns = 0
         self.event_count = 0
         self.call_count = 0
         self.graphs = self.tf_sessions = 0  # numbers given to those of the processes so far
         self.sites: list[dict[str, Any]] = []
-        self._calls: list[dict[str, Int]] = []
+        self._calls: list[dict[str, Kept]] = []
+        self._renumbered = False
         self.stacks: list[list[dict[str, Any]]] = []
         self._stack_ids: dict[Any, int] = {}
         self.algorithms: list[dict[str, Any]] = []
 
+    def turns(self, count: int) -> list[int]:
+        """Places in the order of what is added: rows that are added in several pieces have the place of the first, so
+        that they lie where they would as one."""
+        self._turns += count
+        return [(self._turns - count + n) * _TURN for n in range(count)]
+
     def events(self, n: int, **columns: Any) -> Int:
-        """Adds `n` events and returns their numbers. A column not given is null."""
-        for name in EVENT_COLUMNS:
-            values = column(n, columns.get(name, NONE))
-            self._events[name].append(
-                values.astype(np.int32) if name in CODES and values.strides[0] else values
-            )
+        """Adds `n` events and returns their numbers. A column not given is null. `order`, place of `turns` and rank in
+        it, decides between events that begin at once; default: that in which they are added."""
         ids = np.arange(self.event_count, self.event_count + n, dtype=np.int64)
         self.event_count += n
+        if not n:
+            return ids
+        made = {name: column(n, columns.get(name, NONE)) for name in EVENT_COLUMNS}
+        start = made["start_ns"]
+        rank = self._rank(n, columns)
+        rows: Int | None = None
+        if (start[1:] < start[:-1]).any() or (rank[1:] < rank[:-1]).any():
+            rows = in_order(start, rank)
+        chunk: dict[str, Kept] = {}
+        for name, values in {**made, "_id": ids, "_order": rank}.items():
+            if not single(values):
+                values = values.astype(np.int32) if name in CODES else values
+                values = values if rows is None else values[rows]
+                values = values if name in ("start_ns", "_order") else narrow(values)
+            chunk[name] = self._scratch.keep(values)
+        self._events.append(chunk)
+        layer = made["layer"]
+        self._layers |= {int(c) for c in np.unique(layer[:1] if single(layer) else layer)} - {NONE}
+        first = int(start.min())
+        self._first_start = first if self._first_start is None else min(first, self._first_start)
         return ids
+
+    def _rank(self, n: int, columns: dict[str, Any]) -> Int:
+        given: Int | None = columns.pop("order", None)
+        return np.arange(n) + self.turns(1)[0] if given is None else given
 
     def layers(self) -> set[str]:
         """The layers that have an event so far."""
-        codes = {
-            int(c) for part in self._events["layer"] for c in np.unique(part[:1] if single(part) else part)
-        } - {NONE}
-        return {self.words.values[c] for c in codes}
+        return {self.words.values[c] for c in self._layers}
 
     def first_start(self) -> int | None:
         """The earliest start of any event so far."""
-        starts = [int(part.min()) for part in self._events["start_ns"] if len(part)]
-        return min(starts, default=None)
+        return self._first_start
 
     def relayer(self, events: Int, layer: str) -> None:
         """Events that turned out to belong to another layer once their surroundings were known."""
-        self._relayered.append((events, self.words.code(layer)))
+        self._relayered.append((events, column(len(events), self.words.code(layer))))
 
     def describe(self, events: Int, attrs: Int) -> None:
         """Other attributes (codes of `attrs`) for events of which more became known once their surroundings were."""
@@ -134,40 +169,54 @@ class TraceBuilder:
         ok = (child >= 0) & (parent >= 0)
         n = int(ok.sum())
         if n:
-            codes = (column(n, self.words.code(rule)), column(n, self.words.code(evidence)))
-            self._links.append((child[ok], parent[ok], *codes))
+            self._links.append(
+                self._kept(
+                    child_id=child[ok], parent_id=parent[ok], rule=column(n, self.words.code(rule)),
+                    evidence=column(n, self.words.code(evidence)),
+                )
+            )  # fmt: skip
 
     def belong(self, event: Int, call: Int, share: float | npt.NDArray[np.float64] = 1.0) -> None:
         ok = (event >= 0) & (call >= 0)
         shares = np.broadcast_to(np.asarray(share, np.float32), event.shape)
         if ok.any():
-            self._event_calls.append((event[ok], call[ok], shares[ok]))
+            self._event_calls.append(self._kept(event_id=event[ok], call_id=call[ok], share=shares[ok]))
+
+    def _kept(self, **columns: Array) -> dict[str, Kept]:
+        return {name: self._scratch.keep(narrow(values)) for name, values in columns.items()}
 
     def calls(self, n: int, **columns: Any) -> Int:
-        chunk = {k: column(n, v) for k, v in columns.items()}
-        self._calls.append(
-            chunk | {"_n": np.full(1, n, np.int64), "_first": np.full(1, self.call_count, np.int64)}
-        )
+        """Adds `n` calls and returns their numbers, which are provisional where `order`, ascending, says that they lie
+        elsewhere (see `events`). A column not given is null."""
         ids = np.arange(self.call_count, self.call_count + n, dtype=np.int64)
         self.call_count += n
+        if n:
+            self._renumbered |= "order" in columns
+            rank = self._rank(n, columns)
+            chunk = self._kept(**{k: column(n, v) for k, v in columns.items()}, _id=ids)
+            self._calls.append(chunk | {"_order": self._scratch.keep(rank)})
         return ids
 
     def fill_calls(self, ids: Int, **columns: Int) -> None:
         """More columns of calls that one `calls` added."""
         if len(ids):
             chunk = self._chunk(ids)
-            chunk.update({k: column(len(ids), v) for k, v in columns.items()})
+            chunk.update(self._kept(**{k: column(len(ids), v) for k, v in columns.items()}))
 
     def place_calls(self, ids: Int, device: Int) -> None:
         """The device of calls that one `calls` added, for those whose work was seen on one; NONE leaves it as it is."""
         if len(ids):
             chunk = self._chunk(ids)
-            chunk["device"] = np.where(device != NONE, device, chunk.get("device", NONE))
+            known = chunk["device"].whole() if "device" in chunk else NONE
+            chunk.update(self._kept(device=column(len(ids), np.where(device != NONE, device, known))))
 
-    def _chunk(self, ids: Int) -> dict[str, Int]:
-        return next(
-            c for c in self._calls if int(c["_first"][0]) == int(ids[0]) and int(c["_n"][0]) == len(ids)
-        )
+    def call_column(self, ids: Int, name: str) -> Int:
+        """A column of calls that one `calls` added."""
+        return np.asarray(self._chunk(ids)[name].whole(), np.int64)
+
+    def _chunk(self, ids: Int) -> dict[str, Kept]:
+        first = int(ids[0])
+        return next(c for c in self._calls if c["_id"].read(0, 1)[0] == first and len(c["_id"]) == len(ids))
 
     def site(self, **fields: Any) -> int:
         self.sites.append(fields)
@@ -187,69 +236,68 @@ class TraceBuilder:
         return {name: pa.concat_tables(parts).unify_dictionaries() for name, parts in self.streams().items()}
 
     def streams(self) -> dict[str, Iterable[pa.Table]]:
-        """All tables, in slices of at most ROWS rows that are made when they are asked for."""
-        columns = {name: _concat(parts) for name, parts in self._events.items()}
-        # from here on each column stands once
-        self._events = {name: [values] for name, values in columns.items()}
-        if self._relayered:
-            columns["layer"] = columns["layer"].copy()
-        for ids, layer in self._relayered:
-            columns["layer"][ids] = layer
-        if self._described:
-            columns["attrs"] = columns["attrs"].copy()
-        for ids, attrs in self._described:
-            columns["attrs"][ids] = attrs
-        order = np.argsort(columns["start_ns"], kind="stable")
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        child, parent, rule, evidence = (_concat([part[i] for part in self._links]) for i in range(4))
-        event, call = _concat([p[0] for p in self._event_calls]), _concat([p[1] for p in self._event_calls])
-        shares = [part[2] for part in self._event_calls]
-        share = np.concatenate(shares) if shares else np.empty(0, np.float32)
+        """All tables, in slices of at most ROWS rows that are made when they are asked for; events and calls get their
+        numbers meanwhile, so that they have to be taken before what refers to them."""
+        event: Array = np.empty(self.event_count, np.int32 if self.event_count < 1 << 31 else np.int64)
+        call: Array = np.empty(self.call_count if self._renumbered else 0, np.int64)
         stacks = pa.table(
             {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
             schema=schemas.STACKS,
         )
         return {
-            "events": self._sliced(schemas.EVENTS, columns | {"event_id": place}, order),
-            "links": self._sliced(
-                schemas.LINKS, {"child_id": child, "parent_id": parent, "rule": rule, "evidence": evidence},
-                renumbered={"child_id": place, "parent_id": place},
-            ),
+            "events": self._event_slices(event),
+            "links": self._sliced(schemas.LINKS, self._links, child_id=event, parent_id=event),
             "sites": [self._sites()],
-            "calls": self._sliced(schemas.CALLS, self._call_columns()),
+            "calls": self._call_slices(call),
             "event_calls": self._sliced(
-                schemas.EVENT_CALLS, {"event_id": event, "call_id": call, "share": share},
-                renumbered={"event_id": place},
+                schemas.EVENT_CALLS, self._event_calls, event_id=event,
+                **({"call_id": call} if self._renumbered else {}),
             ),
             "stacks": [stacks],
             "algorithms": [_rows(schemas.ALGORITHMS, self.algorithms)],
         }  # fmt: skip
 
-    def _sliced(
-        self, schema: pa.Schema, columns: Mapping[str, Any], order: Int | None = None,
-        renumbered: Mapping[str, Int] | None = None,
-    ) -> Iterator[pa.Table]:  # fmt: skip
-        """`columns` in the order of the rows in `order`; those `renumbered` hold places in the arrays given there."""
-        count = len(columns[schema.names[0]])
-        for first in range(0, max(count, 1), ROWS):
-            rows = slice(first, first + ROWS) if order is None else order[first : first + ROWS]
-            part = {name: columns[name][rows] for name in schema.names}
-            for name, place in (renumbered or {}).items():
-                part[name] = place[part[name]]
-            yield self._table(schema, part)
+    def _event_slices(self, place: Array) -> Iterator[pa.Table]:
+        """The events by time; `place` becomes the number of each."""
+        names = ("_id", *EVENT_COLUMNS)
+        layers, attrs = _overlay(self._relayered), _overlay(self._described)
+        first = 0
+        for part in merged(self._events, "start_ns", "_order", names, ROWS):
+            ids = part.pop("_id")
+            count = len(ids)
+            place[ids] = np.arange(first, first + count, dtype=place.dtype)
+            part["layer"], part["attrs"] = layers(ids, part["layer"]), attrs(ids, part["attrs"])
+            part["event_id"] = np.arange(first, first + count)
+            first += count
+            yield self._table(schemas.EVENTS, part)
+        if not first:
+            yield schemas.EVENTS.empty_table()
 
-    def _call_columns(self) -> dict[str, Any]:
-        result: dict[str, Any] = {"call_id": np.arange(self.call_count)}
-        for field in schemas.CALLS:
-            if field.name == "call_id":
-                continue
-            parts = [
-                chunk[field.name] if field.name in chunk else column(int(chunk["_n"][0]), NONE)
-                for chunk in self._calls
-            ]
-            result[field.name] = _concat(parts)
-        return result
+    def _call_slices(self, place: Array) -> Iterator[pa.Table]:
+        names = [field.name for field in schemas.CALLS if field.name != "call_id"]
+        chunks = [
+            {n: c.get(n) or Kept(column(len(c["_id"]), NONE)) for n in (*names, "_id", "_order")}
+            for c in self._calls
+        ]
+        first = 0
+        for part in merged(chunks, "_order", "_order", ("_id", *names), ROWS):
+            ids = part.pop("_id")
+            part["call_id"] = np.arange(first, first + len(ids))
+            if self._renumbered:
+                place[ids] = part["call_id"]
+            first += len(ids)
+            yield self._table(schemas.CALLS, part)
+        if not first:
+            yield schemas.CALLS.empty_table()
+
+    def _sliced(
+        self, schema: pa.Schema, chunks: list[dict[str, Kept]], **renumbered: Int
+    ) -> Iterator[pa.Table]:
+        """The rows in their order; those `renumbered` hold places in the arrays given there."""
+        for part in in_turn(chunks, schema.names, ROWS):
+            yield self._table(schema, part | {name: place[part[name]] for name, place in renumbered.items()})
+        if not chunks:
+            yield schema.empty_table()
 
     def _sites(self) -> pa.Table:
         rows = [dict(site, site_id=i) for i, site in enumerate(self.sites)]
@@ -259,6 +307,8 @@ class TraceBuilder:
         arrays = []
         for field in schema:
             values = columns[field.name]
+            if values.dtype == np.int32 and not pa.types.is_dictionary(field.type):
+                values = values.astype(np.int64)
             if pa.types.is_dictionary(field.type):
                 arrays.append(_dictionary(values, self.words.values))
             elif field.name == "attrs":
@@ -285,17 +335,21 @@ def _dictionary(codes: Int, values: list[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.string()))
 
 
-def single(values: Int) -> bool:
-    """Whether one value stands for all rows."""
-    return values.strides == (0,)
+def _overlay(told: list[tuple[Int, Int]]) -> Callable[[Int, Int], Int]:
+    """What puts values in the place of those of some events; of several for one event the last counts."""
+    if not told:
+        return lambda ids, values: values
+    events = np.concatenate([ids for ids, _ in told])
+    order = np.argsort(events, kind="stable")
+    events, values = events[order], np.concatenate([values for _, values in told])[order]
+    last = np.append(events[1:] != events[:-1], True)
+    events, values = events[last], values[last]
 
+    def laid(ids: Int, under: Int) -> Int:
+        at = np.minimum(np.searchsorted(events, ids), len(events) - 1)
+        return np.where(events[at] == ids, values[at], under)
 
-def _concat(parts: list[Int]) -> Int:
-    """The parts as one column; one value that all of them have in common stays one value."""
-    filled = [part for part in parts if len(part)]
-    if filled and all(single(part) and part[0] == filled[0][0] for part in filled):
-        return np.broadcast_to(filled[0][0], sum(map(len, filled)))
-    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+    return laid if len(events) else lambda ids, values: values
 
 
 def _rows(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:

@@ -142,7 +142,7 @@ def _build(
     directory: Path, run: dict[str, Any], parts: list[_Part], records: list[Any], progress: Progress
 ) -> dict[str, Any]:
     """`records` hold what the files held; each is given up as soon as its events are added."""
-    build = TraceBuilder()
+    build = TraceBuilder(directory)
     adders = [import_module(f"tftrace.correlate.imports.{ADDERS[p.found.reader.NAME]}") for p in parts]
     facts: dict[int, Facts] = {}
     base = 0

@@ -12,8 +12,8 @@ date. A line time that is itself an epoch time is taken as it is.
 from __future__ import annotations
 
 import io
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -28,9 +28,9 @@ from tftrace.ingest.xplane.events import text
 from tftrace.ingest.xplane.layout import read_layout
 from tftrace.ingest.xplane.profile import Profile, XEventMeta, XLineInfo, XPlaneInfo
 from tftrace.ingest.xplane.schema import PROFILE_OPTIONS, PROFILE_OPTIONS_SWITCH, PROFILE_OPTIONS_TEXT
-from tftrace.ingest.xplane.stats import Bools, Column, Int64s, Scalar, StatColumns
+from tftrace.ingest.xplane.stats import Bools, Column, Int64s, Piece, Scalar, StatColumns
 
-__all__ = ["XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace"]
+__all__ = ["Piece", "XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace", "rows_of"]
 
 Int32s: TypeAlias = npt.NDArray[np.int32]
 
@@ -71,6 +71,15 @@ class XSpace:
     def __len__(self) -> int:
         return len(self.start_ns)
 
+    def of(self, pieces: Sequence[Piece]) -> XSpace:
+        """A part of the events, with the same planes, lines and names; `dur_ps` is left out."""
+        rows = rows_of(pieces)
+        return replace(
+            self, start_ns=self.start_ns[rows], dur_ns=self.dur_ns[rows], dur_ps=self.dur_ps[:0], line=self.line[rows],
+            meta=self.meta[rows], name_code=self.name_code[rows], occurrences=self.occurrences[rows],
+            stats=self.stats.of(pieces),
+        )  # fmt: skip
+
     def stat_ids(self, name: str) -> tuple[Int64s, Bools]:
         """(values, valid), one per event: an integer stat, 0 where not valid.
 
@@ -81,6 +90,13 @@ class XSpace:
         at, whole = self.stats.integers(name)
         values[at], valid[at] = whole, True
         return values, valid
+
+
+def rows_of(pieces: Sequence[Piece]) -> Int64s:
+    """The events of these pieces, by their place in the profile."""
+    return np.concatenate(
+        [np.empty(0, np.int64)] + [np.arange(p.first, p.last) if p.rows is None else p.rows for p in pieces]
+    )
 
 
 def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool | None = None) -> XSpace:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
@@ -44,6 +44,17 @@ class CodedColumn(NamedTuple):
     event: Ints
     code: Int64s
     values: list[Scalar]
+
+
+class Piece(NamedTuple):
+    """Events that follow each other in a profile, from `first` to before `last`; all, or those in `rows`."""
+
+    first: int
+    last: int
+    rows: Int64s | None = None
+
+    def __len__(self) -> int:
+        return self.last - self.first if self.rows is None else len(self.rows)
 
 
 class StatColumns(Mapping[str, StatColumn]):
@@ -90,12 +101,39 @@ class StatColumns(Mapping[str, StatColumn]):
         event, bits = merged(whole)
         return event, bits.view(np.int64)
 
+    def of(self, pieces: Sequence[Piece]) -> StatColumns:
+        """The stats of some of the events, which are counted anew."""
+        parts: dict[str, dict[int, Column]] = {}
+        for name, kinds in self._parts.items():
+            found = {kind: _of(event, bits, pieces) for kind, (event, bits) in kinds.items()}
+            some = {kind: column for kind, column in found.items() if len(column[0])}
+            if some:
+                parts[name] = some
+        return StatColumns(parts, self._texts, self._wanted)
+
     def _part(self, name: str) -> dict[int, Column]:
         if self._wanted is not None and name not in self._wanted:
             raise LookupError(
                 f"the statistic {name!r} was not read: see STATS in tftrace.ingest.xplane.schema"
             )
         return self._parts[name]
+
+
+def _of(event: Ints, bits: UInt64s, pieces: Sequence[Piece]) -> Column:
+    events, values = [event[:0]], [bits[:0]]
+    first = 0  # of the piece, among all
+    for piece in pieces:
+        low, high = np.searchsorted(event, (piece.first, piece.last)).tolist()
+        at, some = event[low:high] - event.dtype.type(piece.first), bits[low:high]
+        if piece.rows is not None:
+            place = np.full(piece.last - piece.first, -1, event.dtype)
+            place[piece.rows - piece.first] = np.arange(len(piece.rows), dtype=event.dtype)
+            at = place[at]
+            some, at = some[at >= 0], at[at >= 0]
+        events.append(at + event.dtype.type(first))
+        values.append(some)
+        first += len(piece)
+    return np.concatenate(events), np.concatenate(values)
 
 
 def _coded(parts: dict[int, Column], texts: list[str | bytes]) -> CodedColumn:
