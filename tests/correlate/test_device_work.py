@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.correlate.made_spaces import Plane, space
 from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.device_planes import SpaceFacts, add_space
+from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
 from tftrace.ingest.xplane.device import details
 from tftrace.ingest.xplane.space import read_xspace
 
@@ -36,7 +37,9 @@ class Tables:
         self.facts: list[SpaceFacts] = []
         for number, planes in enumerate(spaces):
             read = space(directory, *planes)
-            self.facts.append(add_space(read, build, host="made", pid=number + 1, window=number))
+            self.facts.append(
+                add_space(read, build, ProfileAlgorithms(), host="made", pid=number + 1, window=number)
+            )
         self.tables = build.tables()
         self.events = self.tables["events"].to_pandas().set_index("event_id")
         links = self.tables["links"].to_pandas()
@@ -240,7 +243,11 @@ def test_any_text_gives_details_that_json_can_hold(text: str) -> None:
 def test_profiles_of_jax_on_amd_show_each_kernel_with_its_launch(shared_data: Path, name: str) -> None:
     build = TraceBuilder()
     facts = add_space(
-        read_xspace(shared_data / "xplane_rocm" / f"{name}.xplane.pb"), build, host="amd", pid=1
+        read_xspace(shared_data / "xplane_rocm" / f"{name}.xplane.pb"),
+        build,
+        ProfileAlgorithms(),
+        host="amd",
+        pid=1,
     )
     tables = build.tables()
     rules = tables["links"].column("rule").to_pylist()

@@ -16,6 +16,7 @@ Int: TypeAlias = npt.NDArray[np.int64]
 NONE: Final = -1
 
 _BLOCKS: Final = 1 << 40  # numbers from here on are of blocks
+_AT_ONCE: Final = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,18 @@ class Attributes:
         self._first.append(self._first[-1] + len(first))
         return number
 
-    def texts(self, codes: Int) -> pa.StringArray:
-        """The objects with these numbers; null for NONE."""
-        made = [pa.array(self._single, pa.string())]
+    def texts(self, codes: Int) -> pa.ChunkedArray:
+        """The objects with these numbers; null for NONE. Few at a time are put together, each in several copies."""
+        parts = [self._texts(codes[at : at + _AT_ONCE]) for at in range(0, len(codes), _AT_ONCE)]
+        return pa.chunked_array(parts, pa.string())
+
+    def _texts(self, codes: Int) -> pa.StringArray:
+        single = (codes != NONE) & (codes < _BLOCKS)
+        used = np.unique(codes[single])
+        made = [pa.array([self._single[code] for code in used.tolist()], pa.string())]
         place = codes.copy()  # in all of `made`, one behind the other
-        behind = len(self._single)
+        place[single] = np.searchsorted(used, codes[single])
+        behind = len(used)
         for first, last, parts in zip(self._first, self._first[1:], self._blocks, strict=False):
             at = np.flatnonzero((codes >= _BLOCKS + first) & (codes < _BLOCKS + last))
             if not len(at):

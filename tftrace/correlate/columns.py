@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tftrace.correlate.attributes import NONE, Attributes, dense
+from tftrace.correlate.memory import give_back
 from tftrace.correlate.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
 from tftrace.model import schemas
 
@@ -200,23 +202,24 @@ class TraceBuilder:
     def fill_calls(self, ids: Int, **columns: Int) -> None:
         """More columns of calls that one `calls` added."""
         if len(ids):
-            chunk = self._chunk(ids)
+            chunk = self._chunk(int(ids[0]))
             chunk.update(self._kept(**{k: column(len(ids), v) for k, v in columns.items()}))
 
     def place_calls(self, ids: Int, device: Int) -> None:
         """The device of calls that one `calls` added, for those whose work was seen on one; NONE leaves it as it is."""
         if len(ids):
-            chunk = self._chunk(ids)
+            chunk = self._chunk(int(ids[0]))
             known = chunk["device"].whole() if "device" in chunk else NONE
             chunk.update(self._kept(device=column(len(ids), np.where(device != NONE, device, known))))
 
-    def call_column(self, ids: Int, name: str) -> Int:
-        """A column of calls that one `calls` added."""
-        return np.asarray(self._chunk(ids)[name].whole(), np.int64)
+    def map_calls(self, first: int, name: str, values: Int) -> None:
+        """Replaces a column of the calls that one `calls` added, of which `first` is the first: it held places in
+        `values`."""
+        chunk = self._chunk(first)
+        chunk.update(self._kept(**{name: values[chunk[name].whole()]}))
 
-    def _chunk(self, ids: Int) -> dict[str, Kept]:
-        first = int(ids[0])
-        return next(c for c in self._calls if c["_id"].read(0, 1)[0] == first and len(c["_id"]) == len(ids))
+    def _chunk(self, first: int) -> dict[str, Kept]:
+        return self._calls[bisect_left(self._calls, first, key=lambda c: int(c["_id"].read(0, 1)[0]))]
 
     def site(self, **fields: Any) -> int:
         self.sites.append(fields)
@@ -238,6 +241,7 @@ class TraceBuilder:
     def streams(self) -> dict[str, Iterable[pa.Table]]:
         """All tables, in slices of at most ROWS rows that are made when they are asked for; events and calls get their
         numbers meanwhile, so that they have to be taken before what refers to them."""
+        give_back()
         event: Array = np.empty(self.event_count, np.int32 if self.event_count < 1 << 31 else np.int64)
         call: Array = np.empty(self.call_count if self._renumbered else 0, np.int64)
         stacks = pa.table(
@@ -270,6 +274,7 @@ class TraceBuilder:
             part["event_id"] = np.arange(first, first + count)
             first += count
             yield self._table(schemas.EVENTS, part)
+            give_back()
         if not first:
             yield schemas.EVENTS.empty_table()
 
@@ -287,6 +292,7 @@ class TraceBuilder:
                 place[ids] = part["call_id"]
             first += len(ids)
             yield self._table(schemas.CALLS, part)
+            give_back()
         if not first:
             yield schemas.CALLS.empty_table()
 
@@ -337,7 +343,7 @@ def _dictionary(codes: Int, values: list[str]) -> pa.DictionaryArray:
 
 def _overlay(told: list[tuple[Int, Int]]) -> Callable[[Int, Int], Int]:
     """What puts values in the place of those of some events; of several for one event the last counts."""
-    if not told:
+    if not any(len(ids) for ids, _ in told):
         return lambda ids, values: values
     events = np.concatenate([ids for ids, _ in told])
     order = np.argsort(events, kind="stable")
@@ -349,7 +355,7 @@ def _overlay(told: list[tuple[Int, Int]]) -> Callable[[Int, Int], Int]:
         at = np.minimum(np.searchsorted(events, ids), len(events) - 1)
         return np.where(events[at] == ids, values[at], under)
 
-    return laid if len(events) else lambda ids, values: values
+    return laid
 
 
 def _rows(schema: pa.Schema, rows: list[dict[str, Any]]) -> pa.Table:

@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
-from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work
+from tftrace.correlate.device_work import DeviceWork, add_device_work
 from tftrace.correlate.handovers import hand_over
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
-from tftrace.correlate.ledger.profile_algorithms import OpWork
+from tftrace.correlate.launches import Counts, find_launches
+from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
 from tftrace.correlate.nesting import nest, union_length
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
+from tftrace.correlate.parts import sliced, whole
+from tftrace.correlate.ranks import Ranks
+from tftrace.correlate.slices import EVENTS, slices
 from tftrace.ingest.xplane.device import is_device
 from tftrace.ingest.xplane.space import XSpace
 
@@ -26,32 +30,49 @@ class SpaceFacts:
     calls: int
     threads: dict[int, str] = field(default_factory=dict)  # tid -> name of its line
     devices: list[dict[str, object]] = field(default_factory=list)
-    work: OpWork | None = None
 
 
 def add_space(
-    space: XSpace, build: TraceBuilder, *, host: str, pid: int, start_ns: Int | None = None, window: int = 0
-) -> SpaceFacts:
-    """Adds the events of a profile, their links, and a call for each op that it shows.
+    space: XSpace, build: TraceBuilder, algorithms: ProfileAlgorithms, *, host: str, pid: int,
+    start_ns: Int | None = None, window: int = 0, events: int = EVENTS,
+) -> SpaceFacts:  # fmt: skip
+    """Adds the events of a profile, their links, a call for each op that it shows, and what `algorithms` makes of them.
 
     `host` and `pid` name the process it came from (a profile does not tell its pid). `start_ns` gives each event's time
     in ns since the epoch, where the caller knows better than the profile; `window` tells profiles of one trace apart.
-    The sites of the calls are ops by name: no line of Python is known.
+    The sites of the calls are ops by name: no line of Python is known. A large profile is joined in slices of about so
+    many `events`: what is in memory beside it is that of a slice.
     """
     start = space.start_ns if start_ns is None else start_ns
     common = {"host": build.words.code(host), "pid": pid, "device": NONE}
-    tids = [line.line_id if line.line_id >= 0 else fold(line.line_id) for line in space.lines]
-    events = add_host_events(space, build, common, start, np.array(tids, np.int64), window, {})
-    work, counts = add_device_work(space, build, common, start, events)
-    runs = add_op_runs(space, build, common, events, work)
-    parent = _host_links(build, events, runs)
-    calls = _calls(space, build, common, events, work, runs, parent)
+    tids = np.array(
+        [line.line_id if line.line_id >= 0 else fold(line.line_id) for line in space.lines], np.int64
+    )
+    launches = find_launches(space)
+    parts = slices(space, tids, launches, events)
+    sites = OpSites()
+    host_events = calls = 0
+    for part in (
+        whole(space, start, launches) if parts is None else sliced(space, start, tids, launches, parts, build)
+    ):
+        found = add_host_events(
+            part.space, build, common, part.start, tids, window, part.runs, part.order, part.trials
+        )
+        work, _ = add_device_work(
+            part.space, build, common, part.start, found, part.launches, order=part.order
+        )
+        runs = add_op_runs(part.space, build, common, found, work, order=part.order)
+        parent = _host_links(build, found, runs)
+        calls += _calls(part.space, build, common, found, work, runs, parent, sites, part.order)
+        algorithms.read(build, runs.work, window)
+        host_events += len(found.ids)
+    sites.settle(build)
     return SpaceFacts(
-        host_events=len(events.ids),
-        counts=counts,
+        host_events=host_events,
+        counts=launches.counts,
         calls=calls,
         threads={
-            tid: line.name
+            int(tid): line.name
             for tid, line in zip(tids, space.lines, strict=True)
             if line.plane_name.startswith("/host:CPU")
         },
@@ -60,7 +81,6 @@ def add_space(
             for p in space.planes
             if is_device(p.name)
         ],
-        work=runs.work,
     )
 
 
@@ -90,7 +110,7 @@ def _host_links(build: TraceBuilder, host: HostEvents, runs: OpRuns) -> Int:
 
 def _calls(
     space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, runs: OpRuns,
-    parent: Int,
+    parent: Int, sites: OpSites, order: Ranks | None,
 ) -> int:  # fmt: skip
     """One call for each kernel event: TensorFlow's own, and the executions told by annotations."""
     n = len(host.ids)
@@ -125,13 +145,17 @@ def _calls(
     served = np.flatnonzero(work_call >= 0)
     device = _covered(len(rows), work_call[served], work.start[served], work.end[served])
     total = end - start
+    rank = {}
+    if order is not None:
+        rank["order"] = np.concatenate([order.kernel_calls[host.row[own]], order.run_calls[runs.begun]])
     ids = build.calls(
-        len(rows), site_id=_sites(build, name), step=np.concatenate([host_step, runs.step])[rows], warm_up=NONE,
+        len(rows), site_id=name, step=np.concatenate([host_step, runs.step])[rows], warm_up=NONE,
         device=device_of[rows], pid=common["pid"], tid=tid, start_ns=start, total_ns=total, self_ns=total,
         status=build.words.code("ok"), kernel_total_ns=total,
         kernel_self_ns=np.maximum(total - np.maximum(library, 0), 0), library_total_ns=library,
-        library_self_ns=library, device_total_ns=device, device_self_ns=device,
+        library_self_ns=library, device_total_ns=device, device_self_ns=device, **rank,
     )  # fmt: skip
+    sites.add(ids, name)
     build.belong(np.concatenate([host.ids, runs.ids])[rows], ids)
     build.belong(host.ids[launches], taken(ids, launch_call[launches]))
     build.belong(work.ids[served], taken(ids, work_call[served]))
@@ -145,17 +169,34 @@ def _calls(
     return len(rows)
 
 
-def _sites(build: TraceBuilder, name: Int) -> Int:
+class OpSites:
     """A site for each op by name; `name:Type`, or an HLO instruction, which has no type."""
-    used, which, counts = np.unique(name, return_inverse=True, return_counts=True)
-    sites = np.empty(len(used), np.int64)
-    for i, (code, count) in enumerate(zip(used.tolist(), counts.tolist(), strict=True)):
-        node, colon, kind = build.words.values[code].rpartition(":")
-        sites[i] = build.site(
-            op=kind if colon else kind.rstrip("0123456789").rstrip("._"), mode="native" if colon else "xla",
-            node=node if colon else kind, callers="[]", executions=count,
-        )  # fmt: skip
-    return sites[which] if len(name) else np.empty(0, np.int64)
+
+    def __init__(self) -> None:
+        self._calls: list[int] = []
+        self._executions: dict[int, int] = {}
+
+    def add(self, calls: Int, name: Int) -> None:
+        """`calls` were added with the code of their name as their site."""
+        used, counts = np.unique(name, return_counts=True)
+        for code, count in zip(used.tolist(), counts.tolist(), strict=True):
+            self._executions[code] = self._executions.get(code, 0) + count
+        if len(calls):
+            self._calls.append(int(calls[0]))
+
+    def settle(self, build: TraceBuilder) -> None:
+        """Makes the sites, and gives each call its own."""
+        if not self._executions:
+            return
+        site = np.full(max(self._executions) + 1, NONE, np.int64)
+        for code in sorted(self._executions):
+            node, colon, kind = build.words.values[code].rpartition(":")
+            site[code] = build.site(
+                op=kind if colon else kind.rstrip("0123456789").rstrip("._"), mode="native" if colon else "xla",
+                node=node if colon else kind, callers="[]", executions=self._executions[code],
+            )  # fmt: skip
+        for first in self._calls:
+            build.map_calls(first, "site_id", site)
 
 
 def _covered(groups: int, group: Int, start: Int, end: Int) -> Int:

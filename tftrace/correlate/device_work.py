@@ -9,9 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from tftrace.correlate.attributes import Part, part_of
-from tftrace.correlate.columns import NONE, Int, Interner, TraceBuilder, numbered
+from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.host_plane import HostEvents
-from tftrace.correlate.stat_attrs import interned, stat_codes, stat_parts, stat_words
+from tftrace.correlate.launches import Counts, Launches
+from tftrace.correlate.ranks import Ranks, ranked
+from tftrace.correlate.stat_attrs import interned, stat_codes, stat_parts
 from tftrace.ingest.xplane import device as lines
 from tftrace.ingest.xplane.space import XSpace
 
@@ -53,27 +55,10 @@ class DeviceWork:
     node_rule: Int  # how `node` was told, where it was not by the profile itself
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What became of the events of the device planes of a profile."""
-
-    work: int = 0
-    derived: int = 0  # of lines that repeat the time of others
-    without_id: int = 0
-    without_launch: int = 0
-    ambiguous: int = 0  # ids that repeat across devices, in a profile that does not tell their contexts
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(*(a + b for a, b in zip(_fields(self), _fields(other), strict=True)))
-
-
-def _fields(counts: Counts) -> tuple[int, ...]:
-    return counts.work, counts.derived, counts.without_id, counts.without_launch, counts.ambiguous
-
-
 def add_device_work(
-    space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, host: HostEvents, first: int = 0
-) -> tuple[DeviceWork, Counts]:
+    space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, host: HostEvents, launches: Launches,
+    first: int = 0, order: Ranks | None = None,
+) -> tuple[DeviceWork, Counts]:  # fmt: skip
     """Adds the events of the device planes and links each to its launch.
 
     `start` holds the times of all events of the profile on the trace's time line; `first` is the position of the
@@ -82,15 +67,16 @@ def add_device_work(
     kinds = lines.line_kinds(space)
     is_work = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
     is_program = np.array([k == lines.PROGRAM for k in kinds], bool)
-    is_derived = np.array([k == lines.DERIVED for k in kinds], bool)
-    per_line = np.bincount(space.line, minlength=len(kinds)) if len(kinds) else np.zeros(0, np.int64)
     rows = np.flatnonzero(is_work[space.line]) if len(space) else np.empty(0, np.int64)
-    ids, device, name, attrs = _events(space, build, common, start, rows, "device")
+    ids, device, name, attrs = _events(space, build, common, start, rows, "device", order and order.work)
     if is_program.any():
-        _events(space, build, common, start, np.flatnonzero(is_program[space.line]), "runtime")
+        programs = np.flatnonzero(is_program[space.line])
+        _events(space, build, common, start, programs, "runtime", order and order.programs)
 
     words = build.words
-    launch, counts = _launches(space, rows, host)
+    launch = np.full(len(space) + 1, NONE, np.int64)  # the last element stands for no launch
+    launch[host.row] = np.arange(len(host.row))
+    launch = launch[launches.row[rows]]
     build.link(ids, np.where(launch >= 0, _at(host.ids, launch), NONE), "correlation id", "measured")
     which, labels = lines.op_labels(space)
     label = interned(words, which[rows], labels)
@@ -102,8 +88,7 @@ def add_device_work(
         np.where(launch >= 0, launch + first, NONE), name, attrs, trial.astype(np.int64),
         made.others[rows], made.rule[rows],
     )  # fmt: skip
-    derived = int(per_line[is_derived].sum())
-    return work, Counts(len(rows), derived) + counts
+    return work, launches.counts
 
 
 def joined(parts: list[DeviceWork]) -> DeviceWork:
@@ -123,7 +108,13 @@ def _at(values: Int, at: Int) -> Int:
 
 
 def _events(
-    space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, rows: Int, layer: str
+    space: XSpace,
+    build: TraceBuilder,
+    common: dict[str, int],
+    start: Int,
+    rows: Int,
+    layer: str,
+    order: Int | None,
 ) -> tuple[Int, Int, Int, Int]:
     """(event numbers, and codes of their devices, names and attributes)."""
     words = build.words
@@ -140,7 +131,7 @@ def _events(
     ids = build.events(
         len(rows), layer=words.code(layer), name=name, start_ns=start[rows], dur_ns=space.dur_ns[rows],
         stream=stream, correlation_id=correlation, probe=words.code("tf_profiler"),
-        attrs=attrs, **(common | {"device": device}),
+        attrs=attrs, **(common | {"device": device}), **ranked(order, rows),
     )  # fmt: skip
     return ids, device, name, attrs
 
@@ -163,47 +154,3 @@ def _attrs(space: XSpace, build: TraceBuilder, rows: Int) -> Int:
         texts = pa.array([part_of(lines.details(str(v))) for v in values], pa.string())
         parts.append(Part(code, texts))
     return build.attrs.block(len(rows), parts)
-
-
-def _launches(space: XSpace, rows: Int, host: HostEvents) -> tuple[Int, Counts]:
-    """For each device event the position of its launch among the host events; NONE where none is certain.
-
-    An id is unique within a context of a process, and may repeat in another context:
-
-        host                    device                       launch
-        0  context 1, id 7      a  context 1, id 7            0
-        1  context 2, id 7  ->  b  context 2, id 7     ->     1
-        2  context 1, id 8      c  context 1, id 9            none
-                                d  no id                      none
-
-    Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
-    """
-    ids, valid = space.stat_ids("correlation_id")
-    context = stat_words(space, Interner(), "context_id")
-    at = host.row
-    launching = np.flatnonzero(valid[at])
-    upper, lower = at[launching], rows[valid[rows]]
-    contexts = bool(len(upper) and len(lower)) and bool(
-        (context[upper] >= 0).all() and (context[lower] >= 0).all()
-    )
-    scope = context if contexts else np.zeros(len(space), np.int64)
-    both = np.concatenate([upper, lower])
-    if not len(both):
-        return np.full(len(rows), NONE, np.int64), Counts(without_id=len(rows) - len(lower))
-    key = numbered(scope[both], ids[both])
-    n, k = len(upper), int(key.max()) + 1
-    of_key = np.full(k, NONE, np.int64)
-    of_key[key[:n]] = launching
-    unclear = np.bincount(key[:n], minlength=k) > 1
-    plane = np.array([line.plane for line in space.lines], np.int64)[space.line[lower]]
-    low, high = np.full(k, np.iinfo(np.int64).max), np.full(k, -1)
-    np.minimum.at(low, key[n:], plane)
-    np.maximum.at(high, key[n:], plane)
-    unclear |= high > low
-    found = np.where(unclear[key[n:]], NONE, of_key[key[n:]])
-    launch = np.full(len(rows), NONE, np.int64)
-    launch[valid[rows]] = found
-    missing = int((of_key[key[n:]] < 0).sum())
-    return launch, Counts(
-        without_id=len(rows) - len(lower), without_launch=missing, ambiguous=int((found < 0).sum()) - missing
-    )

@@ -17,9 +17,10 @@ import numpy as np
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.device_work import Counts, joined
+from tftrace.correlate.device_work import joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.federated import Asked
+from tftrace.correlate.launches import Counts
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse, read_executor_log

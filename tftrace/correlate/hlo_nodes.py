@@ -14,7 +14,7 @@ leads to the nearest that it is computed from.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact, numbered
 from tftrace.ingest import wire
 from tftrace.ingest.hlo import HloInstruction, HloModule, read_hlo
 from tftrace.ingest.xplane.space import XSpace
@@ -166,55 +166,74 @@ class Instructions:
     container: Bools  # an instruction that runs others: a loop, a branch, a call
 
 
-def add_instructions(space: XSpace, build: TraceBuilder) -> Instructions:
+def add_instructions(
+    space: XSpace, build: TraceBuilder, trials: Collection[str] | None = None
+) -> Instructions:
     """Reads the programs that stand in a profile, and tells for each event what its instruction was made of.
 
     XLA's autotuner runs an instruction in a module of its own, which bears the instruction's name: what it runs there
     is a trial. On a GPU the profile itself tells a node of an instruction (`name`), which is XLA's own name of a fusion
-    where XLA made one; it counts where the program tells nothing.
+    where XLA made one; it counts where the program tells nothing. `trials` are these modules, where `space` is a part.
     """
     n, words = len(space), build.words
-    op, node, others, rule = (np.full(n, NONE, np.int64) for _ in range(4))
-    trial, container = np.zeros(n, bool), np.zeros(n, bool)
-    column = space.stats.get("hlo_op")
+    column = space.stats.coded("hlo_op")
     if column is None:
-        return Instructions(op, node, others, rule, trial, container)
+        none, no = np.broadcast_to(np.int64(NONE), n), np.broadcast_to(np.bool_(False), n)
+        return Instructions(none, none, none, none, no, no)
     programs = _Programs(space)
-    number, numbered = space.stat_ids("program_id")
-    module, told = _texts(space, "hlo_module"), _texts(space, "name")
-    pairs = list(zip(column.event.tolist(), (str(v) for v in column.values.tolist()), strict=True))
-    trials = {name for at, name in pairs if module[at] == name}
-    known: dict[tuple[int | None, str | None, str], tuple[int, int, int, bool]] = {}
-    for at, name in pairs:
-        if module[at] in trials:
-            trial[at] = True
+    trials = tuned_modules(space) if trials is None else trials
+    number, numbered_by = space.stat_ids("program_id")
+    (module, modules), (told, tolds) = _coded(space, "hlo_module"), _coded(space, "name")
+    # what is said of an event depends on these alone: it is found once for each combination, in the order they come
+    at = column.event
+    which = numbered(column.code, module[at], told[at], number[at], numbered_by[at].astype(np.int64))
+    first = np.full(int(which.max()) + 1, len(at), np.int64)
+    np.minimum.at(first, which, np.arange(len(at)))
+    found = np.full((4, len(first)), NONE, np.int64)
+    of_trial, contains = np.zeros(len(first), bool), np.zeros(len(first), bool)
+    for one in np.argsort(first).tolist():
+        row = int(at[first[one]])
+        name = str(column.values[int(column.code[first[one]])])
+        holds = modules[int(module[row])] if module[row] != NONE else None
+        if holds in trials:
+            of_trial[one] = True
             continue
-        key = (int(number[at]) if numbered[at] else None, module[at], name)
-        if key not in known:
-            work = programs.work(*key)
-            known[key] = (
-                (NONE, NONE, NONE, False)
-                if work is None
-                else (
-                    words.code(work.node),
-                    words.code(compact(work.others)) if work.others and work.rule == NAMED else NONE,
-                    words.code(work.rule),
-                    work.opcode in _CONTAINERS,
-                )
-            )
-        op[at] = words.code(name)
-        node[at], others[at], rule[at], container[at] = known[key]
-        if node[at] == NONE and told[at]:
-            node[at] = words.code(str(told[at]))
-    return Instructions(op, node, others, rule, trial, container)
+        work = programs.work(int(number[row]) if numbered_by[row] else None, holds, name)
+        if work is not None:
+            found[1, one] = words.code(work.node)
+            others = work.others and work.rule == NAMED
+            found[2, one] = words.code(compact(work.others)) if others else NONE
+            found[3, one], contains[one] = words.code(work.rule), work.opcode in _CONTAINERS
+        found[0, one] = words.code(name)
+        if found[1, one] == NONE and told[row] != NONE and tolds[int(told[row])]:
+            found[1, one] = words.code(tolds[int(told[row])])
+    made = np.full((4, n), NONE, np.int64)
+    trial, container = np.zeros(n, bool), np.zeros(n, bool)
+    made[:, at], trial[at], container[at] = found[:, which], of_trial[which], contains[which]
+    return Instructions(*made, trial, container)
 
 
-def _texts(space: XSpace, stat: str) -> npt.NDArray[np.object_]:
-    out = np.full(len(space), None, np.object_)
-    if stat in space.stats:
-        column = space.stats[stat]
-        out[column.event] = column.values
-    return out
+def tuned_modules(space: XSpace) -> frozenset[str]:
+    """Names of the modules in which XLA's autotuner ran an instruction of that name."""
+    column = space.stats.coded("hlo_op")
+    if column is None:
+        return frozenset()
+    module, modules = _coded(space, "hlo_module")
+    places = {text: at for at, text in enumerate(modules)}
+    same = np.array([places.get(str(v), len(modules)) for v in column.values], np.int64)
+    return frozenset(
+        modules[int(m)] for m in np.unique(same[column.code][same[column.code] == module[column.event]])
+    )
+
+
+def _coded(space: XSpace, stat: str) -> tuple[Int, list[str]]:
+    """(place of its text for each event, NONE for none; texts), each text once."""
+    out, places = np.full(len(space), NONE, np.int64), dict[str, int]()
+    column = space.stats.coded(stat)
+    if column is not None:
+        place = [places.setdefault(str(v), len(places)) for v in column.values]
+        out[column.event] = np.array(place, np.int64)[column.code]
+    return out, list(places)
 
 
 class _Programs:

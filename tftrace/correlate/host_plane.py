@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.hlo_nodes import Instructions, add_instructions
+from tftrace.correlate.ranks import Ranks, ranked
 from tftrace.correlate.stat_attrs import stat_parts, stat_words
 from tftrace.ingest.xplane.space import XSpace
 
@@ -50,12 +52,13 @@ class HostEvents:
 
 def add_host_events(
     space: XSpace, build: TraceBuilder, common: dict[str, int], start: Int, line_tid: Int, window: int,
-    runs: dict[tuple[int, int], int],
+    runs: dict[tuple[int, int], int], order: Ranks | None = None, trials: Collection[str] | None = None,
 ) -> HostEvents:  # fmt: skip
     """Adds the events of the planes `/host:CPU*`.
 
     `start` holds the times of all events of the profile on the trace's time line, `line_tid` the thread of each line;
-    `window` sets ids of one profile apart from those of another, and `runs` numbers the runs of executors.
+    `window` sets ids of one profile apart from those of another, and `runs` numbers the runs of executors. Of a slice
+    of a profile, `order` tells where its events lie and `trials` what `add_instructions` wants to know of the others.
     """
     on_host = np.array([line.plane_name.startswith("/host:CPU") for line in space.lines], bool)
     rows = np.flatnonzero(on_host[space.line]) if len(space) else np.empty(0, np.int64)
@@ -75,12 +78,12 @@ def add_host_events(
     events = build.events(
         len(rows), layer=layer[rows], name=name[rows], start_ns=start[rows], dur_ns=space.dur_ns[rows], tid=tid,
         probe=words.code("tf_profiler"), attrs=attrs[rows],
-        correlation_id=np.where(is_launch, correlation, NONE)[rows], **common,
+        correlation_id=np.where(is_launch, correlation, NONE)[rows], **common, **ranked(order and order.host, rows),
     )  # fmt: skip
     return HostEvents(
         rows, events, start[rows], (start + space.dur_ns)[rows], tid, name[rows], is_kernel[rows], is_launch[rows],
         _key_pairs(space, "_pt", "_p", window)[rows], _key_pairs(space, "_ct", "_c", window)[rows], run[rows],
-        _eager_ops(space, build)[rows], add_instructions(space, build),
+        _eager_ops(space, build)[rows], add_instructions(space, build, trials),
     )  # fmt: skip
 
 

@@ -30,12 +30,13 @@ from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.ledger.tuning import mark_trials
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import latest_before, nest, running_max
+from tftrace.correlate.ranks import Ranks, ranked
 from tftrace.correlate.stat_attrs import interned
 from tftrace.ingest.xplane.space import XSpace
 
 SCOPE_RULE = "annotation scope"
 LABEL_RULE = "annotation"
-_ENTRIES = ("ExecutorState::Process", "FunctionRun", "EagerKernelExecute", "GpuExecutable::ExecuteThunks")
+ENTRIES = ("ExecutorState::Process", "FunctionRun", "EagerKernelExecute", "GpuExecutable::ExecuteThunks")
 """Where they begin on a thread, what was executing there before has ended."""
 _ATTRS = '{"from":"annotations of its launches"}'
 
@@ -57,12 +58,13 @@ class OpRuns:
     node_rule: Int  # .. and how that is known
     by_scope: np.ndarray
     launch_run: Int
+    begun: Int  # row of the profile with which each begins
     work: OpWork  # all work of the devices, by execution
 
 
 def add_op_runs(
     space: XSpace, build: TraceBuilder, common: dict[str, int], host: HostEvents, work: DeviceWork, first: int = 0,
-    by_node: bool = False, around: LibraryCalls | None = None,
+    by_node: bool = False, around: LibraryCalls | None = None, order: Ranks | None = None,
 ) -> OpRuns:  # fmt: skip
     """Adds the executions as events of the layer kernel, where no kernel event of the same name is there already.
 
@@ -111,10 +113,11 @@ def add_op_runs(
     launch_run = np.full(n, NONE, np.int64)
     launch_run[rows] = place[run]
     head = head[keep]
+    begun = host.row[rows[np.flatnonzero(fresh)[keep]]]
     ids = build.events(
         len(keep), layer=words.code("kernel"), name=label[head], start_ns=start[keep], dur_ns=(end - start)[keep],
         tid=host.tid[head], probe=words.code("tf_profiler"), attrs=build.attrs.code(_ATTRS),
-        **(common | {"device": device[head]}),
+        **(common | {"device": device[head]}), **ranked(order and order.runs, begun),
     )  # fmt: skip
     run_of = np.full(n + 1, NONE, np.int64)  # the last element stands for no launch
     run_of[rows] = run
@@ -126,7 +129,7 @@ def add_op_runs(
     mark_trials(build, work, of_op.run, of_op.launched)
     runs = OpRuns(
         ids, start[keep], end[keep], host.tid[head], label[head], step[head], device[head], hlo[head] == label[head],
-        made_of[head], others[head], rule[head], scope[head] != NONE, launch_run, of_op,
+        made_of[head], others[head], rule[head], scope[head] != NONE, launch_run, begun, of_op,
     )  # fmt: skip
     _link(build, host, runs)
     return runs
@@ -165,7 +168,7 @@ def _node_names(space: XSpace, build: TraceBuilder, host: HostEvents, label: Int
     words = build.words
     used = np.unique(label[label != NONE])
     codes = words.codes(words.values[c].rpartition(":")[0] or words.values[c] for c in used.tolist())
-    node = np.where(np.isin(host.name, words.codes(_ENTRIES)), host.name, NONE)
+    node = np.where(np.isin(host.name, words.codes(ENTRIES)), host.name, NONE)
     some = label != NONE
     node[some] = codes[np.searchsorted(used, label[some])]
     column = space.stats.coded("tf_op")

@@ -10,9 +10,10 @@ import numpy as np
 
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
-from tftrace.correlate.device_work import Counts, DeviceWork, add_device_work, joined
+from tftrace.correlate.device_work import DeviceWork, add_device_work, joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.launches import Counts, find_launches
 from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.op_runs import OpRuns, add_op_runs
@@ -83,7 +84,7 @@ def read_windows(
         line_tid = np.array([keys.get(line.line_id, fold(line.line_id)) for line in space.lines], np.int64)
         start = _placed(space, window, clock, line_tid, known, within)
         host = add_host_events(space, build, common, start, line_tid, number, steps)
-        work, found = add_device_work(space, build, common, start, host, first)
+        work, found = add_device_work(space, build, common, start, host, find_launches(space), first)
         runs = add_op_runs(space, build, common, host, work, first, by_node=True, around=around)
         works.append(work)
         by_op.append(runs.work)

@@ -168,7 +168,7 @@ def _read_merged(
     if len(chunks) == 1:
         yield from _read_in_turn(chunks, names, rows)
         return
-    bounds = _bounds(chunks, key, max(rows // 2, 1))
+    bounds = _bounds(chunks, key, max(rows // 8, 1))
     at = [0] * len(chunks)
     ahead = [_Ahead(chunk[key]) for chunk in chunks]
     for bound in bounds:

@@ -9,7 +9,7 @@ from typing import Any
 from tftrace.correlate.columns import NONE, TraceBuilder
 from tftrace.correlate.device_planes import add_space
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
-from tftrace.correlate.ledger.profile_algorithms import OpWork, add_profile_algorithms, model_of
+from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms, model_of
 from tftrace.ingest.tensorboard import Logdir
 from tftrace.ingest.xplane.space import XSpace
 
@@ -27,17 +27,16 @@ def add(record: XSpace | Logdir, build: TraceBuilder, base_ns: int) -> Facts:
     devices: list[dict[str, Any]] = []
     processes: list[dict[str, Any]] = []
     planes: list[dict[str, Any]] = []
-    works: list[OpWork | None] = []
+    algorithms = ProfileAlgorithms()
     for number, (path, space) in enumerate(_spaces(record)):
         host = (space.hostnames or [path.name.removesuffix(".xplane.pb")])[0]
         start = None if space.absolute or not len(space) else space.start_ns - space.start_ns.min() + base_ns
         before = build.event_count
-        facts = add_space(space, build, host=host, pid=NONE, start_ns=start, window=number)
+        facts = add_space(space, build, algorithms, host=host, pid=NONE, start_ns=start, window=number)
         added = build.event_count - before
         entries += len(space)
         events += added
         devices += facts.devices
-        works.append(facts.work)
         processes.append(
             {"pid": None, "host": host, "threads": {str(t): n for t, n in facts.threads.items()}}
         )
@@ -50,7 +49,7 @@ def add(record: XSpace | Logdir, build: TraceBuilder, base_ns: int) -> Facts:
         told |= asdict(facts.counts) | {"errors": space.errors, "warnings": space.warnings}
         planes.append(told)
     models = {str(d["name"]): model for d in devices if (model := model_of(d)) is not None}
-    add_profile_algorithms(build, [w for w in works if w is not None], models)
+    algorithms.add(build, models)
     absolute = dated(record)
     return Facts(
         entries=entries, events=events, lost=0, reason=None, clock=EPOCH if absolute else RELATIVE, processes=processes,

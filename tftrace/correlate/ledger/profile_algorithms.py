@@ -22,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.correlate.columns import Int, TraceBuilder, numbered
 from tftrace.correlate.device_work import DeviceWork
@@ -68,13 +69,34 @@ class _Run:
     checks: list[int] = field(default_factory=list)
 
 
+class _Runs:
+    """Times of executions, in us, by profile and launch: slices of a profile may tell them in another order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._parts: list[tuple[int, Int, npt.NDArray[np.float64]]] = []
+
+    def add(self, profile: int, launched: Int, time_us: npt.NDArray[np.float64]) -> None:
+        self.count += len(time_us)
+        self._parts.append((profile, launched, time_us))
+
+    def in_order(self) -> list[float]:
+        if not self._parts:
+            return []
+        profile, launched, time_us = (
+            np.concatenate(column)
+            for column in zip(*((np.full(len(at), p), at, us) for p, at, us in self._parts), strict=True)
+        )
+        return list(time_us[np.lexsort((launched, profile))].tolist())
+
+
 @dataclass
 class _Candidate:
     verdict: Verdict
     kernel: str
     first_ns: int
     trials: list[float] = field(default_factory=list)
-    runs: list[float] = field(default_factory=list)
+    runs: _Runs = field(default_factory=_Runs)
     tuning_us: float = 0.0
     tunings: set[int] = field(default_factory=set)
 
@@ -92,39 +114,60 @@ class _Problem:
 
 def add_profile_algorithms(build: TraceBuilder, parts: Iterable[OpWork], models: dict[str, str]) -> None:
     """Adds a row for each algorithm that each op tried or ran; `models` says what each device is, by its name."""
-    problems: dict[tuple[int, int], _Problem] = {}
-    for part in parts:
-        _read(build, part, problems)
-    places: dict[tuple[str, str, str], int] = {}
-    for problem in sorted(problems.values(), key=lambda p: p.start):
-        kind = (problem.op, problem.direction, problem.device)
-        order = places[kind] = places.get(kind, -1) + 1
-        told = {"op": problem.op, "direction": problem.direction, "order": order, "nodes": [problem.label]}
-        for one in sorted(problem.candidates.values(), key=lambda c: c.first_ns):
-            # TensorFlow solves what is a product of matrices by cuBLAS, without asking cuDNN
-            cublas = one.verdict.algorithm is None and _GEMM.search(one.kernel) is not None
-            add_candidate(
-                build, CUBLAS if cublas else CUDNN, told,
-                reason=None if cublas or one.verdict.algorithm else "no rule knows its kernels",
-                device=problem.device, device_model=models.get(problem.device), **_columns(one),
-                tunings=len(one.tunings) if problem.tunings else None,
-                retunes=problem.tunings - 1 if problem.tunings else None,
-                picked_by="autotuner" if one.runs and problem.tunings else None,
-            )  # fmt: skip
+    found = ProfileAlgorithms()
+    for number, part in enumerate(parts):
+        found.read(build, part, number)
+    found.add(build, models)
+
+
+class ProfileAlgorithms:
+    """What the ops of profiles tried and ran, read part by part in the order of time."""
+
+    def __init__(self) -> None:
+        self._problems: dict[tuple[int, int], _Problem] = {}
+
+    def read(self, build: TraceBuilder, part: OpWork, profile: int) -> None:
+        """Takes in a profile or a slice of one, `profile` being its number: nothing is kept of it but times."""
+        _read(build, part, self._problems, profile)
+
+    def add(self, build: TraceBuilder, models: dict[str, str]) -> None:
+        """Adds the rows."""
+        places: dict[tuple[str, str, str], int] = {}
+        for problem in sorted(self._problems.values(), key=lambda p: p.start):
+            kind = (problem.op, problem.direction, problem.device)
+            order = places[kind] = places.get(kind, -1) + 1
+            told = {
+                "op": problem.op,
+                "direction": problem.direction,
+                "order": order,
+                "nodes": [problem.label],
+            }
+            for one in sorted(problem.candidates.values(), key=lambda c: c.first_ns):
+                # TensorFlow solves what is a product of matrices by cuBLAS, without asking cuDNN
+                cublas = one.verdict.algorithm is None and _GEMM.search(one.kernel) is not None
+                add_candidate(
+                    build, CUBLAS if cublas else CUDNN, told,
+                    reason=None if cublas or one.verdict.algorithm else "no rule knows its kernels",
+                    device=problem.device, device_model=models.get(problem.device), **_columns(one),
+                    tunings=len(one.tunings) if problem.tunings else None,
+                    retunes=problem.tunings - 1 if problem.tunings else None,
+                    picked_by="autotuner" if one.runs.count and problem.tunings else None,
+                )  # fmt: skip
 
 
 def _columns(one: _Candidate) -> dict[str, Any]:
-    times = one.trials or one.runs
+    runs = one.runs.in_order()
+    times = one.trials or runs
     return {
         "algorithm": one.verdict.algorithm, "implementation": one.kernel, **timing(times), "time_of": DEVICE,
-        "trials": len(one.trials) or None, "calls": len(one.runs), "total_us": sum(one.runs) if one.runs else None,
+        "trials": len(one.trials) or None, "calls": len(runs), "total_us": sum(runs) if runs else None,
         "tuning_us": one.tuning_us if one.trials else None, "first_ns": one.first_ns, "status": "ok",
-        "chosen": bool(one.runs), "source": SOURCE, "evidence": "inferred",
+        "chosen": bool(runs), "source": SOURCE, "evidence": "inferred",
         "confidence": one.verdict.confidence, "alternative": one.verdict.other,
     }  # fmt: skip
 
 
-def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem]) -> None:
+def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem], profile: int) -> None:
     words = build.words.values
     kinds = {
         int(c): kind for c in np.unique(part.label) if c >= 0 and (kind := _kind(words[int(c)])) is not None
@@ -135,7 +178,7 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
     rows = rows[np.lexsort((part.launched[rows], part.run[rows]))]
     found = executions(part.work, rows, part.run[rows], words)
     first = rows[found.begin]
-    label, device = part.label[first], part.work.device[first]
+    label, device, launched = part.label[first], part.work.device[first], part.launched[first]
     start = np.minimum.reduceat(part.work.start[rows], found.begin)
     # executions are numbered by thread: here the order is that of time
     order = np.argsort(part.launched[first], kind="stable")
@@ -152,22 +195,23 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
         problem.start = min(problem.start, int(start[mine].min()))
         behind = 0
         for at in np.flatnonzero(tried[mine]).tolist():
-            _ran(problem, found, mine[behind:at])
+            _ran(problem, found, mine[behind:at], launched, profile)
             some = rows[found.begin[mine[at]] : found.end[mine[at]]]
             _tuned(
                 problem,
                 part,
                 words,
                 *_split(some.tolist(), [words[c] for c in part.work.name[some].tolist()]),
+                profile,
             )
             behind = at + 1
-        _ran(problem, found, mine[behind:])
+        _ran(problem, found, mine[behind:], launched, profile)
 
 
-def _ran(problem: _Problem, found: Executions, mine: Int) -> None:
+def _ran(problem: _Problem, found: Executions, mine: Int, launched: Int, profile: int) -> None:
     """Adds executions between two tunings."""
-    launched = np.array([bool(names) for names in found.names], bool)
-    mine = mine[launched[found.kind[mine]]]
+    some = np.array([bool(names) for names in found.names], bool)
+    mine = mine[some[found.kind[mine]]]
     if not len(mine):
         return
     key = numbered(found.kind[mine], found.longest[mine])
@@ -183,7 +227,8 @@ def _ran(problem: _Problem, found: Executions, mine: Int) -> None:
         candidates[id(one)] = one
     whose = of_key[key]
     for number, one in candidates.items():
-        one.runs += found.time_us[mine[whose == number]].tolist()
+        which = mine[whose == number]
+        one.runs.add(profile, launched[which], found.time_us[which])
 
 
 def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Candidate:
@@ -197,7 +242,9 @@ def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Ca
     return problem.candidates.setdefault((verdict.algorithm, kernel), _Candidate(verdict, kernel, start))
 
 
-def _tuned(problem: _Problem, part: OpWork, words: list[str], trials: list[_Run], last: _Run | None) -> None:
+def _tuned(
+    problem: _Problem, part: OpWork, words: list[str], trials: list[_Run], last: _Run | None, profile: int
+) -> None:
     problem.tunings += bool(trials)
     for trial, (verdict, kernel) in zip(
         trials, _in_order(_verdicts(problem, part, words, trials)), strict=True
@@ -210,7 +257,8 @@ def _tuned(problem: _Problem, part: OpWork, words: list[str], trials: list[_Run]
         return
     ((verdict, kernel),) = _verdicts(problem, part, words, [last])
     start = int(part.work.start[last.rows].min())
-    _winner(problem, verdict, kernel, start).runs.append(_time_us(part, last.rows))
+    one = _winner(problem, verdict, kernel, start)
+    one.runs.add(profile, part.launched[last.rows[:1]], np.array([_time_us(part, last.rows)]))
 
 
 def _candidate(problem: _Problem, part: OpWork, verdict: Verdict, kernel: str, run: _Run) -> _Candidate:
