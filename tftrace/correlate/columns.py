@@ -313,12 +313,10 @@ class TraceBuilder:
         arrays = []
         for field in schema:
             values = columns[field.name]
-            if values.dtype == np.int32 and not pa.types.is_dictionary(field.type):
-                values = values.astype(np.int64)
             if pa.types.is_dictionary(field.type):
                 arrays.append(_dictionary(values, self.words.values))
             elif field.name == "attrs":
-                arrays.append(self.attrs.texts(values))
+                arrays.append(self.attrs.texts(np.asarray(values, np.int64)))
             elif pa.types.is_boolean(field.type):
                 arrays.append(pa.array(values == 1, mask=values == NONE, type=field.type))
             elif pa.types.is_floating(field.type):

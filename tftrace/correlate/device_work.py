@@ -68,10 +68,12 @@ def add_device_work(
     is_work = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
     is_program = np.array([k == lines.PROGRAM for k in kinds], bool)
     rows = np.flatnonzero(is_work[space.line]) if len(space) else np.empty(0, np.int64)
-    ids, device, name, attrs = _events(space, build, common, start, rows, "device", order and order.work)
+    ids, device, name, attrs = _events(
+        space, build, common, start, rows, "device", ranked(order, "work", rows)
+    )
     if is_program.any():
         programs = np.flatnonzero(is_program[space.line])
-        _events(space, build, common, start, programs, "runtime", order and order.programs)
+        _events(space, build, common, start, programs, "runtime", ranked(order, "programs", programs))
 
     words = build.words
     launch = np.full(len(space) + 1, NONE, np.int64)  # the last element stands for no launch
@@ -114,7 +116,7 @@ def _events(
     start: Int,
     rows: Int,
     layer: str,
-    order: Int | None,
+    rank: dict[str, Int],
 ) -> tuple[Int, Int, Int, Int]:
     """(event numbers, and codes of their devices, names and attributes)."""
     words = build.words
@@ -131,7 +133,7 @@ def _events(
     ids = build.events(
         len(rows), layer=words.code(layer), name=name, start_ns=start[rows], dur_ns=space.dur_ns[rows],
         stream=stream, correlation_id=correlation, probe=words.code("tf_profiler"),
-        attrs=attrs, **(common | {"device": device}), **ranked(order, rows),
+        attrs=attrs, **(common | {"device": device}), **rank,
     )  # fmt: skip
     return ids, device, name, attrs
 

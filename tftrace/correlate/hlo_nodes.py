@@ -210,7 +210,7 @@ def add_instructions(
     made = np.full((4, n), NONE, np.int64)
     trial, container = np.zeros(n, bool), np.zeros(n, bool)
     made[:, at], trial[at], container[at] = found[:, which], of_trial[which], contains[which]
-    return Instructions(*made, trial, container)
+    return Instructions(made[0], made[1], made[2], made[3], trial, container)
 
 
 def tuned_modules(space: XSpace) -> frozenset[str]:

@@ -78,7 +78,7 @@ def add_host_events(
     events = build.events(
         len(rows), layer=layer[rows], name=name[rows], start_ns=start[rows], dur_ns=space.dur_ns[rows], tid=tid,
         probe=words.code("tf_profiler"), attrs=attrs[rows],
-        correlation_id=np.where(is_launch, correlation, NONE)[rows], **common, **ranked(order and order.host, rows),
+        correlation_id=np.where(is_launch, correlation, NONE)[rows], **common, **ranked(order, "host", rows),
     )  # fmt: skip
     return HostEvents(
         rows, events, start[rows], (start + space.dur_ns)[rows], tid, name[rows], is_kernel[rows], is_launch[rows],

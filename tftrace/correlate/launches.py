@@ -36,10 +36,12 @@ class Launches:
     row: Array
     counts: Counts
 
-    def of(self, rows: Int) -> Launches:
-        """The same for some of the events, ascending, which hold launch and work together. They count nothing."""
-        launch = self.row[rows]
-        return Launches(np.where(launch >= 0, np.searchsorted(rows, launch), NONE), Counts())
+    def of(self, rows: Int, place: Array) -> Launches:
+        """The same for some of the events, which hold launch and work together. They count nothing. `place` is written
+        over: an element for each event of the profile, and one more."""
+        place[rows] = np.arange(len(rows), dtype=place.dtype)
+        place[-1] = NONE
+        return Launches(place[self.row[rows]], Counts())
 
 
 def find_launches(space: XSpace) -> Launches:
@@ -55,7 +57,7 @@ def find_launches(space: XSpace) -> Launches:
 
     Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
     """
-    launch = np.full(len(space), NONE, np.int32 if len(space) < 1 << 31 else np.int64)
+    launch: Array = np.full(len(space), NONE, np.int32 if len(space) < 1 << 31 else np.int64)
     kinds = lines.line_kinds(space)
     works = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
     hosts = np.array([line.plane_name.startswith("/host:CPU") for line in space.lines], bool)
@@ -67,34 +69,36 @@ def find_launches(space: XSpace) -> Launches:
     if not len(upper) and not len(lower):
         return Launches(launch, Counts(count, derived, without_id=count))
     both = np.concatenate([upper, lower])
-    context = _contexts(space, told[both]) if len(upper) and len(lower) else None
+    context = _contexts(space, told, both) if len(upper) and len(lower) else None
     key = numbered(ids[both]) if context is None else numbered(context, ids[both])
     del context, both, ids
     n, k = len(upper), int(key.max()) + 1
-    upper, lower = told[upper], told[lower]
+    launching, launched = told[upper], told[lower]
     of_key = np.full(k, NONE, np.int64)
-    of_key[key[:n]] = upper
+    of_key[key[:n]] = launching
     unclear = np.bincount(key[:n], minlength=k) > 1
-    plane = np.array([line.plane for line in space.lines], np.int64)[space.line[lower]]
+    plane = np.array([line.plane for line in space.lines], np.int64)[space.line[launched]]
     low, high = np.full(k, np.iinfo(np.int64).max), np.full(k, -1)
     np.minimum.at(low, key[n:], plane)
     np.maximum.at(high, key[n:], plane)
     unclear |= high > low
     found = np.where(unclear[key[n:]], NONE, of_key[key[n:]])
-    launch[lower] = found
+    launch[launched] = found
     missing = int((of_key[key[n:]] < 0).sum())
     ambiguous = int((found < 0).sum()) - missing
-    return Launches(launch, Counts(count, derived, count - len(lower), missing, ambiguous))
+    return Launches(launch, Counts(count, derived, count - len(launched), missing, ambiguous))
 
 
-def _contexts(space: XSpace, rows: Array) -> Int | None:
-    """The context of each of these events by number; None where one does not tell it."""
+def _contexts(space: XSpace, told: Array, which: Int) -> Int | None:
+    """The context of some of the events `told` by number; None where one does not tell it."""
     column = space.stats.coded("context_id")
     if column is None or not len(column.event):
         return None
-    at = np.minimum(np.searchsorted(column.event, rows), len(column.event) - 1)
-    if (column.event[at] != rows).any():
-        return None
     texts: dict[str, int] = {}
     number = np.array([texts.setdefault(str(value), len(texts)) for value in column.values], np.int64)
+    if np.array_equal(column.event, told):
+        return np.asarray(number[column.code[which]], np.int64)
+    at = np.minimum(np.searchsorted(column.event, told[which]), len(column.event) - 1)
+    if (column.event[at] != told[which]).any():
+        return None
     return np.asarray(number[column.code[at]], np.int64)

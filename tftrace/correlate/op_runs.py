@@ -117,7 +117,7 @@ def add_op_runs(
     ids = build.events(
         len(keep), layer=words.code("kernel"), name=label[head], start_ns=start[keep], dur_ns=(end - start)[keep],
         tid=host.tid[head], probe=words.code("tf_profiler"), attrs=build.attrs.code(_ATTRS),
-        **(common | {"device": device[head]}), **ranked(order and order.runs, begun),
+        **(common | {"device": device[head]}), **ranked(order, "runs", begun),
     )  # fmt: skip
     run_of = np.full(n + 1, NONE, np.int64)  # the last element stands for no launch
     run_of[rows] = run

@@ -52,13 +52,16 @@ def sliced(
     behind = np.argsort(tids, kind="stable")
     of_thread = np.empty(len(lines), np.int64)
     of_thread[behind] = np.cumsum(size[behind]) - size[behind]
+    place = np.empty(len(space) + 1, launches.row.dtype)
     for pieces in parts:
         rows = rows_of(pieces)
         line = space.line[rows]
         by_thread = of_thread[line] + rows - first[line]
-        own = (turn + rows for turn in turns[:3])
-        order = Ranks(*own, turns[3] + by_thread, turns[4] + rows, turns[5] + by_thread)
-        yield Part(space.of(pieces), start[rows], launches.of(rows), runs, order, trials)
+        order = Ranks(
+            turns[0] + rows, turns[1] + rows, turns[2] + rows, turns[3] + by_thread, turns[4] + rows,
+            turns[5] + by_thread,
+        )  # fmt: skip
+        yield Part(space.of(pieces), start[rows], launches.of(rows, place), runs, order, trials)
         give_back()
 
 
@@ -67,8 +70,6 @@ def _name(space: XSpace, build: TraceBuilder) -> None:
     words = build.words
     words.codes(space.names)
     for stat in ("eager_op", "hlo_op"):
-        column = space.stats.coded(stat)
-        if column is not None:
-            words.codes(str(v) for v in column.values)
+        words.codes(str(v) for v in space.stats.distinct(stat))
     words.codes(meta.display_name or meta.name for meta in space.metas)
-    words.codes(device.op_labels(space)[1])
+    words.codes(device.labels(space))

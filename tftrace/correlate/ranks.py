@@ -19,6 +19,6 @@ class Ranks:
     run_calls: Int
 
 
-def ranked(order: Int | None, rows: Int) -> dict[str, Int]:
-    """The ranks of some rows as `TraceBuilder.events` and `calls` take them."""
-    return {} if order is None else {"order": order[rows]}
+def ranked(order: Ranks | None, of: str, rows: Int) -> dict[str, Int]:
+    """The ranks of some rows, in the column `of`, as `TraceBuilder.events` takes them."""
+    return {} if order is None else {"order": getattr(order, of)[rows]}

@@ -44,7 +44,7 @@ class Scratch:
                 self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115
             at = self._end
             self._file.seek(at)
-            data = memoryview(values).cast("B")
+            data = memoryview(values.data).cast("B")
             while data:
                 data = data[self._file.write(data) :]
         except OSError as error:
@@ -86,7 +86,7 @@ class Kept:
         out = np.empty(max(min(last, self._count) - first, 0), self._dtype)
         assert self._file is not None
         self._file.seek(self._at + first * out.itemsize)
-        data = memoryview(out).cast("B")
+        data = memoryview(out.data).cast("B")
         while data and (read := self._file.readinto(data)):  # type: ignore[attr-defined]
             data = data[read:]
         return out
@@ -184,10 +184,15 @@ def _read_merged(
             name: concatenated([chunk[name].read(first, last) for chunk, first, last in parts])
             for name in dict.fromkeys((*names, key, tie))
         }
-        if len(parts) > 1:
+        if len(parts) > 1 and not _sorted(found[key], found[tie]):
             order = in_order(found[key], found[tie])
             found = {name: values if single(values) else values[order] for name, values in found.items()}
         yield {name: found[name] for name in names}
+
+
+def _sorted(key: Array, tie: Array) -> bool:
+    """Whether each row lies behind the one before it."""
+    return bool(((key[1:] > key[:-1]) | ((key[1:] == key[:-1]) & (tie[1:] >= tie[:-1]))).all())
 
 
 class _Ahead:

@@ -76,8 +76,9 @@ def slices(space: XSpace, tids: Int, launches: Launches, events: int = EVENTS) -
     cuts, moments = cuts[kept], moments[kept]
     of_launch = np.full(count, NONE, np.int16 if len(cuts) < 1 << 15 else np.int32)
     for at, thread in enumerate(threads):
-        rows = np.arange(thread.begin, thread.end)
-        of_launch[thread.begin : thread.end] = np.searchsorted(cuts[:, at], rows, "right")
+        bounds = [thread.begin, *cuts[:, at].tolist(), thread.end]
+        for number, (first, last) in enumerate(pairwise(bounds)):
+            of_launch[first:last] = number
     made: list[list[Piece]] = [[] for _ in range(len(cuts) + 1)]
     lines = sorted(
         [(thread.line, at) for at, thread in enumerate(threads)] + [(line, NONE) for line in works]
@@ -108,7 +109,7 @@ def _moments(space: XSpace, lines: Sequence[tuple[int, int]], events: int) -> In
     """Times between which lie about so many events."""
     step = max(min(_SAMPLED, events // 16), 1)
     starts = np.sort(np.concatenate([space.start_ns[first:last:step] for first, last in lines]))
-    return np.unique(starts[max(events // step, 1) :: max(events // step, 1)])
+    return np.asarray(np.unique(starts[max(events // step, 1) :: max(events // step, 1)]), np.int64)
 
 
 def _threads(space: XSpace, hosts: list[int], edge: Int, root: Bools) -> list[_Thread]:
@@ -187,7 +188,7 @@ def _handed(space: XSpace, root: Bools, index: Int) -> tuple[Int, Int, Int, Int]
 def dense_key(ids: Int) -> Int:
     """Ids that `by_key` looks up: NONE, which it takes for none, is an id like others here."""
     mixed = ids.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (mixed >> np.uint64(1)).astype(np.int64)
+    return np.asarray(mixed >> np.uint64(1), np.int64)
 
 
 def _consistent(

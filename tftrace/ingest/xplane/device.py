@@ -112,6 +112,12 @@ def op_labels(space: XSpace) -> tuple[npt.NDArray[np.int64], list[str]]:
     return out, list(places)
 
 
+def labels(space: XSpace) -> list[str]:
+    """The texts of `op_labels`."""
+    found = (_first_level(str(v)) for stat in ("annotation", "tf_op") for v in space.stats.distinct(stat))
+    return list(dict.fromkeys(label for label in found if label))
+
+
 def _first_level(annotation: str) -> str:
     return annotation.split("#", 1)[0].split("::", 1)[0]
 

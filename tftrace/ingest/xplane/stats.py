@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -92,6 +92,15 @@ class StatColumns(Mapping[str, StatColumn]):
         """The stat without an object for each event; None where no event has it."""
         return _coded(self._part(name), self._texts) if name in self else None
 
+    def distinct(self, name: str) -> list[Scalar]:
+        """The values by the codes of `coded`; none where no event has the stat."""
+        values: list[Scalar] = []
+        for kind, (_, bits) in (self._part(name) if name in self else {}).items():
+            values += _scalars(
+                kind, pa.array(bits.view(np.int64)).unique().to_numpy().view(np.uint64), self._texts
+            )
+        return values
+
     def integers(self, name: str) -> tuple[Ints, Int64s]:
         """(event indices, values) of a stat, integers only; of an unsigned one the 64 bits as they are."""
         parts = self._part(name) if name in self else {}
@@ -119,7 +128,7 @@ class StatColumns(Mapping[str, StatColumn]):
         return self._parts[name]
 
 
-def _of(event: Ints, bits: UInt64s, pieces: Sequence[Piece]) -> Column:
+def _of(event: npt.NDArray[Any], bits: UInt64s, pieces: Sequence[Piece]) -> Column:
     events, values = [event[:0]], [bits[:0]]
     first = 0  # of the piece, among all
     for piece in pieces:
