@@ -132,7 +132,7 @@ def _threads(space: XSpace, hosts: list[int], edge: Int, root: Bools) -> list[_T
         name = space.name_code[first:last]
         entry = entry_name[name]
         counts = entry | goes_on[name]
-        low, high = np.searchsorted(told, (first, last)).tolist()
+        low, high = np.searchsorted(told, np.array((first, last), told.dtype)).tolist()
         counts[told[low:high] - first] = True
         rows = np.flatnonzero(free)
         counted = np.flatnonzero(counts)

@@ -132,7 +132,8 @@ def _of(event: npt.NDArray[Any], bits: UInt64s, pieces: Sequence[Piece]) -> Colu
     events, values = [event[:0]], [bits[:0]]
     first = 0  # of the piece, among all
     for piece in pieces:
-        low, high = np.searchsorted(event, (piece.first, piece.last)).tolist()
+        # of the column's own type: else all of it would be converted
+        low, high = np.searchsorted(event, np.array((piece.first, piece.last), event.dtype)).tolist()
         at, some = event[low:high] - event.dtype.type(piece.first), bits[low:high]
         if piece.rows is not None:
             place = np.full(piece.last - piece.first, -1, event.dtype)
