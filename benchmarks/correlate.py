@@ -3,7 +3,9 @@
     python benchmarks/correlate.py [--quick] [--json] [--events N ..]
 
 Each part is a process on one core. `join` is everything between the profile's columns in memory and those of the trace
-(links, calls, attributes as codes, the ledger of algorithms), `write` the tables as Parquet. The peers answer one of
+(links, calls, attributes as codes, the ledger of algorithms), `write` the tables as Parquet. `read MB` and `peak MB` are
+the most memory that the process had when the profile was read and at its end, `more an event` is what the largest
+size needs for each event that the smallest has not. The peers answer one of
 its questions each: pandas.merge_asof which event of a thread began last before each kernel of the CPU, duckdb's
 interval join which events contain each of them; the latter is given a part of the events, since it is not linear.
 """
@@ -34,7 +36,7 @@ def join(path: Path, out: Path) -> dict[str, Any]:
 
     with Spent() as reading:
         space = read(path)
-    build = TraceBuilder()
+    build = TraceBuilder(out)
     with Spent() as joining:
         profiles.add(space, build, 0)
         settle(build)
@@ -43,7 +45,8 @@ def join(path: Path, out: Path) -> dict[str, Any]:
         rows = write_tables(out, build.streams())
     return {
         "events": rows["events"], "links": rows["links"], "calls": rows["calls"], "read_s": reading.cpu_s,
-        "join_s": joining.cpu_s, "write_s": writing.cpu_s, "join_mb": joining.peak_mb, "peak_mb": writing.peak_mb,
+        "join_s": joining.cpu_s, "write_s": writing.cpu_s, "read_mb": reading.peak_mb, "join_mb": joining.peak_mb,
+        "peak_mb": writing.peak_mb,
     }  # fmt: skip
 
 
@@ -111,6 +114,12 @@ def measured(sizes: list[int], place: Path) -> dict[str, Any]:
     }
 
 
+def growth(joins: list[dict[str, Any]]) -> float:
+    """Bytes of peak memory for each event that the last has more than the first."""
+    first, last = joins[0], joins[-1]
+    return float((last["peak_mb"] - first["peak_mb"]) * (1 << 20) / (last["events"] - first["events"]))
+
+
 def main() -> None:
     if sys.argv[1:2] == ["part"]:
         print(json.dumps(PARTS[sys.argv[2]](Path(sys.argv[3]), Path(sys.argv[4]))))
@@ -136,10 +145,24 @@ def main() -> None:
                 f"{one['events']:,} events",
                 *(f"{s:.2f}" for s in cells),
                 f"{each:.2f}",
+                f"{one['read_mb']:,.0f}",
+                f"{one['join_mb']:,.0f}",
                 f"{one['peak_mb']:,.0f}",
             ]
         )
-    print(table(["tftrace, one core", "read CPU s", "join", "write", "join us each", "peak MB"], rows))
+    headings = [
+        "tftrace, one core",
+        "read CPU s",
+        "join",
+        "write",
+        "join us each",
+        "read MB",
+        "join MB",
+        "peak MB",
+    ]
+    print(table(headings, rows))
+    if len(found["join"]) > 1:
+        print(f"more an event: {growth(found['join']):.0f} bytes")
     for name in ("merge_asof", "interval_join"):
         one = found[name]
         print(f"{name}: {one['events']:,} events, {one['cpu_s']:.2f} CPU s, {one['pairs']:,} pairs")

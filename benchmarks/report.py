@@ -78,7 +78,8 @@ def joining(sizes: list[int], place: Path) -> Iterator[Row]:
         "correlate.py",
     )
     whole = last["read_s"] + last["join_s"] + last["write_s"]
-    here = f"{whole:.1f} s, peak {last['peak_mb']:,.0f} MB"
+    peaks = ", ".join(f"{one['peak_mb']:,.0f}" for one in found["join"])
+    here = f"{whole:.1f} s; peak MB {peaks}: {correlate.growth(found['join']):.0f} bytes an event"
     yield "the same read, joined and written", "", here, "", "correlate.py"
 
 
