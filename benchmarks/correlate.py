@@ -3,9 +3,9 @@
     python benchmarks/correlate.py [--quick] [--json] [--events N ..]
 
 Each part is a process on one core. `join` is everything between the profile's columns in memory and those of the trace
-(links, calls, attributes as codes, the ledger of algorithms), `write` the tables as Parquet. `read MB` and `peak MB` are
-the most memory that the process had when the profile was read and at its end, `more an event` is what the largest
-size needs for each event that the smallest has not. The peers answer one of
+(links, calls, attributes as codes, the ledger of algorithms), `write` the tables as Parquet. `read`, `join` and `peak
+MB` are the most memory that the process had had after each, `more an event` is what the largest size needs for each
+event that the smallest has not. The peers answer one of
 its questions each: pandas.merge_asof which event of a thread began last before each kernel of the CPU, duckdb's
 interval join which events contain each of them; the latter is given a part of the events, since it is not linear.
 """

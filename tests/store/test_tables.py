@@ -119,3 +119,14 @@ def test_what_is_forgotten_is_read_again(stored: Path) -> None:
     assert tables["calls"] is not whole
     assert tables["calls"].equals(whole)
     assert tables.lazy("sites") is not some
+
+
+@pytest.mark.parametrize("left", [0, 3, 4, 100, 0.5, 0.9, -9, -1])
+def test_a_file_cut_anywhere_is_told_in_one_line(stored: Path, left: float) -> None:
+    path = stored / "events.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(left * len(whole)) if 0 < left < 1 else int(left)])
+    for columns in (None, ["name"]):
+        with pytest.raises(InputError, match=r"events\.parquet: is cut or no .*; delete that file") as told:
+            read_table(stored, "events", columns)
+        assert "\n" not in str(told.value)
