@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tftrace.correlate.lowered import part
+
 _OF_DATASET = ("Dataset_", "tf_data_")  # how tf.data calls the graphs of its functions
 _REWRITTEN = re.compile(r"(?P<scope>(?:.*/)?)ArithmeticOptimizer/(?P<rest>\w.*)$")
 _ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
@@ -210,9 +212,13 @@ class Graphs:
             if row is None:
                 continue
             rest = "/".join(parts[cut:])
-            for function in self.nodes[row].get("calls", []):
+            called = self.nodes[row].get("calls", [])
+            lowered = part(rest)
+            if lowered is not None and lowered[0] < len(called):
+                called, rest = [called[lowered[0]]], lowered[1]
+            for function in called:
                 inner = self.by_function.get(str(function))
-                # lowered loops and branches carry the name of the function's own call once more
+                # a function's call may stand in the name once more
                 for tail in (rest, rest.split("/", 1)[1] if "/" in rest else ""):
                     found = self.descend(inner, tail, depth + 1) if inner is not None and tail else None
                     if found is not None:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tftrace.correlate.graphs import CLONED, Graph, Graphs
+from tftrace.correlate.lowered import LOWERED, parts
 
 FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN = (
     "fused",
@@ -40,6 +41,7 @@ _REPLACED: Final = re.compile(
     r"^(?P<node>.+)/_\d+__cf__\d+$"
 )  # a constant that the executor's own folding left
 _CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
+_BETWEEN: Final = "Func/"  # what an inlined function leaves at its arguments and results
 _SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
 _MOST_NODES: Final = 200_000  # of one graph with its functions inlined
 _SAME_GRAPH: Final = 0.5  # so much of what ran has to bear names of the graph
@@ -110,13 +112,15 @@ def _which(
     graphs: Graphs, nodes: dict[str, list[Any]], taken: set[int], first_run: dict[int, int], t: int
 ) -> int | None:
     """The function whose graph this is: the one that holds most of its names; of several the first to be run."""
-    names = [CLONED.sub("", n) for n, v in nodes.items() if v[1] not in _SILENT]
+    names = [
+        CLONED.sub("", n) for n, v in nodes.items() if v[1] not in _SILENT and not n.startswith(_BETWEEN)
+    ]
     best: tuple[float, bool, int] | None = None
     chosen = None
     for graph in graphs.by_number.values():
         if graph.kind != "function" or first_run.get(graph.number, t + 1) > t:
             continue
-        held = sum(1 for n in names if n in graph.nodes or n.split("/")[0] in graph.nodes)
+        held = sum(1 for n in names if _holds(graph, n))
         share = held / max(len(names), 1)
         rank = (share, graph.number not in taken, -first_run[graph.number])
         if share >= _SAME_GRAPH and (best is None or rank > best):
@@ -124,11 +128,21 @@ def _which(
     return chosen
 
 
+def _holds(graph: Graph, name: str) -> bool:
+    """Whether a node is of the graph, or of what one of its nodes calls."""
+    while name and name not in graph.nodes:
+        name = name.rpartition("/")[0]
+    return bool(name)
+
+
 class _Comparison:
     """One graph as it was made, its functions inlined, beside the one that ran."""
 
     def __init__(self, graphs: Graphs, graph: Graph, ran: dict[str, list[Any]]) -> None:
-        self.graphs, self.graph, self.ran = graphs, graph, ran
+        self.graphs, self.graph, self.ran = graphs, graph, dict(ran)
+        self.lowered = parts(ran)
+        self.whole: set[str] = set()  # loops and branches, whose nodes ran in their place
+        self.alias: dict[str, str] = {}  # nodes that ran under another name
         self.made: dict[str, _Node] = {}
         self.outputs: set[str] = set()
         self.fates: dict[int, Fate] = {}
@@ -144,9 +158,16 @@ class _Comparison:
                 if source in users:
                     users[source].append(name)
         self.users = users
+        for name, node in self.made.items():
+            again = f"{name}_0"  # where lowering found the name taken
+            if name not in self.ran and again not in self.made and self.ran.get(again, [0, 0])[1] == node.op:
+                self.ran[name], self.alias[name] = self.ran[again], again
         self.kept = {name for name in self.made if name in self.ran}
         self.folds = {m["node"] for n in self.ran if (m := _FOLDING.search(n) or _REPLACED.match(n))}
         self.decided: dict[str, Fate | None] = {}
+        for name in self.whole:
+            self.decided[name] = None
+            self.alive.add(self.made[name].row)
         for name in self.kept:
             self._kept(name)
         for name in self.ran:
@@ -193,12 +214,26 @@ class _Comparison:
                 and not self._still_called(full)
             ):
                 callee = self.graphs.by_function.get(str(called[0]))
-            if callee is not None and depth < 16:
+            within = self.lowered.get(full, {}) if row["op"] in LOWERED and full not in self.ran else {}
+            if within and depth < 16:
+                given = sources if "While" in row["op"] else sources[1:]
+                inner = [self._inline(f, p, given, depth + 1) for f, p in self._within(called, within)]
+                needs = [output for outputs in inner for output in outputs if output is not None]
+                self.made[full] = _Node(at, str(row["op"]), [*sources, *needs])
+                self.whole.add(full)
+            elif callee is not None and depth < 16:
                 results[name] = self._inline(callee, full + "/", sources, depth + 1)
                 self.alive.add(at)  # its nodes ran in its place
             else:
                 self.made[full] = _Node(at, str(row["op"]), sources)
         return [source(t) if t is not None else None for t in graph.outputs]
+
+    def _within(self, called: list[Any], within: dict[int, str]) -> list[tuple[Graph, str]]:
+        """The functions of a loop or a branch that left nodes, each with their prefix."""
+        functions = [
+            (self.graphs.by_function.get(str(called[at])), within[at]) for at in within if at < len(called)
+        ]
+        return [(graph, prefix) for graph, prefix in functions if graph is not None]
 
     def _still_called(self, name: str) -> bool:
         """Whether a function was left a call. One that was inlined may leave a node of its name, which does nothing."""
@@ -244,7 +279,7 @@ class _Comparison:
         # the node farthest back that gives the kernel its name: the convolution, not the bias
         core = next((m for m in reversed(members) if self.made[m].op.startswith(base)), name)
         row = self.made[core].row
-        self.principals[name] = row
+        self.principals[self.alias.get(name, name)] = row
         self.alive.add(row)
         for member in members:
             self.decided[member] = Fate(FUSED, name, op, row) if member != core else None
@@ -290,6 +325,8 @@ class _Comparison:
     def _twin(self, name: str) -> tuple[Any, ...]:
         """What two nodes have in common that compute the same."""
         node = self.made[name]
+        if not self.whole.isdisjoint(node.inputs):
+            return (name,)  # which of the results it takes is not told
         row = self.graphs.nodes[node.row]
         return node.op, tuple(node.inputs), str(row.get("attrs"))
 
