@@ -67,6 +67,18 @@ def test_a_goal_is_met_only_where_the_whole_interval_is(
 @pytest.mark.tf
 @pytest.mark.slow
 @needs_tensorflow
+def test_graphs_are_seen_with_the_probe_alone() -> None:
+    document = quick("graph_probe.py")
+    assert document["nodes"] > 50
+    # two functions, two fetches of one session and two of another, of which one by a callable
+    assert document["seen"] == {"with it": [6], "without it": [0]}
+    assert set(document["cpu_ms"]) == {"function", "session", "callable", "function later", "session later"}
+    assert all(row["with it"]["median"] > 0 for row in document["cpu_ms"].values())
+
+
+@pytest.mark.tf
+@pytest.mark.slow
+@needs_tensorflow
 def test_overhead_times_the_same_loop_under_each_variant() -> None:
     report = quick("overhead.py", "conv2d_small")["workloads"]
     assert [r["workload"] for r in report] == ["conv2d_small"]
