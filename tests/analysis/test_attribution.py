@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tftrace.analysis.attribution import NOT_WATCHED, kind
+from tests.views.traces import Builder, conv_site
+from tftrace.analysis import fates
+from tftrace.analysis.attribution import NOT_WATCHED, OPTIMIZER, kernel_time, kind
 
 
 @pytest.mark.parametrize(
@@ -25,3 +27,21 @@ from tftrace.analysis.attribution import NOT_WATCHED, kind
 )  # fmt: skip
 def test_the_name_of_a_kernel_tells_what_it_was_made_for(kernel: str, what: str) -> None:
     assert kind(kernel) == what
+
+
+def test_a_node_that_only_the_graph_that_ran_holds_is_the_optimizers_whatever_its_name() -> None:
+    b = Builder()
+    added = [(b.site(op, mode="function", node="x", fate="added"), op) for op in ("Transpose", "Mul")]
+    own = [(conv_site(b), "Conv2D"), (b.site("Range", mode="function", node="y"), "Range")]
+    for at, (site, op) in enumerate([*added, *own]):
+        kernel = b.event("kernel", f"named_by_nobody_{at}:{op}", 1000 * at, 500)
+        b.call(site, 1000 * at, 500, [kernel])
+    time = kernel_time(b.trace())
+    assert time is not None
+    assert (time["yours_us"], time["total_us"]) == (0.5, 2.0)
+    assert {row["kind"]: row["names"] for row in time["framework_made"]} == {
+        "layout transposes": ["named_by_nobody_0:Transpose"],
+        OPTIMIZER: ["named_by_nobody_1:Mul"],
+        NOT_WATCHED: ["named_by_nobody_3:Range"],
+    }
+    assert fates.fates(b.trace()) == []  # nobody's line made it: it is not told as an op that did not run

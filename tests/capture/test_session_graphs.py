@@ -27,7 +27,7 @@ def plain() -> Finished:
 def traced(tmp_path_factory: pytest.TempPathFactory) -> tuple[Trace, Finished]:
     place = tmp_path_factory.mktemp("session_graphs") / "trace"
     env = environment(TF_CPP_MIN_LOG_LEVEL="3")
-    done = run(SCRIPT, traced_to=place, options=("--no-tf-profiler",), env=env)
+    done = run(SCRIPT, traced_to=place, env=env)
     return load(place), done
 
 

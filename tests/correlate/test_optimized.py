@@ -144,3 +144,39 @@ def test_what_an_unseen_run_may_have_used_is_not_called_pruned() -> None:
     assert told(known, optimized(known, [seen], {1: 5})) == {"Conv2D": ("pruned", None, None)}
     unseen = {"graph": 1, "t": 10, "nodes": [], "missed": True}
     assert told(known, optimized(known, [seen, unseen], {1: 5})) == {}
+
+
+def test_what_only_the_graph_that_ran_holds_was_added_by_the_optimizer() -> None:
+    ran = [["turned", "Transpose", ["x"], []], ["_send_x", "_Send", ["x"], []], *RAN]
+    _, found = compared(MADE, ran, [function(1, "step", ["x", "w", "b"], ["Identity"])])
+    assert found.added == {(1, "turned"): "Transpose"}
+
+
+LOOP = [
+    node("x", "Placeholder"), node("loop", "StatelessWhile", "x", calls=("test", "body")), node("y", "Neg", "loop"),
+    node("a", "Placeholder", graph=2), node("less", "Less", "a", graph=2),
+    node("p", "Placeholder", graph=3), node("c", "Const", graph=3), node("Sqrt", "Sqrt", "c", graph=3),
+    node("mul", "Mul", "p", "Sqrt", graph=3), node("Max", "Max", "p", graph=3), node("Relu", "Relu", "mul", graph=3),
+]  # fmt: skip
+
+
+def test_the_body_of_a_loop_is_compared_where_the_executor_put_it() -> None:
+    graphs = [
+        function(1, "step", ["x"], ["y"]),
+        {**function(2, "test", ["a"], ["less"]), "function": "test"},
+        {**function(3, "body", ["p"], ["Relu"]), "function": "body"},
+    ]
+    ran = [
+        ["x", "_Arg", [], []], ["loop/enter/_1", "Enter", ["x"], []], ["loop/cond/_7/less", "Less", [], []],
+        ["loop/body/_8/Sqrt", "Const", [], []], ["loop/body/_8/mul_0", "Mul", [], []],
+        ["loop/body/_8/Relu", "Relu", [], []], ["y", "Neg", [], []],
+    ]  # fmt: skip
+    known, found = compared(LOOP, ran, graphs)
+    assert told(known, found) == {
+        "c": ("folded", "loop/body/_8/Sqrt", None),
+        "Sqrt": ("folded", "loop/body/_8/Sqrt", None),
+        "Max": ("pruned", None, None),
+    }
+    assert [known.resolve(1, f"loop/{name}")[0] for name in ("cond/_7/less", "body/_8/mul_0", "body/_8/Relu")] == [
+        4, 8, 10,
+    ]  # fmt: skip

@@ -46,6 +46,25 @@ def test_trials_that_xla_ran_while_compiling_are_no_executions_of_an_op(on_stand
     assert len(set(ran.event_id) & in_convs) == 2
 
 
+def test_what_xla_tries_within_a_function_that_it_does_not_compile_is_no_execution_either(
+    on_standin: Traced,
+) -> None:
+    """Some of it runs in modules of the autotuner's own, some (checks of memory and of results) in none."""
+    trace = on_standin("xla_in_function.py")
+    sites = trace.sites.set_index("site_id")
+    ran = trace.calls.site_id.map(sites.op.astype(str)).value_counts()
+    assert {op: ran[op] for op in ("Conv2D", "Sum", "AddV2")} == {"Conv2D": 6, "Sum": 3, "AddV2": 3}
+    assert not any("PartitionedCall" in op for op in ran.index)
+    modes = {op: set(sites["mode"][sites.op == op]) for op in ("Conv2D", "Sum", "AddV2")}
+    assert modes == {"Conv2D": {"xla"}, "Sum": {"function"}, "AddV2": {"function"}}
+    work = trace.events[trace.events.layer == "device"]
+    tried = set(work.event_id[work["attrs"].str.contains('"tuning":true')])
+    convolutions = set(trace.calls.call_id[trace.calls.site_id.map(sites.op) == "Conv2D"])
+    members = trace.frame("event_calls")
+    assert len(tried) > 50
+    assert not tried & set(members.event_id[members.call_id.isin(convolutions)])
+
+
 def test_work_of_two_devices_stays_with_the_calls_of_each(on_standin: Traced) -> None:
     trace = on_standin("two_devices.py", STANDIN_GPU_DEVICES="2")
     calls = calls_of(trace, "Conv2D")

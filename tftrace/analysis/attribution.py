@@ -9,18 +9,22 @@ import numpy as np
 import pandas as pd
 
 from tftrace.analysis.columns import Bools, events_of, numbers, positions, table, texts
+from tftrace.analysis.fates import ADDED
 from tftrace.model.trace import Trace
 
+OPTIMIZER: Final = "Grappler's own nodes"
 NOT_WATCHED: Final = "nodes that nobody was seen to make"
 KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("transfers between devices", re.compile(r":_(Host)?(Send|Recv)$|:_?Memcpy|:_?(Arg|Retval)$")),
     ("layout transposes", re.compile(r"(^|[/_])LayoutOptimizer\b|-LayoutOptimizer|Transpose(NHWCToNCHW|NCHWToNHWC)")),
     ("folded constants", re.compile(r"(^|/)ConstantFolding/|__cf__\d+(:|$)")),
-    ("Grappler's own nodes", re.compile(r"(^|/)(ArithmeticOptimizer|LoopOptimizer|remapper|Mkl\w*Optimizer)/")),
+    (OPTIMIZER, re.compile(r"(^|/)(ArithmeticOptimizer|LoopOptimizer|remapper|Mkl\w*Optimizer)/")),
     ("iterator and tf.data", re.compile(r":\w*(Iterator|Dataset|Optional)\w*$")),
     ("optimizer slots", re.compile(r"/(Initializer|Momentum|Adam|Adagrad|RMSProp|Ftrl|m|v|momentum|velocity)(_\d+)?/")),
 )  # fmt: skip
 """What the framework makes for itself, by the name of the kernel (`node:Kernel`); the first that fits."""
+_ADDED: Final = {"Transpose": "layout transposes", "Const": "folded constants"}
+"""By op, where the graph that ran was recorded beside the one that the lines made, and holds the node alone."""
 _NAMES: Final = 5
 
 
@@ -74,7 +78,11 @@ def framework_made(trace: Trace) -> pd.DataFrame:
             "total_us": np.bincount(inverse, weights=dur.values[kernel], minlength=len(used)) / 1000,
         }
     )
-    frame["kind"] = [None if y else kind(k) for k, y in zip(frame["kernel"], frame["yours"], strict=True)]
+    added = _added(trace, kernel)
+    kinds = [
+        None if y else added.get(k) or kind(k) for k, y in zip(frame["kernel"], frame["yours"], strict=True)
+    ]
+    frame["kind"] = kinds
     frame = frame.sort_values("total_us", ascending=False, kind="stable").reset_index(drop=True)
     ranked: pd.DataFrame = frame[["kernel", "kind", "yours", "count", "total_us"]]
     return ranked
@@ -85,9 +93,25 @@ def kind(kernel: str) -> str:
     return next((title for title, pattern in KINDS if pattern.search(kernel)), NOT_WATCHED)
 
 
+def _added(trace: Trace, kernel: Bools) -> dict[str, str]:
+    """By the name of a kernel what it was made for, of nodes that TensorFlow's optimizer put into the graph."""
+    sites, events = table(trace, "sites"), table(trace, "events")
+    fate, op, name = texts(sites, "fate"), texts(sites, "op"), texts(events, "name")
+    added = fate.where(np.array([v == ADDED for v in fate.values], bool))
+    found: dict[str, str] = {}
+    for code in np.unique(op.codes[added]).tolist():
+        mine = _serving(trace, added & (op.codes == code)) & kernel
+        title = _ADDED.get(op.values[code], OPTIMIZER) if code >= 0 else OPTIMIZER
+        found.update({name.values[n]: title for n in np.unique(name.codes[mine]).tolist() if n >= 0})
+    return found
+
+
 def _yours(trace: Trace, kernel: Bools) -> Bools:
     """Which of the kernels serve a call whose site has a line of the user's."""
-    calls, sites = table(trace, "calls"), table(trace, "sites")
-    lines = texts(sites, "python_file").codes >= 0
-    site = positions(sites, "site_id", numbers(calls, "site_id"))
-    return events_of(trace, np.append(lines, False)[site]) & kernel
+    return _serving(trace, texts(table(trace, "sites"), "python_file").codes >= 0) & kernel
+
+
+def _serving(trace: Trace, chosen: Bools) -> Bools:
+    """Which events serve a call of one of the sites."""
+    site = positions(table(trace, "sites"), "site_id", numbers(table(trace, "calls"), "site_id"))
+    return events_of(trace, np.append(chosen, False)[site])

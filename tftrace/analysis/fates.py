@@ -23,6 +23,8 @@ FATES: Final = {
     "pruned": "nothing that was asked for uses its result",
     "rewritten": "ran as another op",
 }
+ADDED: Final = "added"
+"""Not the fate of a line's op: TensorFlow's optimizer put the node into the graph."""
 PLUMBING: Final = ("Const", "Identity", "IdentityN", "NoOp", "Placeholder", "ReadVariableOp", "VarHandleOp")
 """Ops that carry values: what becomes of them says little of a model."""
 
@@ -70,7 +72,7 @@ def fates(trace: Trace, rows: Ints | None = None) -> list[Fate]:
     text = {c: texts(sites, c) for c in columns}
     line, ids, into = (numbers(sites, c) for c in ("python_line", "site_id", "into_site"))
     target = positions(sites, "site_id", into)
-    chosen = np.flatnonzero(text["fate"].codes >= 0)
+    chosen = np.flatnonzero(text["fate"].where(np.array([v != ADDED for v in text["fate"].values], bool)))
     if rows is not None:
         chosen = np.intersect1d(chosen, rows)
     return [

@@ -16,6 +16,7 @@ from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.node_calls import NodeCalls
+from tftrace.correlate.optimized import ADDED
 from tftrace.correlate.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
 from tftrace.ingest.agent_raw import RawProcess
@@ -61,8 +62,9 @@ def add_node_calls(
         node_of[i] = NONE if found is None else found
         if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])
+            added = graphs.added.get((graph, name))
             sites[i] = build.site(
-                op=kind.lstrip("_"), mode=graphs.mode(graph), node=name,
+                op=added or kind.lstrip("_"), mode=graphs.mode(graph), node=name, fate=ADDED if added else None,
                 graph=graphs.label(graph) if graph != NONE else None,
                 graph_id=graphs.id(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
             )  # fmt: skip

@@ -63,6 +63,9 @@ class Graphs:
                 self.by_function[str(row["function"])] = graph
                 graph.inputs, graph.outputs = row.get("inputs", []), row.get("outputs", [])
                 graph.made = int(row.get("t", 0))
+        self.added: dict[
+            tuple[int, str], str
+        ] = {}  # (graph, name) of what TensorFlow's optimizer put there -> its op
         self._everywhere: dict[str, list[int]] = {}
         for index, row in enumerate(nodes):
             number = int(row["graph"])

@@ -106,7 +106,7 @@ def add_op_runs(
     begin, finish = _widened(host, np.flatnonzero(label != NONE), around)
     np.minimum.at(start, run, begin[rows])
     np.maximum.at(end, run, finish[rows])
-    known = _known_kernels(host, head, label)
+    known = _known_kernels(host, head, label) | _compiling(work, label, hlo, rows, run, head)
     keep = np.flatnonzero((head >= 0) & ~known)
     place = np.full(count, NONE, np.int64)
     place[keep] = np.arange(len(keep))
@@ -133,6 +133,15 @@ def add_op_runs(
     )  # fmt: skip
     _link(build, host, runs)
     return runs
+
+
+def _compiling(work: DeviceWork, label: Int, hlo: Int, rows: Int, run: Int, head: Int) -> np.ndarray:
+    """Which executions are none: an op whose instructions XLA runs launches nothing else but what is tried while it is
+    compiled, some of it in modules of the autotuner's own and some, such as checks of memory and results, in none."""
+    compiled = np.unique(work.label[((work.hlo != NONE) | (work.trial > 0)) & (work.label != NONE)])
+    with_instruction = np.zeros(len(head), bool)
+    with_instruction[run[hlo[rows] != NONE]] = True
+    return np.isin(np.append(label, NONE)[head], compiled) & ~with_instruction
 
 
 def _widened(host: HostEvents, launches: Int, around: LibraryCalls | None) -> tuple[Int, Int]:

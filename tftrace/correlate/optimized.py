@@ -23,13 +23,14 @@ from typing import Any, Final
 from tftrace.correlate.graphs import CLONED, Graph, Graphs
 from tftrace.correlate.lowered import LOWERED, parts
 
-FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN = (
+FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN, ADDED = (
     "fused",
     "folded",
     "pruned",
     "merged",
     "removed",
     "rewritten",
+    "added",
 )
 _FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
 _WITH_BIAS: Final = re.compile(r"^_(?:Mkl)?(?:Native)?(?P<base>Conv[23]DBackpropFilter)WithBias$")
@@ -65,6 +66,9 @@ class Optimized:
     fates: dict[int, Fate] = field(default_factory=dict)
     principals: dict[tuple[int, str], int] = field(default_factory=dict)  # (graph, name of the kernel's node)
     graphs: set[int] = field(default_factory=set)  # those that were seen as they ran
+    added: dict[tuple[int, str], str] = field(
+        default_factory=dict
+    )  # (graph, name) of what nobody made -> its op
 
 
 @dataclass
@@ -95,6 +99,7 @@ def optimized(graphs: Graphs, ran: list[dict[str, Any]], first_run: dict[int, in
         one = _Comparison(graphs, graph, nodes)
         one.compare()
         alive |= one.alive
+        out.added.update({(graph.number, name): op for name, op in one.added.items()})
         out.principals.update({(graph.number, name): row for name, row in one.principals.items()})
         for row, fate in one.fates.items():
             # what one fetch does not ask for another may
@@ -142,6 +147,7 @@ class _Comparison:
         self.graphs, self.graph, self.ran = graphs, graph, dict(ran)
         self.lowered = parts(ran)
         self.whole: set[str] = set()  # loops and branches, whose nodes ran in their place
+        self.added: dict[str, str] = {}
         self.alias: dict[str, str] = {}  # nodes that ran under another name
         self.made: dict[str, _Node] = {}
         self.outputs: set[str] = set()
@@ -174,6 +180,9 @@ class _Comparison:
             row = None if name in self.made else self.graphs.descend(self.graph, name)
             if row is not None and row not in self.fates:
                 self.alive.add(row)  # in a loop or a branch, or under a name with a number behind it
+            op = str(self.ran[name][1])
+            if row is None and name not in self.made and not op.startswith("_"):
+                self.added[name] = op
         twins = {self._twin(name): name for name in self.kept if name not in self.decided}
         for name in reversed(list(self.made)):
             if name not in self.kept and name not in self.decided:

@@ -115,7 +115,7 @@ def add_process(
     )
     facts.fallbacks = calls.fallbacks
     ran = optimized(graphs, raw.optimized, _first_runs(raw, calls))
-    graphs.principals = ran.principals
+    graphs.principals, graphs.added = ran.principals, ran.added
     making = logged.making if logged else _graph_construction(raw, clock, build, origins, host)
     facts.asked = add_requests(raw, clock, build, origins, host, making)
     stacks = NativeStacks(raw)
@@ -133,7 +133,7 @@ def add_process(
     _own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)
-    compiled = thunks(build, calls, profile, parent_of, root_of)
+    compiled = thunks(build, graphs, calls, profile, parent_of, root_of)
     nodes = add_node_calls(
         build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, on_cpu
     )

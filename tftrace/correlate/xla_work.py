@@ -8,6 +8,7 @@ import numpy as np
 
 from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.dispatches import Dispatches
+from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profile import ProfileEvents
 
@@ -20,7 +21,7 @@ _NOT_HLO = ("BlockUntilReady", "MemoryAllocation", "MemoryDeallocation")
 
 
 def thunks(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
+    build: TraceBuilder, graphs: Graphs, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
 ) -> set[int]:
     """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
 
@@ -40,9 +41,19 @@ def thunks(
     thunk &= ~profile.container & ~profile.is_launch
     build.relayer(profile.ids[thunk], "kernel")
     profile.is_kernel[thunk] = True
-    rows = root[nd : nd + npf][runs | thunk | profile.is_hlo]
-    graphs = calls.graph[rows[rows >= 0]] if nd else np.empty(0, np.int64)
-    return set(graphs[graphs != NONE].tolist())
+    ran = runs | thunk | profile.is_hlo
+    above_all = root[nd : nd + npf]
+    graph = np.where(above_all >= 0, np.append(calls.graph, NONE)[above_all], NONE)
+    whole = set(graph[ran & (graph != NONE)].tolist())
+    # a function that is not compiled may call one that is, as Keras' train function does
+    named = ran & (graph != NONE) & (profile.node != NONE)
+    pairs = np.unique(np.stack([graph[named], profile.node[named]]), axis=1)
+    within = set()
+    for number, node in pairs.T.tolist():
+        row = graphs.resolve(number, build.words.values[node])[0]
+        within |= set() if row is None else {int(graphs.nodes[row]["graph"])}
+    others = set(graph[profile.is_kernel & ~ran & (profile.hlo == NONE)].tolist())
+    return within | {number for number in whole if number in within or number not in others}
 
 
 def compiled_nodes(

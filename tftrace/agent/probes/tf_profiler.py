@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from .. import files
 from ..clocks import raw
 from ..patches import Patches
+from ..traced_runs import TracedRuns
 from .base import Probe
 
 FIRST_SHARE, LATER_SHARE = 0.5, 0.125  # of the budget, for the first window and each of the others
@@ -52,6 +53,7 @@ class TfProfilerProbe(Probe):
         self.running = True
         self.patches = Patches()
         self.patches.set(_pywrap_profiler, "ProfilerSession", self._shim())
+        TracedRuns(self.session, self.step_aside, self.come_back).start(self.patches)
         dispatch = self.session.probe("dispatch")
         self.dispatch = dispatch if dispatch is not None and dispatch.running else None
         if self.steps and self.dispatch is not None:
