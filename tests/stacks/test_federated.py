@@ -61,6 +61,7 @@ def test_the_whole_chain_of_a_convolution(recorded: tuple[Trace, Finished, int])
     assert layers["runtime"].names == ["computation total", "gRPC CreateCall", "Session::Run"]
     # that the worker's node is the one that Python made is told by its name, that the run served the request by time
     assert layers["runtime"].evidence == "inferred"
+    assert "which client it served is not observed" in str(layers["runtime"].reason)
     assert (layers["kernel"].name, layers["kernel"].evidence) == ("Conv2D:_MklNativeConv2D", "measured")
     assert (layers["library"].name, layers["library"].evidence) == ("convolution", "measured")
     assert layers["device"].name is not None

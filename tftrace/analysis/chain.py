@@ -22,6 +22,9 @@ __all__ = ["Entry", "Group", "Place", "document", "why"]
 
 _SHARED = "one run of the graph serves all of its nodes, so it has no time of this op's own"
 
+_COMPUTATION = "computation "  # how the invocation of one of TensorFlow Federated's is called
+_NO_CLIENT = "which client it served is not observed: neither TFF's requests nor its executors' log name one"
+
 
 def why(trace: Trace, pattern: str) -> list[Group]:
     """The chains of the executions that `pattern` means, the group with the most time first.
@@ -193,7 +196,7 @@ class _Reader(Arrays):
             missed = observed.shortfall(self.trace.manifest, layer)
             reason = f"seen in {seen:,} of {count:,} executions" + (f"; {missed}" if missed else "")
         elif layer == "runtime" and total is None and mode != "eager":
-            reason = _SHARED
+            reason = f"{_SHARED}; {_NO_CLIENT}" if any(n.startswith(_COMPUTATION) for n in names) else _SHARED
         return Entry(
             layer, names[0], names, where, total, own, grade, self.links.rule(shown) if at else None, reason,
             self.links.parent(shown), seen, counts,
