@@ -58,7 +58,7 @@ def test_measured_blocks_are_filled_and_their_scripts_exist() -> None:
     measured = [b for b in blocks("measured") if b.command.startswith("python ")]
     assert measured
     scripts = {Path(b.command.split()[1]).stem for b in measured}
-    assert scripts == {"overhead", "memory", "build", "startup", "cudnn_probe", "timeline"}
+    assert scripts == {"overhead", "memory", "build", "startup", "cudnn_probe", "graph_probe", "timeline"}
     for block in measured:
         assert (ROOT / block.command.split()[1]).is_file()
         assert re.search(r"\d{4}-\d\d-\d\d; \d+ CPUs", block.body), f"{block.command}: no date and machine"
