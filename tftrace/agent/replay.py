@@ -296,13 +296,7 @@ def _explained(error: Exception) -> Dict[str, Any]:
 
 
 _AROUND = ("File ", "[[", "Detected at", "Graph execution error", "Node:", "<stack", "Stack trace")
-_REFUSED = [
-    "UnimplementedError",
-    "InvalidArgumentError",
-    "NotImplementedError",
-    "NotFoundError",
-    "ValueError",
-]
+_REFUSED = [e + "Error" for e in ("Unimplemented", "InvalidArgument", "NotImplemented", "NotFound", "Value")]
 
 
 def commands(connection: socket.socket) -> Iterator[Dict[str, Any]]:
