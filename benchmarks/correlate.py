@@ -28,9 +28,9 @@ GOAL_S = 20.0
 
 
 def join(path: Path, out: Path) -> dict[str, Any]:
-    from tftrace.correlate.columns import TraceBuilder
     from tftrace.correlate.imports import profiles
     from tftrace.correlate.ledger.algorithm_rows import settle
+    from tftrace.correlate.tables.columns import TraceBuilder
     from tftrace.ingest.xplane.file import read
     from tftrace.store.tables import write_tables
 
@@ -54,7 +54,7 @@ def _frame(path: Path) -> Any:
     import numpy as np
     import pandas as pd
 
-    from tftrace.correlate.host_plane import names_kernel
+    from tftrace.correlate.profiles.host_plane import names_kernel
     from tftrace.ingest.xplane.file import read
 
     space = read(path)

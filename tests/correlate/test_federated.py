@@ -14,8 +14,8 @@ import pytest
 
 from tftrace.analysis import chain
 from tftrace.api import load
-from tftrace.correlate.columns import NONE
 from tftrace.correlate.federated import Asked, Invocation
+from tftrace.correlate.tables.columns import NONE
 from tftrace.ingest.agent_raw import processes
 from tftrace.ingest.executor_log import NodeRun
 from tftrace.model.trace import Trace

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
 from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.graphs import Graphs
-from tftrace.correlate.library_calls import LibraryCalls
+from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import ADDED
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.ingest.agent_raw import RawProcess
 
 

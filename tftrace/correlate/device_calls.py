@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 
 
 @dataclass(frozen=True)

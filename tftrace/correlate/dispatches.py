@@ -9,9 +9,9 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.pystacks import Origin, Origins
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
 
 _FALLBACK, _OPEN = contract.STATUS.index("fallback"), contract.STATUS.index("open")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.nesting import union_length
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 
 
 def dataset_epochs(build: TraceBuilder, graphs: Graphs, profile: ProfileEvents) -> Int:

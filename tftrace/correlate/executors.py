@@ -16,12 +16,12 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.device_work import joined
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.federated import Asked
-from tftrace.correlate.launches import Counts
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.device_work import joined
+from tftrace.correlate.profiles.launches import Counts
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse, read_executor_log
 

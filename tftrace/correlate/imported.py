@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, TraceBuilder, numbered
 from tftrace.correlate.imports.facts import EPOCH, UTC_ASSUMED, Facts, Spans
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.nesting import nest
+from tftrace.correlate.tables.columns import NONE, TraceBuilder, numbered
 from tftrace.errors import CaptureError, UsageError
 from tftrace.ingest.registry import Found, find
 from tftrace.model import schemas

@@ -14,30 +14,30 @@ import numpy as np
 from tftrace.correlate import graph_runs
 from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
-from tftrace.correlate.cudnn import add_cudnn
 from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.executors import PROBE as EXECUTOR_LOG
 from tftrace.correlate.executors import Executors, read_executors
 from tftrace.correlate.federated import Asked, add_requests
 from tftrace.correlate.graphs import Graphs
-from tftrace.correlate.handovers import hand_over
-from tftrace.correlate.launched_work import launched_work
 from tftrace.correlate.ledger.cudnn_algorithms import Executions, add_algorithms
 from tftrace.correlate.ledger.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
-from tftrace.correlate.library_calls import LibraryCalls, joined
-from tftrace.correlate.native import NativeStacks
+from tftrace.correlate.libraries.cudnn import add_cudnn
+from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
+from tftrace.correlate.libraries.native import NativeStacks
+from tftrace.correlate.libraries.primitives import add_primitives, own_ns
 from tftrace.correlate.nesting import nest, past
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import optimized, settle_fates, swallowed
-from tftrace.correlate.primitives import add_primitives, own_ns
-from tftrace.correlate.profile import ProfileEvents, read_windows
+from tftrace.correlate.profiles.handovers import hand_over
+from tftrace.correlate.profiles.launched_work import launched_work
+from tftrace.correlate.profiles.profile import ProfileEvents, read_windows
+from tftrace.correlate.profiles.xla_work import compiled_nodes, thunks
 from tftrace.correlate.pystacks import Origins
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.tracings import tracing_rows
-from tftrace.correlate.xla_work import compiled_nodes, thunks
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.cudnn.calls import read_cudnn, version_text
 

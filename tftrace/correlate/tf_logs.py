@@ -12,9 +12,9 @@ from typing import Any, Final
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.ledger.algorithm_rows import AUTOTUNER, add_candidate
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import LogMessage
 from tftrace.ingest.proto_text import plain
 from tftrace.ingest.tf_log import LogEntry, parse_message

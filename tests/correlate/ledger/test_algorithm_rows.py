@@ -10,10 +10,10 @@ import pytest
 
 from tftrace.analysis import algorithms
 from tftrace.api import load
-from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.imported import import_files
 from tftrace.correlate.ledger.algorithm_rows import add_candidate, settle
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.columns import TraceBuilder
 
 PROBE: dict[str, Any] = {
     "op": "convolution", "direction": "forward", "input": [2, 16, 16, 8], "filter": [3, 3, 8, 16],

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from tftrace.agent import contract
-from tftrace.correlate.columns import TraceBuilder
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.ledger.cudnn_algorithms import Executions, add_algorithms
+from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.ingest.cudnn.calls import CudnnCalls, Work
 
 PROBLEM = {

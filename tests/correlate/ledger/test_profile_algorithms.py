@@ -12,11 +12,11 @@ import pytest
 from tests.analysis.contracts import check
 from tftrace.analysis import algorithms
 from tftrace.api import load
-from tftrace.correlate.columns import TraceBuilder
-from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.imported import import_files
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.ledger.profile_algorithms import OpWork, add_profile_algorithms
+from tftrace.correlate.profiles.device_work import DeviceWork
+from tftrace.correlate.tables.columns import TraceBuilder
 
 FORWARD = [
     "IMPLICIT_PRECOMP_GEMM",

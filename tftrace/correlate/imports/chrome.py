@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.host_plane import names_kernel
 from tftrace.correlate.imports.facts import RELATIVE, Facts, Spans
+from tftrace.correlate.profiles.host_plane import names_kernel
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.chrome import ChromeTrace
 
 _DEVICE = re.compile(r"/device:(?!CPU)\w+:\d+.*")

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.imports.facts import UTC_ASSUMED, Facts, Spans, first_known
 from tftrace.correlate.ledger.algorithm_rows import MIXES_TRIALS, add_candidate
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.cudnn.arguments import as_object
 from tftrace.ingest.cudnn.log import LEVELS, CudnnLog
 from tftrace.ingest.cudnn.problem import Meaning, meaning

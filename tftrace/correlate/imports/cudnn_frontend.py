@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.correlate.columns import TraceBuilder, compact
 from tftrace.correlate.imports.facts import ORDER, STEP_NS, Facts
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
+from tftrace.correlate.tables.columns import TraceBuilder, compact
 from tftrace.ingest.cudnn.frontend_log import Entry, FrontendLog, problem_of
 
 _SOURCE = "cudnn_frontend_log"

@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.correlate.columns import TraceBuilder, compact
 from tftrace.correlate.imports.facts import ORDER, STEP_NS, Facts
 from tftrace.correlate.ledger.algorithm_rows import BY_CUDNN, add_candidate
+from tftrace.correlate.tables.columns import TraceBuilder, compact
 from tftrace.ingest.cudnn.enums import BACKPROP_FILTER_ALGO, BACKPROP_INPUT_ALGO, FORWARD_ALGO
 from tftrace.ingest.cudnn.rankings import Ranked, Rankings
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int
+from tftrace.correlate.tables.columns import NONE, Int
 
 EPOCH: Final = "epoch"
 UTC_ASSUMED: Final = "wall clock without a zone, read as UTC"

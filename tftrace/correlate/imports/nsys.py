@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts, Spans, first_known, no_spans
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.nsys import Activity, Nsys
 
 LAYER: Final = {

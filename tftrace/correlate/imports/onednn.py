@@ -6,10 +6,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, TraceBuilder, compact
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
-from tftrace.correlate.primitives import ran
+from tftrace.correlate.libraries.primitives import ran
+from tftrace.correlate.tables.columns import NONE, TraceBuilder, compact
 from tftrace.ingest.onednn_log import OneDnnLog
 from tftrace.ingest.onednn_verbose import VerboseLine, problem_of
 

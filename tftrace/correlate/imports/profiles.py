@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tftrace.correlate.columns import NONE, TraceBuilder
-from tftrace.correlate.device_planes import add_space
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
 from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms, model_of
+from tftrace.correlate.profiles.device_planes import add_space
+from tftrace.correlate.tables.columns import NONE, TraceBuilder
 from tftrace.ingest.tensorboard import Logdir
 from tftrace.ingest.xplane.space import XSpace
 

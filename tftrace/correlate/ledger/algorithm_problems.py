@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tftrace.correlate.columns import compact
+from tftrace.correlate.tables.columns import compact
 from tftrace.model.problem import compatible, united, unknown_fields
 
 INFERRED: Final = "inferred"

@@ -19,9 +19,9 @@ import json
 import math
 from typing import Any, Final
 
-from tftrace.correlate.columns import TraceBuilder, compact
 from tftrace.correlate.ledger.algorithm_problems import matched_by_order, problems
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.columns import TraceBuilder, compact
 from tftrace.ingest.cudnn.enums import KNOB_TYPE
 from tftrace.model.problem import algorithm_name, canonical
 

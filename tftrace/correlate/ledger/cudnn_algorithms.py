@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.columns import Int, TraceBuilder, compact
 from tftrace.correlate.ledger.algorithm_rows import BY_CUDNN, DEVICE, HOST, add_candidate
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.columns import Int, TraceBuilder, compact
 from tftrace.ingest.cudnn.calls import CudnnCalls, Ranking, Work
 from tftrace.ingest.cudnn.enums import status_name
 

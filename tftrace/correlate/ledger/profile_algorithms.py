@@ -24,13 +24,13 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.correlate.columns import Int, TraceBuilder, numbered
-from tftrace.correlate.device_work import DeviceWork
-from tftrace.correlate.kernel_sequences import CHECK, Executions, executions
 from tftrace.correlate.ledger.algorithm_rows import DEVICE, add_candidate
 from tftrace.correlate.ledger.kernel_algorithms import FOREIGN, Verdict, classify
 from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.nesting import union_length
+from tftrace.correlate.profiles.device_work import DeviceWork
+from tftrace.correlate.profiles.kernel_sequences import CHECK, Executions, executions
+from tftrace.correlate.tables.columns import Int, TraceBuilder, numbered
 from tftrace.model.problem import OPS
 
 SOURCE: Final = "kernel_names"

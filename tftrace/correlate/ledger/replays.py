@@ -32,8 +32,8 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from tftrace.correlate.columns import compact
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.columns import compact
 from tftrace.errors import InputError
 from tftrace.ingest.onednn_verbose import VerboseLine, parse_line
 from tftrace.model import schemas

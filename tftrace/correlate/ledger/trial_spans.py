@@ -19,11 +19,11 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.correlate.columns import Int, TraceBuilder
-from tftrace.correlate.cudnn import CudnnEvents
 from tftrace.correlate.ledger.tuning import named, say_so
+from tftrace.correlate.libraries.cudnn import CudnnEvents
 from tftrace.correlate.nesting import latest_before
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import Int, TraceBuilder
 
 _NEVER: Final = np.iinfo(np.int64).max
 

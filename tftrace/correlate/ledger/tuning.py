@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
-from tftrace.correlate.device_work import DeviceWork
+from tftrace.correlate.profiles.device_work import DeviceWork
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 
 
 def mark_trials(build: TraceBuilder, work: DeviceWork, run: Int, launched_at: Int) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from tftrace.correlate.columns import Int
-from tftrace.correlate.native import NativeStack
+from tftrace.correlate.libraries.native import NativeStack
+from tftrace.correlate.tables.columns import Int
 
 
 @dataclass

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 
 _XLA_RUNS = (
     "CpuExecutable::ExecuteAsyncOnStream",

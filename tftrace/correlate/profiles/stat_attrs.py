@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from tftrace.correlate.attributes import NONE, Int, Part, values_part
-from tftrace.correlate.columns import Interner
+from tftrace.correlate.tables.attributes import NONE, Int, Part, values_part
+from tftrace.correlate.tables.columns import Interner
 from tftrace.ingest.xplane.space import XSpace
 
 

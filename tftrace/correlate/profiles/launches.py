@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Array, Int, numbered
+from tftrace.correlate.tables.columns import NONE, Array, Int, numbered
 from tftrace.ingest.xplane import device as lines
 from tftrace.ingest.xplane.space import XSpace
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tftrace.correlate.columns import Int
+from tftrace.correlate.tables.columns import Int
 
 
 @dataclass(frozen=True)

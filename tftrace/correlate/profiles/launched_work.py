@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int
 from tftrace.correlate.nesting import union_length
-from tftrace.correlate.profile import ProfileEvents
+from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.columns import NONE, Int
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tftrace.correlate.columns import Int, TraceBuilder
-from tftrace.correlate.hlo_nodes import tuned_modules
-from tftrace.correlate.launches import Launches
-from tftrace.correlate.memory import give_back
-from tftrace.correlate.ranks import Ranks
+from tftrace.correlate.profiles.hlo_nodes import tuned_modules
+from tftrace.correlate.profiles.launches import Launches
+from tftrace.correlate.profiles.ranks import Ranks
+from tftrace.correlate.tables.columns import Int, TraceBuilder
+from tftrace.correlate.tables.memory import give_back
 from tftrace.ingest.xplane import device
 from tftrace.ingest.xplane.space import Piece, XSpace, rows_of
 

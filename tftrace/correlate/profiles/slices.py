@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.correlate.columns import NONE, Int
-from tftrace.correlate.handovers import RUNS, by_key
-from tftrace.correlate.launches import Launches
-from tftrace.correlate.op_runs import ENTRIES
+from tftrace.correlate.profiles.handovers import RUNS, by_key
+from tftrace.correlate.profiles.launches import Launches
+from tftrace.correlate.profiles.op_runs import ENTRIES
+from tftrace.correlate.tables.columns import NONE, Int
 from tftrace.ingest.xplane import device
 from tftrace.ingest.xplane.space import Piece, XSpace
 

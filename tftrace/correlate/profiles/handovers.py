@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 
 RUNS: Final = ("FunctionRun", "SessionRun", "RunGraph")
 

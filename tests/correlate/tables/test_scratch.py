@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tftrace.correlate.columns import TraceBuilder
-from tftrace.correlate.scratch import Scratch, in_turn, merged
+from tftrace.correlate.tables.columns import TraceBuilder
+from tftrace.correlate.tables.scratch import Scratch, in_turn, merged
 from tftrace.errors import UsageError
 
 chunks = st.lists(

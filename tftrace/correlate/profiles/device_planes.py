@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, taken
-from tftrace.correlate.device_work import DeviceWork, add_device_work
-from tftrace.correlate.handovers import hand_over
-from tftrace.correlate.host_plane import HostEvents, add_host_events, fold
-from tftrace.correlate.launches import Counts, find_launches
 from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
 from tftrace.correlate.nesting import nest, union_length
-from tftrace.correlate.op_runs import OpRuns, add_op_runs
-from tftrace.correlate.parts import sliced, whole
-from tftrace.correlate.ranks import Ranks
-from tftrace.correlate.slices import EVENTS, slices
+from tftrace.correlate.profiles.device_work import DeviceWork, add_device_work
+from tftrace.correlate.profiles.handovers import hand_over
+from tftrace.correlate.profiles.host_plane import HostEvents, add_host_events, fold
+from tftrace.correlate.profiles.launches import Counts, find_launches
+from tftrace.correlate.profiles.op_runs import OpRuns, add_op_runs
+from tftrace.correlate.profiles.parts import sliced, whole
+from tftrace.correlate.profiles.ranks import Ranks
+from tftrace.correlate.profiles.slices import EVENTS, slices
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 from tftrace.ingest.xplane.device import is_device
 from tftrace.ingest.xplane.space import XSpace
 

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact, numbered
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, numbered
 from tftrace.ingest import wire
 from tftrace.ingest.hlo import HloInstruction, HloModule, read_hlo
 from tftrace.ingest.xplane.space import XSpace

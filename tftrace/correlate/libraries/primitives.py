@@ -9,11 +9,11 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
 from tftrace.correlate.ledger.repetitions import timing
-from tftrace.correlate.library_calls import LibraryCalls, joined
-from tftrace.correlate.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
+from tftrace.correlate.libraries.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tftrace.correlate.attributes import NONE, Attributes, dense
-from tftrace.correlate.memory import give_back
-from tftrace.correlate.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
+from tftrace.correlate.tables.attributes import NONE, Attributes, dense
+from tftrace.correlate.tables.memory import give_back
+from tftrace.correlate.tables.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
 from tftrace.model import schemas
 
 __all__ = ["NONE", "Int", "Interner", "TraceBuilder"]

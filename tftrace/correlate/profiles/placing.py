@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.correlate.columns import Int
+from tftrace.correlate.tables.columns import Int
 
 _MOST = 400
 """Intervals of each kind that are looked at: a few already leave little choice."""

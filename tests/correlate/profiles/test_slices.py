@@ -11,18 +11,18 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.correlate.made_spaces import Plane, space
-from tftrace.correlate import slices
-from tftrace.correlate.columns import TraceBuilder
-from tftrace.correlate.device_planes import SpaceFacts, add_space
-from tftrace.correlate.launches import find_launches
+from tests.correlate.profiles.made_spaces import Plane, space
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
-from tftrace.correlate.scratch import Scratch
+from tftrace.correlate.profiles import slices
+from tftrace.correlate.profiles.device_planes import SpaceFacts, add_space
+from tftrace.correlate.profiles.launches import find_launches
+from tftrace.correlate.tables.columns import TraceBuilder
+from tftrace.correlate.tables.scratch import Scratch
 from tftrace.ingest.xplane.schema import STATS
 from tftrace.ingest.xplane.space import XSpace, read_xspace
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RECORDED = ROOT / "traces"
 sys.path.append(str(ROOT / "benchmarks"))
 

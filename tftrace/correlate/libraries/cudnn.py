@@ -22,11 +22,11 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.launched_work import LaunchedWork
 from tftrace.correlate.ledger.cudnn_algorithms import Executions
-from tftrace.correlate.library_calls import LibraryCalls
-from tftrace.correlate.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.libraries.library_calls import LibraryCalls
+from tftrace.correlate.libraries.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.profiles.launched_work import LaunchedWork
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.cudnn import enums as enums
 from tftrace.ingest.cudnn.calls import FUNCTIONS, CudnnCalls, Work

@@ -8,12 +8,12 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from tftrace.correlate.attributes import Part, part_of
-from tftrace.correlate.columns import NONE, Int, TraceBuilder
-from tftrace.correlate.host_plane import HostEvents
-from tftrace.correlate.launches import Counts, Launches
-from tftrace.correlate.ranks import Ranks, ranked
-from tftrace.correlate.stat_attrs import interned, stat_codes, stat_parts
+from tftrace.correlate.profiles.host_plane import HostEvents
+from tftrace.correlate.profiles.launches import Counts, Launches
+from tftrace.correlate.profiles.ranks import Ranks, ranked
+from tftrace.correlate.profiles.stat_attrs import interned, stat_codes, stat_parts
+from tftrace.correlate.tables.attributes import Part, part_of
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.ingest.xplane import device as lines
 from tftrace.ingest.xplane.space import XSpace
 

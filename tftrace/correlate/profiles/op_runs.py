@@ -23,15 +23,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, numbered
-from tftrace.correlate.device_work import DeviceWork
-from tftrace.correlate.host_plane import HostEvents, names_kernel
 from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.ledger.tuning import mark_trials
-from tftrace.correlate.library_calls import LibraryCalls
+from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.nesting import latest_before, nest, running_max
-from tftrace.correlate.ranks import Ranks, ranked
-from tftrace.correlate.stat_attrs import interned
+from tftrace.correlate.profiles.device_work import DeviceWork
+from tftrace.correlate.profiles.host_plane import HostEvents, names_kernel
+from tftrace.correlate.profiles.ranks import Ranks, ranked
+from tftrace.correlate.profiles.stat_attrs import interned
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, numbered
 from tftrace.ingest.xplane.space import XSpace
 
 SCOPE_RULE = "annotation scope"

@@ -13,10 +13,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from tftrace.correlate.columns import Int, numbered
-from tftrace.correlate.device_work import DeviceWork
 from tftrace.correlate.ledger.kernel_algorithms import FOREIGN
 from tftrace.correlate.nesting import union_length
+from tftrace.correlate.profiles.device_work import DeviceWork
+from tftrace.correlate.tables.columns import Int, numbered
 
 CHECK: Final = re.compile(r"redzone", re.IGNORECASE)
 """Kernels by which TensorFlow's autotuner checks the memory around a trial's results."""

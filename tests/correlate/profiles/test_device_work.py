@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.correlate.made_spaces import Plane, space
-from tftrace.correlate.columns import TraceBuilder
-from tftrace.correlate.device_planes import SpaceFacts, add_space
+from tests.correlate.profiles.made_spaces import Plane, space
 from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
+from tftrace.correlate.profiles.device_planes import SpaceFacts, add_space
+from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.ingest.xplane.device import details
 from tftrace.ingest.xplane.space import read_xspace
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tftrace.correlate.op_runs import _boundaries
+from tftrace.correlate.profiles.op_runs import _boundaries
 
 
 @pytest.mark.parametrize(

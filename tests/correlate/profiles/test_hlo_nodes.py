@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.correlate.made_spaces import Plane, Programs, space
+from tests.correlate.profiles.made_spaces import Plane, Programs, space
 from tests.ingest.hlo_writer import Made, hlo
-from tftrace.correlate.columns import NONE, TraceBuilder
-from tftrace.correlate.hlo_nodes import NAMED, SOURCES, USERS, HloNodes, add_instructions
+from tftrace.correlate.profiles.hlo_nodes import NAMED, SOURCES, USERS, HloNodes, add_instructions
+from tftrace.correlate.tables.columns import NONE, TraceBuilder
 from tftrace.ingest.hlo import read_hlo
 
 

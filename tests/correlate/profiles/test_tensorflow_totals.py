@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.correlate import tensorflow_stats as known
+from tests.correlate.profiles import tensorflow_stats as known
 from tftrace.api import load
 from tftrace.correlate.imported import import_files
 

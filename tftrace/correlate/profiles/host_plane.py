@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tftrace.correlate.columns import NONE, Int, TraceBuilder, compact
-from tftrace.correlate.hlo_nodes import Instructions, add_instructions
-from tftrace.correlate.ranks import Ranks, ranked
-from tftrace.correlate.stat_attrs import stat_parts, stat_words
+from tftrace.correlate.profiles.hlo_nodes import Instructions, add_instructions
+from tftrace.correlate.profiles.ranks import Ranks, ranked
+from tftrace.correlate.profiles.stat_attrs import stat_parts, stat_words
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.xplane.space import XSpace
 
 Bools = npt.NDArray[np.bool_]
