@@ -31,10 +31,11 @@ def tftrace(capsys: pytest.CaptureFixture[str], *argv: str | Path) -> Result:
 
 
 def process(*argv: str | Path, cwd: Path | None = None, **env: str) -> Result:
-    """The same in a process of its own."""
+    """The same in a process of its own, as wide as in a pipe: what runs the tests may set how wide its terminal is."""
+    outside = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
     done = subprocess.run(
         [sys.executable, "-c", "from tftrace.cli import main; main()", *map(str, argv)],
         capture_output=True, text=True, cwd=cwd, timeout=120, encoding="utf-8", errors="surrogateescape",
-        env={**os.environ, "PYTHONPATH": str(ROOT), **env},
+        env={**outside, "PYTHONPATH": str(ROOT), **env},
     )  # fmt: skip
     return Result(done.returncode, done.stdout, done.stderr)

@@ -139,7 +139,8 @@ class GrapplerProbe(Probe):
         self.running = False
 
     def reopen(self) -> None:
-        self.sessions.reopen()
+        if self.running:  # a server that forks may not have imported TensorFlow yet
+            self.sessions.reopen()
         self._open_files()
 
     def counts(self) -> Dict[str, Any]:
