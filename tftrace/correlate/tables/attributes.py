@@ -57,27 +57,40 @@ def dense(key: Int) -> Int:
     return np.asarray(pa.array(key).dictionary_encode().indices.to_numpy(), np.int64)
 
 
+class Interner:
+    """Strings by number, in the order they were first seen."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self._codes: dict[str, int] = {}
+
+    def code(self, value: str | None) -> int:
+        if value is None:
+            return NONE
+        code = self._codes.get(value)
+        if code is None:
+            code = self._codes[value] = len(self.values)
+            self.values.append(value)
+        return code
+
+    def codes(self, values: Iterable[str | None]) -> Int:
+        return np.fromiter((self.code(v) for v in values), np.int64)
+
+
 class Attributes:
     """JSON objects by number: single ones, and blocks that are made of parts."""
 
     def __init__(self) -> None:
-        self._single: list[str] = []
-        self._codes: dict[str, int] = {}
+        self._single = Interner()
         self._first = [0]  # number of the first of each block, and of the next one
         self._blocks: list[list[tuple[npt.NDArray[np.int32], pa.Array]]] = []
 
     def code(self, value: str | None) -> int:
         """The number of one object; NONE for None."""
-        if value is None:
-            return NONE
-        code = self._codes.get(value)
-        if code is None:
-            code = self._codes[value] = len(self._single)
-            self._single.append(value.encode("utf-8", "replace").decode("utf-8"))
-        return code
+        return self._single.code(value)
 
     def codes(self, values: Iterable[str | None]) -> Int:
-        return np.fromiter((self.code(v) for v in values), np.int64)
+        return self._single.codes(values)
 
     def block(self, count: int, parts: Sequence[Part]) -> Int:
         """Numbers of the objects of `count` events: those with the same parts have the same. NONE without any part.
@@ -116,7 +129,7 @@ class Attributes:
     def _texts(self, codes: Int) -> pa.StringArray:
         single = (codes != NONE) & (codes < _BLOCKS)
         used = np.unique(codes[single])
-        made = [pa.array([self._single[code] for code in used.tolist()], pa.string())]
+        made = [pa.array([_utf8(self._single.values[code]) for code in used.tolist()], pa.string())]
         place = codes.copy()  # in all of `made`, one behind the other
         place[single] = np.searchsorted(used, codes[single])
         behind = len(used)
@@ -137,3 +150,8 @@ def _objects(parts: list[tuple[npt.NDArray[np.int32], pa.Array]], rows: Int) -> 
     columns = [texts.take(pa.array(code[rows], mask=code[rows] == NONE)) for code, texts in parts]
     joined = pc.binary_join_element_wise(*columns, ",", null_handling="skip")
     return pc.binary_join_element_wise("{", joined, "}", "")
+
+
+def _utf8(text: str) -> str:
+    """With a mark for each half of a character, of which UTF-8 knows none."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tftrace.correlate.tables.attributes import NONE, Attributes, dense
+from tftrace.correlate.tables.attributes import NONE, Attributes, Interner, dense
 from tftrace.correlate.tables.memory import give_back
 from tftrace.correlate.tables.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
 from tftrace.model import schemas
@@ -21,26 +21,6 @@ __all__ = ["NONE", "Int", "Interner", "TraceBuilder"]
 
 Int = npt.NDArray[np.int64]
 Array = npt.NDArray[Any]
-
-
-class Interner:
-    """Strings by number, in the order they were first seen."""
-
-    def __init__(self) -> None:
-        self.values: list[str] = []
-        self._codes: dict[str, int] = {}
-
-    def code(self, value: str | None) -> int:
-        if value is None:
-            return NONE
-        code = self._codes.get(value)
-        if code is None:
-            code = self._codes[value] = len(self.values)
-            self.values.append(value)
-        return code
-
-    def codes(self, values: Iterable[str | None]) -> Int:
-        return np.fromiter((self.code(v) for v in values), np.int64)
 
 
 def numbered(*keys: Int) -> Int:
