@@ -161,6 +161,15 @@ def test_an_error_of_ours_while_a_trace_is_completed_keeps_what_was_recorded(tmp
     assert contents(tmp_path / "trace-new") == {"manifest.json": b"new", "run.txt": b""}
 
 
+def test_who_stopped_the_completion_finds_where_the_records_are(tmp_path: Path) -> None:
+    place = place_for(make(tmp_path / "trace"), "train.py", force=True)
+    with pytest.raises(KeyboardInterrupt), completing(place) as made:
+        (made / "run.json").write_text("new")
+        raise KeyboardInterrupt
+    assert place.made == tmp_path / "trace-new"
+    assert contents(place.made) == {"run.json": b"new"}
+
+
 def test_a_new_trace_that_replaces_none_is_made_in_its_place(tmp_path: Path) -> None:
     with completing(place_for(tmp_path / "trace", "train.py", force=True)) as made:
         assert made == tmp_path / "trace"

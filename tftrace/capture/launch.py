@@ -148,24 +148,13 @@ def run(request: RunRequest) -> RunOutcome:
         command = [interpreter(request.python), *(["-m"] if request.module else []), *request.argv]
     probes = enabled_probes(request)
     place = place_for(request.output, Path(target).stem if not request.module else target, request.force)
+    raw = (place.made / "raw").resolve()
+    started = time.time_ns()
     try:
-        return _recorded(request, command, probes, place)
+        status = _run(request, command, probes, raw)
     except BaseException:
         place.drop()
         raise
-
-
-def _recorded(request: RunRequest, command: list[str], probes: list[str], place: Place) -> RunOutcome:
-    directory = place.made
-    raw = (directory / "raw").resolve()
-    try:
-        raw.mkdir(exist_ok=True)
-    except OSError as error:
-        raise CaptureError(
-            f"{raw}: cannot be written: {error.strerror}; choose another place with -o"
-        ) from error
-    started = time.time_ns()
-    status = _wait(command, environment(raw, request, probes))
     facts: dict[str, Any] = {
         "argv": ["(left out)"] if request.redact else command,
         "started_ns": started,
@@ -177,15 +166,29 @@ def _recorded(request: RunRequest, command: list[str], probes: list[str], place:
         "redact": request.redact,
         "exit_status": status,
     }
-    facts["still_running"] = trim(raw)
     try:
-        (directory / "run.json").write_text(json.dumps(facts, indent=1))
+        facts["still_running"] = trim(raw)
+        (place.made / "run.json").write_text(json.dumps(facts, indent=1))
+    except KeyboardInterrupt:
+        place.keep()
+        raise
     except OSError as error:
         kept = place.keep()
         raise CaptureError(
             f"{kept / 'run.json'}: cannot be written: {error.strerror}; make room: the records are in {kept}"
         ) from error
     return RunOutcome(status, place, (facts["ended_ns"] - started) / 1e9, facts)
+
+
+def _run(request: RunRequest, command: list[str], probes: list[str], raw: Path) -> int:
+    """Runs the script with its records in `raw`, and returns its status."""
+    try:
+        raw.mkdir(exist_ok=True)
+    except OSError as error:
+        raise CaptureError(
+            f"{raw}: cannot be written: {error.strerror}; choose another place with -o"
+        ) from error
+    return _wait(command, environment(raw, request, probes))
 
 
 def _wait(command: list[str], environ: dict[str, str]) -> int:

@@ -184,7 +184,8 @@ class Place:
         return self.path
 
     def keep(self) -> Path:
-        """Where what was made stays, since it could not be completed: `path`, or beside an old trace there."""
+        """Where what was made stays, since it could not be completed: `path`, or beside an old trace there. `made` is
+        that from then on."""
         if not self.replaces:
             return self.path
         number = 1
@@ -197,6 +198,7 @@ class Place:
             os.rename(self.made, beside)
         except OSError:
             return self.made
+        self.made = beside
         return beside
 
     def drop(self) -> None:
@@ -232,10 +234,10 @@ def completing(place: Place) -> Iterator[Path]:
         yield place.made
         place.complete()
     except TftraceError as error:
-        kept = place.keep()
+        made, kept = place.made, place.keep()
         if kept == place.path:
             raise
-        said = str(error).replace(str(place.made), str(kept))
+        said = str(error).replace(str(made), str(kept))
         raise type(error)(f"{said} (the new records are in {kept}; {place.path} is as it was)") from error
     except BaseException:
         place.keep()
