@@ -116,7 +116,9 @@ def nsys_export(path: Path, events: int) -> None:
             "INSERT INTO StringIds VALUES (?, ?)",
             [(0, "cudaLaunchKernel_v7000"), *((n, f"volta_scudnn_128x{n}_relu") for n in range(1, 100))],
         )
-        base.execute("CREATE TABLE TARGET_INFO_SESSION_START_TIME (utcEpochNs INTEGER, systemClockNs INTEGER)")
+        base.execute(
+            "CREATE TABLE TARGET_INFO_SESSION_START_TIME (utcEpochNs INTEGER, systemClockNs INTEGER)"
+        )
         base.execute("INSERT INTO TARGET_INFO_SESSION_START_TIME VALUES (1795442300000000000, 1000)")
         base.execute(
             "CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start, end, eventClass, globalTid, correlationId, nameId, "
@@ -143,7 +145,6 @@ def nsys_export(path: Path, events: int) -> None:
 
 def pieces(path: Path, most: int = 1 << 20) -> Iterator[bytes]:
     """The bytes of a file, unpacked."""
-    opened = gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
-    with opened as file:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         while piece := file.read(most):
             yield piece

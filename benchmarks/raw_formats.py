@@ -68,7 +68,10 @@ def peer_nsys(path: Path) -> int:
         names = dict(base.execute("SELECT id, value FROM StringIds"))
         rows = [
             (names[name], start, end, thread, correlation)
-            for table, id_, who in (("RUNTIME", "nameId", "globalTid"), ("KERNEL", "demangledName", "globalPid"))
+            for table, id_, who in (
+                ("RUNTIME", "nameId", "globalTid"),
+                ("KERNEL", "demangledName", "globalPid"),
+            )
             for name, start, end, thread, correlation in base.execute(
                 f"SELECT {id_}, start, end, {who}, correlationId FROM CUPTI_ACTIVITY_KIND_{table}"
             )
@@ -77,10 +80,22 @@ def peer_nsys(path: Path) -> int:
 
 
 FORMATS: dict[str, tuple[str, str, Callable[[Path, int], None], Callable[[Path], int], str]] = {
-    "onednn": ("onednn.log", "oneDNN verbose log", made_records.onednn_log, peer_onednn, "a loop over csv rows"),
+    "onednn": (
+        "onednn.log",
+        "oneDNN verbose log",
+        made_records.onednn_log,
+        peer_onednn,
+        "a loop over csv rows",
+    ),
     "cudnn": ("cudnn.log", "cuDNN log", made_records.cudnn_log, peer_cudnn, "a loop over lines"),
     "tf": ("tf.log", "TensorFlow log", made_records.tf_log, peer_tf, "re.findall"),
-    "chrome": ("x.trace.json.gz", "Chrome trace", made_records.chrome_trace, peer_chrome, "json.load and a loop"),
+    "chrome": (
+        "x.trace.json.gz",
+        "Chrome trace",
+        made_records.chrome_trace,
+        peer_chrome,
+        "json.load and a loop",
+    ),
     "nsys": ("x.sqlite", "nsys export", made_records.nsys_export, peer_nsys, "a loop over sqlite3's rows"),
 }
 """Name -> file, title, what makes it, the peer, and what that is."""
@@ -97,7 +112,7 @@ def part(name: str, kind: str, path: Path) -> dict[str, Any]:
     from tftrace.ingest.registry import find
     from tftrace.store import tables
 
-    pa.array([1]), tables  # imported before memory is looked at  # noqa: B018
+    pa.array([1]), tables  # imported before memory is looked at
     found = find(path)
     before = _peak_mb()
     entries = None
@@ -108,8 +123,6 @@ def part(name: str, kind: str, path: Path) -> dict[str, Any]:
             import_files([path], Path(place) / "trace")
         else:
             entries = FORMATS[name][3](path)
-    if kind == "import":
-        pass
     return spent.facts(entries=entries, grown_mb=spent.peak_mb - before)
 
 
@@ -133,7 +146,8 @@ def measured(entries: int, place: Path, names: list[str], rounds: int = ROUNDS) 
             rate = {"per_s": mb * per_mb / best["cpu_s"], "mb_s": mb / best["cpu_s"], "mb": mb}
             parts[kind] = best | rate | {"grown_mb": min(run["grown_mb"] for run in runs)}
         found[name] = {
-            "title": title, "entries": round(megabytes["large"] * per_mb), "file_mb": paths["large"].stat().st_size / 1e6,
+            "title": title, "entries": round(megabytes["large"] * per_mb),
+            "file_mb": paths["large"].stat().st_size / 1e6,
             "mb": megabytes["large"], "beside": beside, "parts": parts,
         }  # fmt: skip
         for path in paths.values():
@@ -148,7 +162,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("formats", nargs="*", help=f"default: all of {', '.join(FORMATS)}")
     parser.add_argument("--quick", action="store_true", help="10,000 entries: shows that it runs")
-    parser.add_argument("--entries", type=int, help="of each file; default: 1,000,000, or 10,000 with --quick")
+    parser.add_argument(
+        "--entries", type=int, help="of each file; default: 1,000,000, or 10,000 with --quick"
+    )
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}, or 1 with --quick")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -164,7 +180,11 @@ def main() -> None:
     print(f"{machine_line()}\n")
     rows = []
     for one in found.values():
-        titles = {"read": f"{one['title']}: reader", "import": "  tftrace import", "peer": f"  {one['beside']}"}
+        titles = {
+            "read": f"{one['title']}: reader",
+            "import": "  tftrace import",
+            "peer": f"  {one['beside']}",
+        }
         for kind, title in titles.items():
             here = one["parts"][kind]
             cells = (here["mb"], here["cpu_s"], here["per_s"] / 1e6, here["mb_s"], here["grown_mb"])

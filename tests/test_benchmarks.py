@@ -192,3 +192,12 @@ def test_the_timeline_is_written_and_felt_from_a_file_and_served() -> None:
         assert row["gap_ms"] > 0
         assert row["settled_ms"] > 0  # every step changes something
     assert 0 < rows["served"]["resident_mb"] <= rows["served"]["peak_mb"]
+
+
+@pytest.mark.slow
+def test_a_raw_format_is_read_imported_and_read_by_its_peer() -> None:
+    formats = quick("raw_formats.py", "--entries", "2000", "onednn", "chrome")["formats"]
+    assert set(formats) == {"onednn", "chrome"}
+    for one in formats.values():
+        assert set(one["parts"]) == {"read", "import", "peer"}
+        assert one["entries"] >= 1800  # the peer counts them in a file of this size
