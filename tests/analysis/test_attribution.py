@@ -6,7 +6,7 @@ import pytest
 
 from tests.views.traces import Builder, conv_site
 from tftrace.analysis import fates
-from tftrace.analysis.attribution import NOT_WATCHED, OPTIMIZER, kernel_time, kind
+from tftrace.analysis.attribution import ALIKE, NOT_WATCHED, OPTIMIZER, kernel_time, kind
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,8 @@ from tftrace.analysis.attribution import NOT_WATCHED, OPTIMIZER, kernel_time, ki
         ("ArithmeticOptimizer/AddOpsRewrite_add:AddN", "Grappler's own nodes"),
         ("IteratorGetNext:IteratorGetNext", "iterator and tf.data"),
         ("TensorSliceDataset/_1:TensorSliceDataset", "iterator and tf.data"),
+        ("Placeholder/_4:Placeholder", "iterator and tf.data"),
+        ("copy.12", "copies that XLA made"),
         ("w2/Momentum/Initializer/zeros:Const", "optimizer slots"),
         ("range:Range", NOT_WATCHED),
     ],
@@ -45,3 +47,14 @@ def test_a_node_that_only_the_graph_that_ran_holds_is_the_optimizers_whatever_it
         NOT_WATCHED: ["named_by_nobody_3:Range"],
     }
     assert fates.fates(b.trace()) == []  # nobody's line made it: it is not told as an op that did not run
+
+
+def test_a_kernel_with_the_name_of_nodes_of_several_lines_is_not_said_to_be_nobodys() -> None:
+    b = Builder()
+    b.site("Range", mode="function", node="range", python_file="a.py", python_line=1)
+    b.site("Range", mode="function", node="range", python_file="a.py", python_line=2)
+    kernel = b.event("kernel", "range:Range", 1000, 500)
+    b.call(b.site("Range", mode="function", node="range"), 1000, 500, [kernel])
+    time = kernel_time(b.trace())
+    assert time is not None
+    assert {row["kind"]: row["names"] for row in time["framework_made"]} == {ALIKE: ["range:Range"]}

@@ -14,12 +14,14 @@ from tftrace.model.trace import Trace
 
 OPTIMIZER: Final = "Grappler's own nodes"
 NOT_WATCHED: Final = "nodes that nobody was seen to make"
+ALIKE: Final = "nodes of a name that several lines gave: whose it was is not told"
 KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     ("transfers between devices", re.compile(r":_(Host)?(Send|Recv)$|:_?Memcpy|:_?(Arg|Retval)$")),
     ("layout transposes", re.compile(r"(^|[/_])LayoutOptimizer\b|-LayoutOptimizer|Transpose(NHWCToNCHW|NCHWToNHWC)")),
     ("folded constants", re.compile(r"(^|/)ConstantFolding/|__cf__\d+(:|$)")),
     (OPTIMIZER, re.compile(r"(^|/)(ArithmeticOptimizer|LoopOptimizer|remapper|Mkl\w*Optimizer)/")),
-    ("iterator and tf.data", re.compile(r":\w*(Iterator|Dataset|Optional)\w*$")),
+    ("iterator and tf.data", re.compile(r":\w*(Iterator|Dataset|Optional)\w*$|^(Placeholder|Const|Sink)/_\d+:")),
+    ("copies that XLA made", re.compile(r"^copy(\.\d+)?$")),
     ("optimizer slots", re.compile(r"/(Initializer|Momentum|Adam|Adagrad|RMSProp|Ftrl|m|v|momentum|velocity)(_\d+)?/")),
 )  # fmt: skip
 """What the framework makes for itself, by the name of the kernel (`node:Kernel`); the first that fits."""
@@ -78,11 +80,14 @@ def framework_made(trace: Trace) -> pd.DataFrame:
             "total_us": np.bincount(inverse, weights=dur.values[kernel], minlength=len(used)) / 1000,
         }
     )
-    added = _added(trace, kernel)
+    added, alike = _added(trace, kernel), _made_by_lines(trace)
     kinds = [
         None if y else added.get(k) or kind(k) for k, y in zip(frame["kernel"], frame["yours"], strict=True)
     ]
-    frame["kind"] = kinds
+    frame["kind"] = [
+        ALIKE if k == NOT_WATCHED and name.rpartition(":")[0] in alike else k
+        for k, name in zip(kinds, frame["kernel"], strict=True)
+    ]
     frame = frame.sort_values("total_us", ascending=False, kind="stable").reset_index(drop=True)
     ranked: pd.DataFrame = frame[["kernel", "kind", "yours", "count", "total_us"]]
     return ranked
@@ -104,6 +109,13 @@ def _added(trace: Trace, kernel: Bools) -> dict[str, str]:
         title = _ADDED.get(op.values[code], OPTIMIZER) if code >= 0 else OPTIMIZER
         found.update({name.values[n]: title for n in np.unique(name.codes[mine]).tolist() if n >= 0})
     return found
+
+
+def _made_by_lines(trace: Trace) -> set[str]:
+    """The names of all nodes that a line of the user's made."""
+    sites = table(trace, "sites")
+    node, file = texts(sites, "node"), texts(sites, "python_file")
+    return {node.values[n] for n in np.unique(node.codes[file.codes >= 0]).tolist() if n >= 0}
 
 
 def _yours(trace: Trace, kernel: Bools) -> Bools:

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from tftrace.correlate.clocks import Clock
 from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
+from tftrace.correlate.evaluated import graphs_being_made
 from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.libraries.library_calls import LibraryCalls
@@ -23,8 +25,9 @@ from tftrace.ingest.agent_raw import RawProcess
 
 
 def add_node_calls(
-    build: TraceBuilder, raw: RawProcess, graphs: Graphs, origins: Origins, calls: Dispatches, profile: ProfileEvents,
-    prim: LibraryCalls, root: Int, parent: Int, making: Int, compiled: set[int], common: dict[str, int],
+    build: TraceBuilder, raw: RawProcess, clock: Clock, graphs: Graphs, origins: Origins, calls: Dispatches,
+    profile: ProfileEvents, prim: LibraryCalls, root: Int, parent: Int, making: Int, compiled: set[int],
+    common: dict[str, int],
 ) -> NodeCalls:  # fmt: skip
     nd, npf = len(calls.runtime), len(profile.ids)
     graphs.compiled = compiled
@@ -37,6 +40,8 @@ def add_node_calls(
     in_graph = np.where(profile_root >= 0, calls.graph[np.maximum(profile_root, 0)] if nd else NONE, NONE)
     # under an eager op only tf.data, which it asks for an element, runs kernels that have names
     epoch = dataset_epochs(build, graphs, profile)
+    made = graphs_being_made(raw, clock, graphs, build, profile, profile_root)
+    in_graph, epoch = np.where(made != NONE, made, in_graph), np.where(made != NONE, NONE, epoch)
     eager = (profile_root >= 0) & (in_graph == NONE) & (epoch == NONE)
     rows = np.flatnonzero(profile.is_kernel & ~eager)
     pairs, which = np.unique(
@@ -59,6 +64,7 @@ def add_node_calls(
         )
         known = build.words.values[made_of] if made_of != NONE else name
         found, rule = graphs.resolve(graph if graph != NONE else None, known, made_before)
+        found = found if found is None else graphs.core(found, kind)
         node_of[i] = NONE if found is None else found
         if found is None:
             unresolved[f"{kernel} ({rule})"] += int(counts[i])

@@ -52,6 +52,9 @@ class Graphs:
         self.native = False  # whether the process that ran them has no Python
         self.when: Callable[[int], int] = lambda made: made  # a record's time on the trace's time line
         self.place: Callable[[int], object] = lambda stack: stack  # the line of a Python stack
+        self.core: Callable[[int, str], int] = lambda row, kernel: (
+            row
+        )  # the node that a fused kernel counts as
         self.principals: dict[tuple[int, str], int] = {}  # of fused kernels: (graph, name) -> row in `nodes`
         for row in graphs:
             graph = self.by_number.setdefault(

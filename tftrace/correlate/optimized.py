@@ -32,7 +32,7 @@ FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN, ADDED = (
     "rewritten",
     "added",
 )
-_FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
+FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
 _WITH_BIAS: Final = re.compile(r"^_(?:Mkl)?(?:Native)?(?P<base>Conv[23]DBackpropFilter)WithBias$")
 _MKL: Final = re.compile(r"^_(?:Mkl)(?:Native)?")
 _FOLDING: Final = re.compile(
@@ -43,7 +43,7 @@ _REPLACED: Final = re.compile(
 )  # a constant that the executor's own folding left
 _CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 _BETWEEN: Final = "Func/"  # what an inlined function leaves at its arguments and results
-_SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
+SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
 _MOST_NODES: Final = 200_000  # of one graph with its functions inlined
 _SAME_GRAPH: Final = 0.5  # so much of what ran has to bear names of the graph
 
@@ -66,6 +66,7 @@ class Optimized:
     fates: dict[int, Fate] = field(default_factory=dict)
     principals: dict[tuple[int, str], int] = field(default_factory=dict)  # (graph, name of the kernel's node)
     graphs: set[int] = field(default_factory=set)  # those that were seen as they ran
+    compared: set[int] = field(default_factory=set)  # rows of the nodes in them, or in what they call
     added: dict[tuple[int, str], str] = field(
         default_factory=dict
     )  # (graph, name) of what nobody made -> its op
@@ -99,6 +100,7 @@ def optimized(graphs: Graphs, ran: list[dict[str, Any]], first_run: dict[int, in
         one = _Comparison(graphs, graph, nodes)
         one.compare()
         alive |= one.alive
+        out.compared |= one.alive | {node.row for node in one.made.values()}
         out.added.update({(graph.number, name): op for name, op in one.added.items()})
         out.principals.update({(graph.number, name): row for name, row in one.principals.items()})
         for row, fate in one.fates.items():
@@ -117,9 +119,7 @@ def _which(
     graphs: Graphs, nodes: dict[str, list[Any]], taken: set[int], first_run: dict[int, int], t: int
 ) -> int | None:
     """The function whose graph this is: the one that holds most of its names; of several the first to be run."""
-    names = [
-        CLONED.sub("", n) for n, v in nodes.items() if v[1] not in _SILENT and not n.startswith(_BETWEEN)
-    ]
+    names = [CLONED.sub("", n) for n, v in nodes.items() if v[1] not in SILENT and not n.startswith(_BETWEEN)]
     best: tuple[float, bool, int] | None = None
     chosen = None
     for graph in graphs.by_number.values():
@@ -189,7 +189,7 @@ class _Comparison:
                 self.decided[name] = self._vanished(name, twins)
         for name, fate in self.decided.items():
             node = self.made[name]
-            if fate is not None and node.op not in _SILENT:
+            if fate is not None and node.op not in SILENT:
                 self.fates.setdefault(node.row, fate)
 
     def _inline(self, graph: Graph, prefix: str, inputs: list[str] | None, depth: int) -> list[str | None]:
@@ -198,7 +198,7 @@ class _Comparison:
         results: dict[str, list[str | None]] = {}
         for at, name in enumerate(graph.inputs):
             if name is not None and inputs is not None and at < len(inputs):
-                rename[_node(name)] = inputs[at]
+                rename[node_of(name)] = inputs[at]
 
         def source(tensor: str) -> str:
             node, _, index = tensor.partition(":")
@@ -253,7 +253,7 @@ class _Comparison:
     def _kept(self, name: str) -> None:
         """The fate of a node whose name is still there: perhaps as another op."""
         node, (_, op, _, fused) = self.made[name], self.ran[name]
-        base = _FUSED_OP.match(op)
+        base = FUSED_OP.match(op)
         if base is not None and not node.op.startswith("_"):
             return self._fused(name, op, base["base"], [str(f) for f in fused])
         if (backward := _WITH_BIAS.match(op)) is not None and backward["base"] == node.op:
@@ -322,7 +322,7 @@ class _Comparison:
         """The node of the same op whose result `user` takes in the place of that of `name`."""
         before = self.made[user].inputs
         ran = (
-            [_node(str(i)) for i in self.ran[user][2] if not str(i).startswith("^")]
+            [node_of(str(i)) for i in self.ran[user][2] if not str(i).startswith("^")]
             if user in self.ran
             else []
         )
@@ -352,7 +352,7 @@ _ALSO: Final = {
 """Ops that a fusion takes for one that it names."""
 
 
-def _node(tensor: str) -> str:
+def node_of(tensor: str) -> str:
     return tensor.partition(":")[0]
 
 
@@ -372,11 +372,7 @@ def swallowed(
                 fates.setdefault(row, Fate(FUSED, instruction, "XLA", principal))
     for number in {graph for graph, *_ in instructions}:
         for row in graphs.by_number[number].nodes.values() if number in graphs.by_number else ():
-            if (
-                row not in ran
-                and row not in fates
-                and str(graphs.nodes[row]["op"]) not in (*_SILENT, "Const")
-            ):
+            if row not in ran and row not in fates and str(graphs.nodes[row]["op"]) not in (*SILENT, "Const"):
                 fates[row] = Fate(REMOVED, None, "XLA")  # no instruction of the program was made of it
     return fates
 

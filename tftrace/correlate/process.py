@@ -38,6 +38,7 @@ from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.tracings import tracing_rows
+from tftrace.correlate.uncompared import Uncompared
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.cudnn.calls import read_cudnn, version_text
 
@@ -116,6 +117,8 @@ def add_process(
     facts.fallbacks = calls.fallbacks
     ran = optimized(graphs, raw.optimized, _first_runs(raw, calls))
     graphs.principals, graphs.added = ran.principals, ran.added
+    uncompared = Uncompared(graphs, ran)
+    graphs.core = uncompared.core
     making = logged.making if logged else _graph_construction(raw, clock, build, origins, host)
     facts.asked = add_requests(raw, clock, build, origins, host, making)
     stacks = NativeStacks(raw)
@@ -135,13 +138,13 @@ def add_process(
     parent_of, root_of = _links(build, calls, profile, primitives)
     compiled = thunks(build, graphs, calls, profile, parent_of, root_of)
     nodes = add_node_calls(
-        build, raw, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, on_cpu
-    )
+        build, raw, clock, graphs, origins, calls, profile, primitives, root_of, parent_of, making, compiled, on_cpu,
+    )  # fmt: skip
     if raw.without_python:
         _place_by_work(build, calls, profile, primitives, nodes, root_of, logged)
     facts.unresolved = nodes.unresolved
     fates = ran.fates | swallowed(graphs, *compiled_nodes(build, calls, profile, nodes, root_of))
-    settle_fates(build.sites, nodes.sites, fates)
+    settle_fates(build.sites, nodes.sites, uncompared.of_others(build.sites, nodes.sites) | fates)
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
     launched = launched_work(profile, parent_of, len(calls.runtime), len(primitives.ids))

@@ -1,8 +1,9 @@
 """Every node of every graph, led back to the Python stack that made it.
 
 Nodes are made in one place, `Graph._create_op_internal`, whatever builds the graph: tf.function, a Session's graph,
-a tf.data map function, a gradient. A concrete function gives its graph a name in the runtime; AutoGraph's source maps
-lead from generated code back to the user's lines.
+a tf.data map function, a gradient. Those of a graph that was read, as from a SavedModel, come together. A concrete
+function gives its graph a name in the runtime; AutoGraph's source maps lead from generated code back to lines
+of the user's.
 """
 
 import sys
@@ -12,6 +13,7 @@ from typing import Any, Callable, Dict, List, Set
 
 from .. import files
 from ..clocks import raw
+from ..function_library import functions
 from ..graph_runs import GraphRuns
 from ..metas import plain, tensor
 from ..patches import Patches
@@ -30,6 +32,7 @@ class GraphProbe(Probe):
         self._nodes_in: Dict[int, int] = {}  # graph -> nodes, for the profiler's budget
         self._calls_in: Dict[int, Set[str]] = {}
         self._next = 0
+        self._functions: Set[str] = set()  # names of those whose nodes are known
         self._function_attributes: Dict[str, List[str]] = {}
         self._maps_written: Set[str] = set()
         self._local = threading.local()
@@ -46,7 +49,7 @@ class GraphProbe(Probe):
 
     def start(self) -> None:
         from tensorflow.python.autograph.impl import api as autograph
-        from tensorflow.python.framework import op_def_library, ops
+        from tensorflow.python.framework import importer, op_def_library, ops
 
         self.patches = Patches()
         around = self.session.around
@@ -54,6 +57,8 @@ class GraphProbe(Probe):
         self.runs.start(self.patches)
         self.tracings.start(self.patches)
         around(self.patches, ops.Graph, "_create_op_internal", self._node_made, before=raw)
+        around(self.patches, ops.Graph, "_add_new_tf_operations", self._nodes_imported, before=raw)
+        around(self.patches, importer, "_import_graph_def_internal", self._functions_imported, before=raw)
         around(self.patches, op_def_library, "_apply_op_helper", self._op_applied, before=self._op_begins)
         around(self.patches, type(autograph._TRANSPILER), "transform", self._transformed)
         try:  # TF 2.15 and later
@@ -104,15 +109,53 @@ class GraphProbe(Probe):
     def _node_made(self, started: int, *rest: Any) -> None:
         if not rest:
             return  # it raised
-        op, ended = rest[0], raw()
+        row = self._row(rest[0], started, raw() - started, self.session.stacks.intern(sys._getframe(1)))
+        pending = self._pending()
+        if pending:
+            pending[-1].append(row)
+        else:
+            self._nodes.add(row)
+
+    def _nodes_imported(self, started: int, *rest: Any) -> None:
+        """The nodes of a graph that was read: each has an equal share of the time that it took."""
+        imported = list(rest[0]) if rest and rest[0] else []
+        if not imported:
+            return
+        each, stack = (raw() - started) // len(imported), self.session.stacks.intern(sys._getframe(1))
+        for at, op in enumerate(imported):
+            self._nodes.add(self._row(op, started + at * each, each, stack))
+
+    def _functions_imported(self, started: int, *rest: Any) -> None:
+        """What the graph brought along; functions that Python had made already are known by their graphs."""
+        stack = self.session.stacks.intern(sys._getframe(1))
+        for name, inputs, outputs, nodes in functions(rest[2] if len(rest) > 2 else None):
+            if name in self._functions:
+                continue
+            self._functions.add(name)
+            self._next += 1
+            row = {
+                "graph": self._next,
+                "name": name,
+                "kind": "function",
+                "function": name,
+                "t": raw(),
+                "stack": stack,
+            }
+            self._graphs.add({**row, "inputs": inputs, "outputs": outputs})
+            for node in nodes:
+                made = {"graph": self._next, "stack": stack, "t": started, "ns": 0, "inputs": []}
+                self._nodes.add({**made, "tid": threading.get_native_id(), **node})
+            self.session.metas.nodes_of[name] = len(nodes)
+
+    def _row(self, op: Any, started: int, ns: int, stack: int) -> Dict[str, Any]:
         graph, inputs = self.number(op.graph), list(op.inputs)
         row = {
             "graph": graph,
             "node": op.name,
             "op": op.type,
-            "stack": self.session.stacks.intern(sys._getframe(1)),
+            "stack": stack,
             "t": started,
-            "ns": ended - started,
+            "ns": ns,
             "calls": self._functions_called(op),
             "tid": threading.get_native_id(),
             "inputs": [tensor(value) for value in inputs[:32]],
@@ -122,11 +165,7 @@ class GraphProbe(Probe):
         self._nodes_in[graph] = self._nodes_in.get(graph, 0) + 1
         if row["calls"]:
             self._calls_in.setdefault(graph, set()).update(row["calls"])
-        pending = self._pending()
-        if pending:
-            pending[-1].append(row)
-        else:
-            self._nodes.add(row)
+        return row
 
     def _op_applied(self, started: int, *rest: Any) -> None:
         """The generated wrapper's whole work for one node: that is what making it cost in Python."""
@@ -175,6 +214,7 @@ class GraphProbe(Probe):
 
     def _named(self, name: Any, graph: Any) -> None:
         text = name.decode() if isinstance(name, bytes) else str(name)
+        self._functions.add(text)
         number = self.number(graph)
         row = {
             "graph": number,
@@ -219,6 +259,7 @@ class GraphProbe(Probe):
     def reopen(self) -> None:
         self._numbers.clear()
         self._made_on.clear()
+        self._functions.clear()
         self.runs.reopen()
         self.tracings.open_files()
         self._maps_written.clear()
