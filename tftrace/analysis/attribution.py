@@ -112,10 +112,12 @@ def _added(trace: Trace, kernel: Bools) -> dict[str, str]:
 
 
 def _made_by_lines(trace: Trace) -> set[str]:
-    """The names of all nodes that a line of the user's made."""
+    """The names of nodes that lines of the user's made, but for those that a process without Python made as well."""
     sites = table(trace, "sites")
-    node, file = texts(sites, "node"), texts(sites, "python_file")
-    return {node.values[n] for n in np.unique(node.codes[file.codes >= 0]).tolist() if n >= 0}
+    node, file, mode = (texts(sites, c) for c in ("node", "python_file", "mode"))
+    native = mode.where(np.array([v == "native" for v in mode.values], bool))
+    lines, others = (np.unique(node.codes[m]) for m in (file.codes >= 0, native & (file.codes < 0)))
+    return {node.values[n] for n in np.setdiff1d(lines, others).tolist() if n >= 0}
 
 
 def _yours(trace: Trace, kernel: Bools) -> Bools:
