@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tftrace.errors import InputError
 from tftrace.ingest import tf_log
 from tftrace.ingest.hlo_conv import problem_of
 from tftrace.ingest.tf_log import parse_log, parse_message
@@ -190,3 +193,55 @@ def test_recorded_xla_tuning_of_a_convolution(shared_data: Path) -> None:
         ("eng2", True),
         ("eng3", False),
     ]
+
+
+def line_by_line(data: bytes) -> tuple[list[tuple[int, str, str, bool]], int, int, int]:
+    """The straightforward reader: known messages, other heads, lines before the first, and lines."""
+    looks = re.compile(
+        rb"[IWEF]\d{4} |\d.{2}\d-.{2}-.\d |WARNING: All log messages before absl::InitializeLog\(\)"
+    )
+    lines = data.split(b"\n")
+    lines = [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
+    starts = np.cumsum([0, *map(len, lines)]).tolist()
+    heads = [
+        n for n, line in enumerate(lines) if looks.match(line) and starts[n] <= len(data) - 11
+    ]  # fmt: skip
+    found = []
+    for n, end in zip(heads, [*heads, len(lines)][1:], strict=True):
+        message = lines[n].partition(b"]")[2][1:9]
+        entry = None if message in (b"launchin", b"successf") else parse_message(b"".join(lines[n:end]))
+        if entry is not None:
+            found.append((n + 1, entry.kind, entry.text, entry.cut))
+    return found, len(heads) - len(found), heads[0] if heads else len(lines), len(lines)
+
+
+LINES = st.sampled_from(
+    [COMMON, ON_A_STREAM + b"launching kernel: k; gdx: 1\n", HEAD + b"Loaded cuDNN version 91900\n", b"I0000 \n", b"\n",
+     HEAD + b"\nDo cudnn execution plan with plan tag: ConvFwd_eng1\n", b"Workspace size in bytes: 4096\n",
+     b"x" * 300 + b"\n", b"2026-06-04 18:06:30.935978: I a.cc:473] Loaded cuDNN version 91900\n", b"2026-06-04 x\n",
+     b"I0000 ab\n", b"WARNING: All log messages before absl::InitializeLog() is called\n", b"WARNING: other\n",
+     HEAD + b"\xff\xfe\n"]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(LINES, min_size=1, max_size=12), st.integers(0, 12), st.integers(1, 400))
+def test_messages_are_read_alike_in_pieces_of_any_size(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[bytes], cut: int, piece: int
+) -> None:
+    data = b"".join(lines)
+    data = data[: max(len(data) - cut, 1)]
+    path = tmp_path_factory.getbasetemp() / "pieces.log"
+    path.write_bytes(data)
+    before = parse_log(data, path)
+    told = [(e.number, e.kind, e.text, e.cut) for e in before.entries]
+    assert (told, before.others, before.foreign, before.lines) == line_by_line(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf_log, "PIECE", piece)
+        try:
+            found = tf_log.read(path)
+        except InputError:
+            assert not before.entries
+            assert not before.others
+        else:
+            assert found == before

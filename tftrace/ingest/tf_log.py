@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.errors import InputError
-from tftrace.ingest.recorded_file import read_recorded
+from tftrace.ingest.recorded_file import Pieces
 from tftrace.ingest.tf_log_messages import KINDS
 
 NAME: Final = "tf_log"
@@ -39,6 +39,8 @@ _HEAD = re.compile(
 _COMMON: Final = tuple(int.from_bytes(begin, "little") for begin in (b"launchin", b"successf"))
 _HEAD_ROOM: Final = 128  # bytes in which the end of a head is looked for
 _AT_ONCE: Final = 1 << 16
+_SHORTEST_HEAD: Final = 11  # bytes by which a line is seen to be one
+PIECE: Final = 1 << 21
 _REMARK: Final = b"WARNING: All log messages before absl::InitializeLog()"
 
 
@@ -86,8 +88,17 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> TfLog:
     """Reads a log, plain or compressed. Raises InputError where it cannot be read or holds no line of TensorFlow."""
-    recorded = read_recorded(path)
-    log = parse_log(recorded.data, path, recorded.cut)
+    pieces = Pieces(path, PIECE)
+    scan = _Scan()
+    waiting = b""
+    for piece in pieces.lines():
+        if waiting and len(piece) >= _SHORTEST_HEAD:
+            scan.take(waiting, False)
+            waiting = piece
+        else:
+            waiting += piece
+    scan.take(waiting, True)
+    log = scan.log(path, pieces.cut)
     if not log.entries and not log.others:
         raise InputError(f"{path}: holds no line of TensorFlow's log; give what it wrote to stderr")
     return log
@@ -95,19 +106,59 @@ def read(path: Path) -> TfLog:
 
 def parse_log(data: bytes, path: Path = Path("(memory)"), cut: str | None = None) -> TfLog:
     """The same of bytes. Raises nothing."""
-    starts, is_head = _lines(data)
-    heads = starts[is_head]
-    ends = np.append(heads[1:], len(data))
-    entries = []
-    local = bool(len(heads)) and bool((np.frombuffer(data, np.uint8)[heads] == ord("2")).any())
-    for at in _candidates(data, heads):
-        entry = _entry(data[int(heads[at]) : int(ends[at])], 0)
+    scan = _Scan()
+    scan.take(data, True)
+    return scan.log(path, cut)
+
+
+class _Scan:
+    """One pass over a log, in pieces that end where a line does. Of the last message of a piece more may follow: it
+    stays open until the next head, and its text is kept where it is one that is read."""
+
+    def __init__(self) -> None:
+        self.entries: list[LogEntry] = []
+        self.heads = self.foreign = self.lines = 0
+        self.local = False
+        self.open: list[bytes] = []
+        self.open_number = 0
+
+    def log(self, path: Path, cut: str | None) -> TfLog:
+        self._close()
+        others = self.heads - len(self.entries)
+        return TfLog(path, self.entries, others, self.foreign, self.lines, self.local, cut)
+
+    def take(self, data: bytes, last: bool) -> None:
+        starts, is_head = _lines(data if last else data + bytes(_SHORTEST_HEAD))
+        inside = starts < len(data)
+        starts, is_head = starts[inside], is_head[inside]
+        heads = starts[is_head]
+        ends = np.append(heads, len(data))
+        if not self.heads:
+            self.foreign += int(np.searchsorted(starts, ends[0]))
+        elif self.open:
+            self.open.append(data[: int(ends[0])])
+        if len(heads):
+            self._close()
+            self.local |= bool((np.frombuffer(data, np.uint8)[heads] == ord("2")).any())
+            for n in _candidates(data, heads):
+                number = self.lines + int(np.searchsorted(starts, heads[n])) + 1
+                text = data[int(heads[n]) : int(ends[n + 1])]
+                if n < len(heads) - 1:
+                    self._add(text, number)
+                else:
+                    self.open, self.open_number = [text], number
+        self.heads += len(heads)
+        self.lines += len(starts)
+
+    def _close(self) -> None:
+        if self.open:
+            self._add(b"".join(self.open), self.open_number)
+        self.open = []
+
+    def _add(self, text: bytes, number: int) -> None:
+        entry = _entry(text, number)
         if entry is not None:
-            entries.append((int(heads[at]), entry))
-    numbers = np.searchsorted(starts, [at for at, _ in entries]) + 1
-    numbered = [_numbered(e, int(n)) for (_, e), n in zip(entries, numbers, strict=True)]
-    foreign = int(np.flatnonzero(is_head)[0]) if is_head.any() else len(starts)
-    return TfLog(path, numbered, len(heads) - len(numbered), foreign, len(starts), local, cut)
+            self.entries.append(entry)
 
 
 def parse_message(text: bytes) -> LogEntry | None:
@@ -120,12 +171,12 @@ def _lines(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     raw = np.frombuffer(data, np.uint8)
     starts = np.concatenate(([0], np.flatnonzero(raw == 10) + 1)).astype(np.int64)
     starts = starts[starts < len(raw)]
-    room = np.minimum(starts, max(len(raw) - 11, 0))
+    room = np.minimum(starts, max(len(raw) - _SHORTEST_HEAD, 0))
 
     def digit(offset: int) -> npt.NDArray[np.bool_]:
         return np.asarray(raw[room + offset] - ord("0") < 10)  # unsigned: what is below "0" is far above
 
-    if len(raw) < 11:
+    if len(raw) < _SHORTEST_HEAD:
         return starts, np.zeros(len(starts), bool)
     first = raw[room]
     severity = np.isin(first, np.frombuffer(b"IWEF", np.uint8))
@@ -145,8 +196,9 @@ def _lines(data: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
 
 
 def _candidates(data: bytes, heads: npt.NDArray[np.int64]) -> list[int]:
-    """Entries that are read: all but those whose message begins like the common ones of StreamExecutor, a line for each
-    launch and copy. In a file these are counted only: reading them would take most of the time, and tells little."""
+    """Places of entries that are read: all but those whose message begins like the common ones of StreamExecutor, a
+    line for each launch and copy. In a file these are counted only: reading them would take most of the time, and tells
+    little."""
     raw = np.frombuffer(data + bytes(_HEAD_ROOM + 8), np.uint8)
     rows = np.lib.stride_tricks.sliding_window_view(raw, _HEAD_ROOM)
     common = np.empty(len(heads), bool)
@@ -155,7 +207,7 @@ def _candidates(data: bytes, heads: npt.NDArray[np.int64]) -> list[int]:
         message = some + np.argmax(rows[some] == ord("]"), axis=1) + 2
         begins = np.lib.stride_tricks.sliding_window_view(raw, 8)[message].copy().view("<u8").reshape(-1)
         common[at : at + _AT_ONCE] = (begins == _COMMON[0]) | (begins == _COMMON[1])
-    return [int(at) for at in np.flatnonzero(~common)]
+    return [int(n) for n in np.flatnonzero(~common)]
 
 
 def _entry(data: bytes, number: int) -> LogEntry | None:
@@ -172,11 +224,6 @@ def _entry(data: bytes, number: int) -> LogEntry | None:
                 head["file"].decode("utf-8", "replace"), int(head["line"]), kind.name, text, fields, cut,
             )  # fmt: skip
     return None
-
-
-def _numbered(entry: LogEntry, number: int) -> LogEntry:
-    object.__setattr__(entry, "number", number)  # not seen by anybody yet
-    return entry
 
 
 def _tid(head: re.Match[bytes]) -> int | None:

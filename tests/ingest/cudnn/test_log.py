@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +202,42 @@ def test_no_text_breaks_the_reader(parts: list[bytes], extra: bytes, at: int) ->
     for code in range(len(log.bodies)):
         as_object(log.arguments(code))
         meaning("cudnnConvolutionForward", log.arguments(code))
+
+
+def same(one: CudnnLog, other: CudnnLog) -> bool:
+    pairs = [(getattr(one, f.name), getattr(other, f.name)) for f in fields(CudnnLog)]
+    return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [ENTRY, STATUS, WARNING, BARE, b"CuDNN (v92800 42) function", b"uDNN (v", b"hello\n", b"\n", b"C"]
+        ),
+        max_size=10,
+    ),
+    st.integers(0, 3000),
+    st.binary(max_size=3),
+    st.lists(st.integers(0, 3000), max_size=4),
+)  # fmt: skip
+def test_pieces_of_any_size_hold_the_same_records(
+    parts: list[bytes], at: int, noise: bytes, cuts: list[int]
+) -> None:
+    data = b"".join(parts)
+    data = data[:at] + noise + data[at + len(noise) :]
+    scan = cudnn_log._Scan()
+    edges = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    for first, last in pairwise(edges):
+        scan.take(data[first:last])
+    assert same(scan.log(Path("(memory)"), None), parse_log(data))
+
+
+def test_a_file_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.log"
+    path.write_bytes((ENTRY + STATUS + WARNING + BARE) * 50)
+    monkeypatch.setattr(cudnn_log, "PIECE", 1000)
+    assert same(cudnn_log.read(path), parse_log(path.read_bytes(), path))
 
 
 @given(st.text(max_size=300))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -23,13 +23,13 @@ _EXECUTES: Final = (
 _OK: Final = ("CUDNN_STATUS_SUCCESS", None)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Call:
     """One call: the record of its begin, that of its end, and the warnings and errors it made."""
 
     first: int
     status: int = NONE
-    messages: list[int] = field(default_factory=list)
+    messages: tuple[int, ...] = ()
 
 
 def dated(log: CudnnLog) -> bool:
@@ -108,7 +108,7 @@ def _calls(log: CudnnLog, meanings: list[Meaning]) -> list[_Call]:
         if call is not None and told[body] and call.status == NONE:
             call.status = at
         elif call is not None and (level > 0 or (level == NONE and complains[body])):
-            call.messages.append(at)
+            call.messages += (at,)
         else:
             latest[key] = _Call(at)
             calls.append(latest[key])

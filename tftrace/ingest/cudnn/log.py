@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -39,12 +38,14 @@ import numpy.typing as npt
 
 from tftrace.errors import InputError
 from tftrace.ingest.cudnn.arguments import Argument, parse_arguments
-from tftrace.ingest.recorded_file import read_recorded
+from tftrace.ingest.cudnn.stamps import STAMP, epoch_ns
+from tftrace.ingest.recorded_file import Pieces
 
 NAME: Final = "cudnn_log"
 TITLE: Final = "cuDNN API log"
 LEVELS: Final = ("information", "warning", "error")
 NONE: Final = -1
+PIECE: Final = 1 << 21
 
 Codes = npt.NDArray[np.int64]
 
@@ -59,7 +60,6 @@ _PROCESS = re.compile(
 )
 _GAP = re.compile(rb" \((\d{1,9})d\+(\d+)h\+(\d+)m\+(\d+)s since start\)[ \r]*\n[^\w\n]{0,8}(?:[iewIEW]! )?")
 _CLEAN_TAIL = re.compile(rb"[ \r]*\n\s*([IWE]! |[^\w\n]{0,12}(?:Debug: )?)?[Cc]")
-_STAMP: Final = 26
 
 
 @dataclass(frozen=True)
@@ -133,8 +133,11 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> CudnnLog:
     """Reads a log, plain or compressed. Raises InputError where it cannot be read or holds no record."""
-    recorded = read_recorded(path)
-    log = parse_log(recorded.data, path, recorded.cut)
+    pieces = Pieces(path, PIECE)
+    scan = _Scan()
+    for piece in pieces:
+        scan.take(piece)
+    log = scan.log(path, pieces.cut)
     if not len(log):
         raise InputError(f"{path}: holds no record of cuDNN; give a file that CUDNN_LOGDEST_DBG named")
     return log
@@ -142,12 +145,16 @@ def read(path: Path) -> CudnnLog:
 
 def parse_log(data: bytes, path: Path = Path("(memory)"), cut: str | None = None) -> CudnnLog:
     """The same of bytes. Raises nothing: what is no record stands in `other`."""
-    return _Scan().run(data, path, cut)
+    scan = _Scan()
+    scan.take(data)
+    return scan.log(path, cut)
 
 
 class _Scan:
-    """One pass over a log. Each table maps text as it stands in the file to what it means, worked out once: a record
-    is its opening (head and body), 26 characters of time, and its closing (all up to the next head)."""
+    """One pass over a log, in pieces of any size: what stands behind the last head of one waits for the next.
+
+    Each table maps text as it stands in the file to what it means, worked out once: a record is its opening (head and
+    body), 26 characters of time, and its closing (all up to the next head)."""
 
     def __init__(self) -> None:
         self.functions: dict[str, int] = {}
@@ -161,54 +168,89 @@ class _Scan:
         self.closing_rows: list[
             tuple[int, int, int, bool]
         ] = []  # context, since, level that follows, complete
-        self.opened: list[int] = []  # per record
+        self.opened: list[int] = []  # per record of the piece
         self.closed: list[int] = []
         self.levels: list[int] = []
         self.stamps: list[bytes] = []
         self.other: list[str] = []
+        self.columns: list[tuple[Codes, Codes, Codes, Codes]] = []
+        self.level = NONE
+        self.begun = False  # whether what waits begins at a head
+        self.waiting: list[bytes] = []
+        self.held = self.enough = 0
 
-    def run(self, data: bytes, path: Path, cut: str | None) -> CudnnLog:
-        parts = data.split(_CUT)
+    def take(self, data: bytes) -> None:
+        """The next piece."""
+        self.waiting.append(data)
+        self.held += len(data)
+        if self.held < self.enough:
+            return
+        parts = b"".join(self.waiting).split(_CUT)
+        end = len(parts) - 1
+        while end > 0 and not _is_head(parts, end):
+            end -= 1
+        if end <= 0:
+            self.enough = 2 * self.held  # one record, or none: not looked through again for each piece
+            return
+        self._records(parts, end, False)
+        self.waiting = [_CUT.join(parts[end:])]
+        self.held, self.enough, self.begun = len(self.waiting[0]), 0, True
+
+    def log(self, path: Path, cut: str | None) -> CudnnLog:
+        """What all pieces held."""
+        parts = b"".join(self.waiting).split(_CUT)
+        self._records(parts, len(parts), True)
+        opened, closed, level, time_ns = (
+            np.concatenate([np.empty(0, np.int64), *(part[i] for part in self.columns)]) for i in range(4)
+        )
+        opening_rows = np.array(self.opening_rows, np.int64).reshape(-1, 3)
+        closing_rows = np.array(self.closing_rows, np.int64).reshape(-1, 4)
+        function, version, body = (opening_rows[:, i][opened] for i in range(3))
+        context, since, complete = (closing_rows[:, i][closed] for i in (0, 1, 3))
+        return CudnnLog(
+            path=path, functions=list(self.functions), versions=list(self.versions), bodies=list(self.bodies),
+            contexts=self.context_rows, function=function, version=version, level=level, body=body, context=context,
+            time_ns=time_ns, since_start_s=since, complete=complete == 1, other=self.other, cut=cut,
+        )  # fmt: skip
+
+    def _records(self, parts: list[bytes], count: int, last: bool) -> None:
+        """The first `count` parts; `last`: nothing follows them, else a head does."""
         openings, closings, rows = self.openings, self.closings, self.closing_rows
         opened, closed, levels, stamps = self.opened, self.closed, self.levels, self.stamps
-        count, at = len(parts), 1
-        first, at = self._joined(parts, 0)
-        level = self._lines(first, NONE, NONE, NONE, at == count, False)
+        at, level = 0, self.level
+        if not self.begun:
+            first, at = self._joined(parts, 0)
+            level = self._lines(first, NONE, NONE, NONE, last and at == count, False)
         while at < count:
             part = parts[at]
             clock = part.rfind(b"Time: ")
             opening = openings.get(part[:clock])
-            closing = closings.get(part[clock + 6 + _STAMP :])
+            closing = closings.get(part[clock + 6 + STAMP :])
             if opening is None or closing is None:
                 if not _HEAD.match(part):
                     # the known record before it is not all of that one: this text, no head, belongs to it
                     at, level = at - 1, levels.pop()
                     del opened[-1], closed[-1], stamps[-1]
                 part, at = self._joined(parts, at)
-                level = self._careful(part, level, at == count)
+                level = self._careful(part, level, last and at == count)
                 continue
             opened.append(opening)
             closed.append(closing)
             levels.append(level)
-            stamps.append(part[clock + 6 : clock + 6 + _STAMP])
+            stamps.append(part[clock + 6 : clock + 6 + STAMP])
             level = rows[closing][2]
             at += 1
-        opening_rows = np.array(self.opening_rows, np.int64).reshape(-1, 3)[np.array(opened, np.int64)]
-        closing_rows = np.array(rows, np.int64).reshape(-1, 4)[np.array(closed, np.int64)]
-        function, version, body = (np.ascontiguousarray(opening_rows[:, i]) for i in range(3))
-        return CudnnLog(
-            path=path, functions=list(self.functions), versions=list(self.versions), bodies=list(self.bodies),
-            contexts=self.context_rows, function=function, version=version, level=np.array(levels, np.int64), body=body,
-            context=np.ascontiguousarray(closing_rows[:, 0]), time_ns=_epoch_ns(stamps),
-            since_start_s=np.ascontiguousarray(closing_rows[:, 1]), complete=closing_rows[:, 3] == 1,
-            other=self.other, cut=cut,
-        )  # fmt: skip
+        self.level = level
+        some = (np.array(column, np.int64) for column in (opened, closed, levels))
+        self.columns.append((*some, epoch_ns(stamps)))  # type: ignore[arg-type]
+        for column in (opened, closed, levels, stamps):
+            column.clear()
 
     @staticmethod
     def _joined(parts: list[bytes], at: int) -> tuple[bytes, int]:
         """The part from `at` on up to the next true head, and where that one is: a message may name cuDNN too."""
         end = at + 1
-        while end < len(parts) and not (parts[end - 1][-1:] in (b"C", b"c") and _HEAD.match(parts[end])):
+        while end < len(parts) and not _is_head(parts, end):
             end += 1
         return _CUT.join(parts[at:end]), end
 
@@ -224,7 +266,7 @@ class _Scan:
         function = self.functions.setdefault(match[3].decode(), len(self.functions))
         version_code = self.versions.setdefault(version, len(self.versions))
         clock = part.rfind(b"Time: ")
-        closing = self._closing(part[clock + 6 + _STAMP :]) if clock > len(line) else None
+        closing = self._closing(part[clock + 6 + STAMP :]) if clock > len(line) else None
         body = part[len(line) + 1 : clock]
         if closing is None or b"Process=" in body or b"Time: " in body:
             return self._lines(rest, function, version_code, level, last, opened=True)
@@ -235,7 +277,7 @@ class _Scan:
         self.opened.append(opening)
         self.closed.append(closing)
         self.levels.append(level)
-        self.stamps.append(part[clock + 6 : clock + 6 + _STAMP])
+        self.stamps.append(part[clock + 6 : clock + 6 + STAMP])
         return self.closing_rows[closing][2]
 
     def _closing(self, text: bytes) -> int | None:
@@ -319,6 +361,10 @@ class _Scan:
         self.stamps.append(stamp)
 
 
+def _is_head(parts: list[bytes], at: int) -> bool:
+    return parts[at - 1][-1:] in (b"C", b"c") and _HEAD.match(parts[at]) is not None
+
+
 def _seconds(match: re.Match[bytes], first: int = 1) -> int:
     days, hours, minutes, seconds = (int(match[first + i][:9]) for i in range(4))
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
@@ -330,37 +376,3 @@ def _level_of(tail: bytes) -> int | None:
     if match is None:
         return None
     return {b"I": 0, b"W": 1, b"E": 2}.get((match[1] or b"")[:1], NONE)
-
-
-def _epoch_ns(stamps: list[bytes]) -> Codes:
-    """ns since the epoch of each `YYYY-mm-ddTHH:MM:SS.ffffff`, read as UTC; -1 where it is none."""
-    out = np.full(len(stamps), NONE, np.int64)
-    right = np.array([len(s) == _STAMP for s in stamps], bool)
-    text = np.frombuffer(b"".join(s for s in stamps if len(s) == _STAMP), np.uint8).reshape(-1, _STAMP)
-    digits = [i for i in range(_STAMP) if i not in (4, 7, 10, 13, 16, 19)]
-    number = text.astype(np.int64) - ord("0")
-    fits = ((number[:, digits] >= 0) & (number[:, digits] <= 9)).all(axis=1)
-
-    def of(first: int, count: int) -> Codes:
-        value = np.zeros(len(number), np.int64)
-        for i in range(first, first + count):
-            value = value * 10 + number[:, i]
-        return value
-
-    day_code = of(0, 4) * 10_000 + of(5, 2) * 100 + of(8, 2)
-    days, which = np.unique(np.where(fits, day_code, 0), return_inverse=True)
-    day = np.array([_days(int(code)) for code in days], np.int64)
-    seconds = of(11, 2) * 3600 + of(14, 2) * 60 + of(17, 2)
-    day_of = day[which] if len(which) else np.empty(0, np.int64)
-    value = (day_of * 86_400 + seconds) * 1_000_000_000 + of(20, 6) * 1000
-    out[right] = np.where(fits & (day_of != NONE), value, NONE)
-    return out
-
-
-def _days(code: int) -> int:
-    """Days since 1970-01-01 of a date written YYYYmmdd; -1 for none (and for what lies before)."""
-    try:
-        found = date(code // 10_000, code // 100 % 100, code % 100).toordinal() - date(1970, 1, 1).toordinal()
-    except ValueError:
-        return NONE
-    return max(found, NONE)
