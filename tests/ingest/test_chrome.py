@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.chrome_by_event import Row, attributes, by_event, correlation
 from tftrace.errors import InputError
-from tftrace.ingest import chrome
+from tftrace.ingest import chrome, chrome_events
+from tftrace.ingest.chrome import ChromeTrace
 from tftrace.ingest.recorded_file import read_head
 
 EVENTS: list[dict[str, Any]] = [
@@ -76,3 +80,120 @@ def test_tensorflows_own_traces_are_read(shared_data: Path, name: str) -> None:
     path = shared_data / "xplane_gpu" / f"{name}.trace.json.gz"
     events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
     assert len(chrome.read(path)) == sum(e.get("ph") == "X" for e in events)
+
+
+def in_columns(trace: ChromeTrace) -> tuple[list[Row], dict[str, int], int]:
+    """What the straightforward reader gives, of columns; arguments that hold the category are given back without it."""
+    rows: list[Row] = []
+    for n, args in enumerate(trace.args.to_pylist()):
+        own = json.loads("{" + args + "}") if args else None
+        category = trace.categories[trace.category[n]] if trace.category[n] >= 0 else None
+        place = trace.processes[trace.process[n]], trace.threads[trace.thread[n]]
+        rows.append(
+            (trace.names[trace.name[n]], int(trace.start_ns[n]), int(trace.dur_ns[n]), *place, category, own)
+        )
+    return rows, trace.passed_over, trace.malformed
+
+
+VALUE = st.one_of(
+    st.none(), st.booleans(), st.integers(-5, 5), st.integers(-(2**63), 2**63), st.text(max_size=5),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "1", "1.0", "é\n\x7f", "a}, {b", '"traceEvents": [', "\\", "9" * 30]),
+)  # fmt: skip
+DEEP = st.recursive(
+    VALUE,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["cat", "correlation", "correlation_id", "name", "a", "b", "é"])
+TIME = st.one_of(
+    st.integers(0, 9), st.floats(0, 1e7), st.sampled_from([8e15, 10**13 + 1, 9e15, -3, -0.001]), VALUE
+)
+EVENT = st.one_of(
+    DEEP,
+    st.fixed_dictionaries(
+        {"ph": st.sampled_from("XXXXXBEEiIRCMb") | VALUE},
+        optional={
+            "name": st.sampled_from(["a", "b", "process_name", "thread_name", 1, "1", None]), "ts": TIME, "dur": TIME,
+            "pid": st.sampled_from([1, "1", 1.0, True, None, 2]), "tid": st.sampled_from([1, "1", 2.5, [1], 3]),
+            "cat": st.sampled_from(["x", "kernel", "", None, 7]),
+            "args": DEEP | st.dictionaries(KEYS, DEEP, max_size=3),
+        },
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(EVENT, min_size=1, max_size=12), st.integers(1, 300), st.sampled_from([None, 1]), st.booleans(),
+    st.sampled_from([{}, {"metadata": {"a": 1}}, {"metadata": {"traceEvents": [1]}},
+                     {"stackFrames": [{"a": 1}, {"b": 2}]}]),
+    st.booleans(),
+)  # fmt: skip
+def test_pieces_of_any_size_hold_what_the_events_say_one_by_one(
+    tmp_path_factory: pytest.TempPathFactory, events: list[Any], piece: int, indent: int | None, listed: bool,
+    more: dict[str, Any], behind: bool,
+) -> None:  # fmt: skip
+    events = [{"ph": "X", "ts": 1, "dur": 2, "pid": 1, "tid": 1}, *events]
+    document = {"traceEvents": events, **more} if behind else {**more, "traceEvents": events}
+    path = written(
+        tmp_path_factory.getbasetemp() / "pieces.json",
+        json.dumps(events if listed else document, indent=indent),
+    )
+    events = orjson.loads(path.read_bytes())
+    events = events if listed else events["traceEvents"]  # type: ignore[call-overload]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chrome_events, "PIECE", piece)
+        patch.setattr(chrome_events, "HEAD", 40)
+        trace = chrome.read(path)
+    assert trace.cut is None
+    expected, passed, malformed = by_event(events)
+    rows, *counts = in_columns(trace)
+    assert counts == [passed, malformed]
+    told = [n in trace.recategorized.tolist() for n in range(len(rows))]
+    assert [row[:6] for row in rows] == [row[:6] for row in expected]
+    for row, wanted, twice in zip(rows, expected, told, strict=True):
+        assert attributes(None if twice else row[5], row[6]) == attributes(wanted[5], wanted[6])
+    texts = [attributes(None, row[6])[1:-1] for row in rows]
+    assert trace.args.to_pylist() == texts
+    assert trace.correlation.tolist() == [correlation(row[6]) for row in expected]
+
+
+@pytest.mark.parametrize(
+    "end", ["", ",", '{"ph": "X", "ts": 1, "args": {"a": [{"b": 1}, {"c"', "}}}", "\x00", "\\"]
+)
+def test_a_trace_that_breaks_off_is_told_and_kept_up_to_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr(chrome_events, "PIECE", 100)
+    events = [{"ph": "X", "ts": n, "dur": 1, "pid": 1, "tid": 1, "name": f"n{n}"} for n in range(50)]
+    text = json.dumps({"traceEvents": events}).removesuffix("]}") + end
+    trace = chrome.read(written(tmp_path / "t.json", text))
+    assert len(trace) == 50
+    assert trace.cut is not None
+    assert trace.cut.startswith("the file is cut or damaged: ")
+    assert trace.cut.endswith(", behind event 50")
+
+
+def test_text_that_is_no_utf8_is_read_with_marks_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(json.dumps({"traceEvents": EVENTS}).encode().replace(b'"outer"', b'"o\xffr"'))
+    trace = chrome.read(path)
+    assert "o\ufffdr" in trace.names
+    assert trace.cut is not None
+
+
+def test_memory_follows_the_columns_and_not_the_parsed_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Parsed at once, these events took six times the size of their file."""
+    monkeypatch.setattr(chrome_events, "PIECE", 1 << 18)
+    path = tmp_path / "t.json"
+    args = {f"k{n}": n for n in range(40)}
+    event = json.dumps({"ph": "X", "ts": 1.5, "dur": 2, "pid": 1, "tid": 1, "name": "a", "args": args})
+    path.write_text("[" + ",\n".join([event] * 60_000) + "]")
+    tracemalloc.start()
+    chrome.read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < path.stat().st_size / 2

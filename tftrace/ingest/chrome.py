@@ -11,8 +11,9 @@ program runs) is read up to its last whole event. Events of other phases are cou
 
 from __future__ import annotations
 
-import re
+import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,36 +21,52 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import orjson
+import pyarrow as pa
 
 from tftrace.errors import InputError
-from tftrace.ingest.recorded_file import read_recorded
+from tftrace.ingest.chrome_events import BEGIN, Events
 
 NAME: Final = "chrome"
 TITLE: Final = "Chrome trace"
 NONE: Final = -1
 
+Array = npt.NDArray[Any]
+Codes = npt.NDArray[np.int32]
 Int = npt.NDArray[np.int64]
-_SNIFF = re.compile(rb'\s*(?:\{[^\[]*?"traceEvents"\s*:\s*\[|\[\s*\{[^}]*?"ph"\s*:)', re.DOTALL)
+_CORRELATION: Final = ("correlation_id", "correlation")
+_NAMELESS: Final = "(event without a name)"
+_LIMIT: Final = 9e15
+_SMALL: Final = 9e12
 
 
 @dataclass(frozen=True)
 class ChromeTrace:
-    """Intervals and marks as columns: `start_ns` and `dur_ns` (-1: never ended) from the start of the trace; `process`
-    and `thread` index `processes` and `threads`, lists of names; `ids` are their numbers in the file as text."""
+    """Intervals and marks as columns: `start_ns` and `dur_ns` (-1: never ended) from the start of the trace; `name`,
+    `thread` and `category` (-1: none) are codes into `names`, `threads` and `categories`; `process_of` is for each
+    thread the place of its process in `processes`. `process_ids` and `thread_ids` are their numbers in the
+    file as text.
+
+    `correlation` is the id by which work of a device and its launch know each other, -1 where there is none. `args` are
+    the arguments as JSON without its braces, empty where there are none; `recategorized` are the rows whose arguments
+    hold a category of their own, which is that of the event there.
+    """
 
     path: Path
     names: list[str]
-    name: Int
+    name: Codes
     start_ns: Int
     dur_ns: Int
-    process: Int
-    thread: Int
+    thread: Codes
+    process_of: Int
     processes: list[str]
     threads: list[str]
     process_ids: list[str]
     thread_ids: list[str]
-    categories: list[str | None]
-    args: list[dict[str, Any] | None]
+    categories: list[str]
+    category: Codes
+    correlation: Int
+    args: pa.ChunkedArray
+    recategorized: Int
     passed_over: dict[str, int]
     malformed: int
     cut: str | None
@@ -57,109 +74,211 @@ class ChromeTrace:
     def __len__(self) -> int:
         return len(self.name)
 
+    @property
+    def process(self) -> Int:
+        """The process of each event, by its place in `processes`."""
+        return self.process_of[self.thread] if len(self) else np.empty(0, np.int64)
+
 
 def sniff(path: Path, head: bytes) -> bool:
     """Whether this is JSON with trace events."""
-    return _SNIFF.match(head) is not None
+    return BEGIN.match(head) is not None
 
 
 def read(path: Path) -> ChromeTrace:
-    """Reads a trace, plain or compressed. Raises InputError where it cannot be read or holds no event."""
-    recorded = read_recorded(path)
-    events, cut = _events(recorded.data)
-    if not events:
+    """Reads a trace, plain or compressed, in pieces. Raises InputError where it cannot be read or holds no event."""
+    events = Events(path)
+    scan = _Scan()
+    any_ = False
+    for some in events:
+        any_ |= bool(some)
+        scan.take(some)
+    if not any_:
         raise InputError(f"{path}: holds no trace event; give a trace in Chrome's JSON format")
-    return _table(path, events, recorded.cut or cut)
+    return scan.trace(path, events.cut)
 
 
-def _events(data: bytes) -> tuple[list[Any], str | None]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        return _whole_ones(data), f"the file is cut or damaged: {error.msg} in line {error.lineno}"
-    found = document.get("traceEvents") if isinstance(document, dict) else document
-    return (found if isinstance(found, list) else []), None
+class _Memo(dict[Any, int]):
+    """The code of a key, worked out when it is first asked for."""
+
+    def __init__(self, code: Callable[[Any], int]) -> None:
+        self._code = code
+
+    def __missing__(self, key: Any) -> int:
+        code = self[key] = self._code(key)
+        return code
 
 
-def _whole_ones(data: bytes) -> list[Any]:
-    """The events of a file that is no whole JSON document: up to the last one that closes."""
-    text = data.decode("utf-8", "replace")
-    match = _SNIFF.match(text.encode()[: 1 << 16])
-    if match is None:
-        return []
-    begin = text.find("[")
-    last = len(text)
-    for _ in range(200):  # an event may hold objects of its own: go back one brace at a time
-        last = text.rfind("}", begin, last)
-        if last < 0:
-            return []
-        try:
-            found = orjson.loads(text[begin : last + 1] + "]")
-        except orjson.JSONDecodeError:
-            continue
-        return found if isinstance(found, list) else []
-    return []
+class _Scan:
+    """One pass over the events, in their order. What can be done column by column is: a loop over events that does
+    everything for each costs three times as much."""
 
+    def __init__(self) -> None:
+        self.names: dict[str, int] = {}
+        self.categories: dict[str, int] = {}
+        self.processes: dict[str, int] = {}
+        self.threads: dict[tuple[str, str], int] = {}
+        self.process_names: dict[str, str] = {}
+        self.thread_names: dict[tuple[str, str], str] = {}
+        self.name_of = _Memo(lambda name: _numbered(self.names, str(name)))
+        self.category_of = _Memo(lambda name: NONE if name is None else _numbered(self.categories, str(name)))
+        self.thread_of = _Memo(self._thread)
+        self.open: dict[tuple[str, str], list[tuple[int, int]]] = {}  # row and start of what has begun
+        self.ended: dict[int, int] = {}
+        self.passed: Counter[str] = Counter()
+        self.malformed = self.rows = 0
+        self.columns: list[tuple[Array, ...]] = []
+        self.args: list[pa.Array] = []
+        self.recategorized: list[int] = []
 
-def _table(path: Path, events: list[Any], cut: str | None) -> ChromeTrace:
-    names: dict[str, int] = {}
-    processes: dict[str, int] = {}
-    threads: dict[tuple[str, str], int] = {}
-    process_names: dict[str, str] = {}
-    thread_names: dict[tuple[str, str], str] = {}
-    rows: list[tuple[int, int, int, int, int]] = []
-    categories: list[str | None] = []
-    args: list[dict[str, Any] | None] = []
-    passed: Counter[str] = Counter()
-    malformed = 0
-    open_: dict[tuple[str, str], list[int]] = {}
-    for event in events:
-        if not isinstance(event, dict):
-            malformed += 1
-            continue
+    def take(self, events: list[Any]) -> None:
+        kept: list[dict[str, Any]] = []
+        starts: list[int | float] = []
+        marks: dict[int, int] = {}
+        for event in events:
+            if not isinstance(event, dict):
+                self.malformed += 1
+                continue
+            start: Any = event.get("ts")
+            known = (type(start) is float or type(start) is int) and -_LIMIT < start < _LIMIT
+            if event.get("ph") != "X":
+                length = self._other(event, _ns(start) if known else None, self.rows + len(kept))
+                if length is None:
+                    continue
+                marks[len(kept)] = length
+            elif not known:
+                self.malformed += 1
+                continue
+            kept.append(event)
+            starts.append(start)
+        if not kept:
+            return
+        durations = _nanoseconds([event.get("dur", 0) for event in kept])
+        durations[list(marks)] = list(marks.values())
+        own = [_own(event) for event in kept]
+        self.columns.append(
+            (
+                _codes(self.name_of, [_plain(event.get("name", _NAMELESS)) for event in kept]),
+                _nanoseconds(starts), np.maximum(durations, NONE),
+                _codes(self.thread_of, [(_plain(e.get("pid", "")), _plain(e.get("tid", ""))) for e in kept]),
+                _codes(self.category_of, [_plain(event.get("cat")) for event in kept]),
+                np.array([NONE if args is None else _correlation(args) for args in own], np.int64),
+            )
+        )  # fmt: skip
+        for n, args in enumerate(own):
+            if args is not None and "cat" in args and kept[n].get("cat") is not None:
+                own[n] = args | {"cat": str(kept[n]["cat"])}
+                self.recategorized.append(self.rows + n)
+        self.args.append(pa.array([_text(args) for args in own], pa.binary()).cast(pa.string()))
+        self.rows += len(kept)
+
+    def _other(self, event: dict[str, Any], start: int | None, row: int) -> int | None:
+        """What an event is that is no interval: the length with which it becomes a row, or None for no row."""
         if not event:  # TensorFlow ends its list with {}
-            continue
+            return None
         phase, pid, tid = str(event.get("ph")), str(event.get("pid", "")), str(event.get("tid", ""))
-        own = event.get("args") if isinstance(event.get("args"), dict) else None
         if phase == "M":
-            told = str((own or {}).get("name", ""))
+            own = event.get("args")
+            told = str(own.get("name", "")) if isinstance(own, dict) else ""
             if event.get("name") == "process_name":
-                process_names[pid] = told
+                self.process_names[pid] = told
             elif event.get("name") == "thread_name":
-                thread_names[pid, tid] = told
-            continue
-        start = _ns(event.get("ts"))
-        if phase == "E" and start is not None and open_.get((pid, tid)):
-            at = open_[pid, tid].pop()
-            rows[at] = (*rows[at][:2], max(start - rows[at][1], 0), *rows[at][3:])
-            continue
+                self.thread_names[pid, tid] = told
+            return None
+        if phase == "E" and start is not None and self.open.get((pid, tid)):
+            began, at = self.open[pid, tid].pop()
+            self.ended[began] = max(start - at, 0)
+            return None
         if phase not in ("X", "B", "i", "I", "R"):
-            passed[phase] += 1
-            continue
+            self.passed[phase] += 1
+            return None
         if start is None:
-            malformed += 1
-            continue
-        length = _ns(event.get("dur", 0)) if phase == "X" else (0 if phase != "B" else NONE)
-        if phase == "B":
-            open_.setdefault((pid, tid), []).append(len(rows))
-        name = names.setdefault(str(event.get("name", "(event without a name)")), len(names))
-        process = processes.setdefault(pid, len(processes))
-        thread = threads.setdefault((pid, tid), len(threads))
-        rows.append((name, start, NONE if length is None or length < 0 else length, process, thread))
-        categories.append(str(event["cat"]) if event.get("cat") is not None else None)
-        args.append(own)
-    columns = np.array(rows, np.int64).reshape(-1, 5)
-    name_of, start_of, dur_of, process_of, thread_of = (np.ascontiguousarray(columns[:, i]) for i in range(5))
-    return ChromeTrace(
-        path=path, names=list(names), name=name_of, start_ns=start_of, dur_ns=dur_of, process=process_of,
-        thread=thread_of, processes=[process_names.get(p, p) for p in processes],
-        threads=[thread_names.get(t, t[1]) for t in threads], process_ids=list(processes),
-        thread_ids=[t for _, t in threads], categories=categories, args=args, passed_over=dict(passed),
-        malformed=malformed, cut=cut,
-    )  # fmt: skip
+            self.malformed += 1
+            return None
+        if phase != "B":
+            return 0
+        self.open.setdefault((pid, tid), []).append((row, start))
+        return NONE
+
+    def _thread(self, key: tuple[Any, Any]) -> int:
+        pid, tid = (str(part) for part in key)
+        _numbered(self.processes, pid)
+        return _numbered(self.threads, (pid, tid))
+
+    def trace(self, path: Path, cut: str | None) -> ChromeTrace:
+        name, start, dur, thread, category, correlation = (
+            np.concatenate([np.empty(0, kind), *(part[i] for part in self.columns)])
+            for i, kind in enumerate((np.int32, np.int64, np.int64, np.int32, np.int32, np.int64))
+        )
+        dur[list(self.ended)] = list(self.ended.values())
+        return ChromeTrace(
+            path=path, names=list(self.names), name=name, start_ns=start, dur_ns=dur, thread=thread,
+            process_of=np.array([self.processes[pid] for pid, _ in self.threads], np.int64),
+            processes=[self.process_names.get(p, p) for p in self.processes],
+            threads=[self.thread_names.get(t, t[1]) for t in self.threads], process_ids=list(self.processes),
+            thread_ids=[t for _, t in self.threads], categories=list(self.categories), category=category,
+            correlation=correlation, args=pa.chunked_array(self.args, pa.string()),
+            recategorized=np.array(self.recategorized, np.int64), passed_over=dict(self.passed),
+            malformed=self.malformed, cut=cut,
+        )  # fmt: skip
+
+
+def _numbered(codes: dict[Any, int], key: Any) -> int:
+    return codes.setdefault(key, len(codes))
+
+
+def _codes(memo: _Memo, keys: list[Any]) -> Codes:
+    return np.array([memo[key] for key in keys], np.int32)
+
+
+def _plain(value: Any) -> Any:
+    """The value where it is told from others by being equal, else its text: 1, 1.0 and True are three things."""
+    kind = type(value)
+    return value if kind is str or kind is int or value is None else str(value)
+
+
+def _own(event: dict[str, Any]) -> dict[str, Any] | None:
+    args = event.get("args")
+    return args if isinstance(args, dict) and args else None
+
+
+def _text(args: dict[str, Any] | None) -> bytes:
+    """The arguments as the standard library writes them; orjson writes the same, quicker, where all is plain."""
+    if args is None:
+        return b""
+    for value in args.values():
+        if type(value) is not str and type(value) is not int:
+            break
+    else:
+        text = orjson.dumps(args)
+        if text.isascii() and b"\x7f" not in text:
+            return text[1:-1]
+    return json.dumps(args, separators=(",", ":"), default=str)[1:-1].encode()
+
+
+def _correlation(args: dict[str, Any]) -> int:
+    for key in _CORRELATION:
+        if key in args:
+            value = str(args[key])
+            if value.isdecimal() and int(value) < 1 << 62:
+                return int(value)
+    return NONE
+
+
+def _nanoseconds(us: list[Any]) -> Int:
+    """ns of these us, to the nearest; -1 for what is no number or out of bounds."""
+    kinds = set(map(type, us))
+    if kinds == {int} and max(us) < _LIMIT and min(us) > -_LIMIT:
+        return np.array(us, np.int64) * 1000
+    # a whole number is multiplied exactly, which in floats holds for small ones
+    if kinds == {float} or (kinds == {int, float} and max(us) < _SMALL and min(us) > -_SMALL):
+        values = np.array(us, np.float64)
+        within = (values > -_LIMIT) & (values < _LIMIT)
+        return np.where(within, np.rint(np.where(within, values, 0) * 1000), NONE).astype(np.int64)
+    return np.array([NONE if (ns := _ns(value)) is None else ns for value in us], np.int64)
 
 
 def _ns(us: Any) -> int | None:
-    if isinstance(us, bool) or not isinstance(us, (int, float)) or not -9e15 < us < 9e15:
+    if isinstance(us, bool) or not isinstance(us, (int, float)) or not -_LIMIT < us < _LIMIT:
         return None
     return us * 1000 if isinstance(us, int) else round(us * 1000)

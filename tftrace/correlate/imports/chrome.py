@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from tftrace.correlate.imports.facts import RELATIVE, Facts, Spans
 from tftrace.correlate.profiles.host_plane import names_kernel
+from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.chrome import ChromeTrace
 
@@ -18,7 +21,8 @@ _OF_CATEGORY: Final = {
     "kernel": "device", "gpu_memcpy": "device", "gpu_memset": "device", "cuda_runtime": "library",
     "cuda_driver": "library", "python_function": "python",
 }  # fmt: skip
-_CORRELATION: Final = ("correlation_id", "correlation")
+SLICE: Final = 1 << 18
+"""Events that are added at once."""
 
 
 def dated(trace: ChromeTrace) -> bool:
@@ -33,39 +37,39 @@ def add(trace: ChromeTrace, build: TraceBuilder, base_ns: int) -> Facts:
     """
     words = build.words
     layers, streams, derived = _lines(trace)
-    kind = np.array(layers, object)[trace.thread] if len(trace) else np.empty(0, object)
-    kept = np.flatnonzero(~np.array(derived, bool)[trace.thread]) if len(trace) else np.empty(0, np.int64)
-    categories = [_OF_CATEGORY.get(c or "") for c in trace.categories]
-    kernel = [names_kernel(n) for n in trace.names]
-    layer = np.array(
-        [
-            words.code(
-                categories[i] or (kind[i] if kind[i] == "device" or not kernel[trace.name[i]] else "kernel")
-            )
-            for i in kept.tolist()
-        ],
-        np.int64,
-    )
+    kept = np.flatnonzero(~derived[trace.thread]) if len(trace) else np.empty(0, np.int64)
+    layer = _layers(trace, layers, build)[kept]
     start = trace.start_ns[kept] - (int(trace.start_ns.min()) if len(trace) else 0) + base_ns
     on_device = layer == words.code("device")
-    correlation = np.array([_correlation(trace.args[i]) for i in kept.tolist()], np.int64)
-    stream = np.array(streams, np.int64)[trace.thread[kept]] if len(kept) else np.empty(0, np.int64)
-    pid, tid = (
-        _numbers(trace.process_ids)[trace.process[kept]],
-        _numbers(trace.thread_ids)[trace.thread[kept]],
-    )
-    device = words.codes(p if _DEVICE.fullmatch(p) else None for p in trace.processes)[trace.process[kept]]
-    ids = build.events(
-        len(kept), layer=layer, name=words.codes(trace.names)[trace.name[kept]], start_ns=start,
-        dur_ns=trace.dur_ns[kept], pid=np.where(device == NONE, pid, NONE), tid=np.where(on_device, NONE, tid),
-        device=device, stream=np.where(on_device, stream, NONE), correlation_id=correlation,
-        probe=words.code("import:chrome"),
-        attrs=build.attrs.codes(_attrs(trace, i) for i in kept.tolist()),
-    )  # fmt: skip
+    stream, process = streams[trace.thread[kept]], trace.process[kept]
+    pid, tid = _numbers(trace.process_ids)[process], _numbers(trace.thread_ids)[trace.thread[kept]]
+    device = words.codes(p if _DEVICE.fullmatch(p) else None for p in trace.processes)[process]
+    names, correlation, dur = words.codes(trace.names), trace.correlation[kept], trace.dur_ns[kept]
+    category = trace.category.astype(np.int64)
+    category[trace.recategorized] = NONE  # said among the arguments
+    told = pa.array([compact({"cat": c})[1:-1] for c in trace.categories], pa.string())
+    added = [np.empty(0, np.int64)]
+    for at in range(0, len(kept), SLICE):
+        some, rows = slice(at, at + SLICE), kept[at : at + SLICE]
+        args = trace.args.take(pa.array(rows)).combine_chunks().dictionary_encode()
+        parts = (
+            Part(args.indices.to_numpy().astype(np.int64), args.dictionary),
+            Part(category[rows], told),
+        )
+        added.append(
+            build.events(
+                len(rows), layer=layer[some], name=names[trace.name[rows]], start_ns=start[some], dur_ns=dur[some],
+                pid=np.where(device[some] == NONE, pid[some], NONE), tid=np.where(on_device[some], NONE, tid[some]),
+                device=device[some], stream=np.where(on_device[some], stream[some], NONE),
+                correlation_id=correlation[some], probe=words.code("import:chrome"),
+                attrs=build.attrs.block(len(rows), parts),
+            )
+        )  # fmt: skip
+    ids = np.concatenate(added)
     unlinked = _launches(build, ids, on_device, pid, correlation)
     host = np.flatnonzero(~on_device)
-    end = start + np.maximum(trace.dur_ns[kept], 0)
-    names = dict(zip(trace.process_ids, trace.processes, strict=True))
+    end = start + np.maximum(dur, 0)
+    process_names = dict(zip(trace.process_ids, trace.processes, strict=True))
     return Facts(
         entries=len(trace), events=len(kept), lost=trace.malformed,
         reason=trace.cut or (f"{trace.malformed} events are malformed" if trace.malformed else None),
@@ -73,22 +77,21 @@ def add(trace: ChromeTrace, build: TraceBuilder, base_ns: int) -> Facts:
         spans=Spans(ids[host], np.full(len(host), NONE), pid[host], tid[host], start[host], end[host]),
         processes=[
             {"pid": int(i) if i.isdecimal() else None, "executable": n}
-            for i, n in names.items()
+            for i, n in process_names.items()
             if not _DEVICE.fullmatch(n)
         ],
-        devices=[{"name": n} for n in names.values() if _DEVICE.fullmatch(n)],
+        devices=[{"name": n} for n in process_names.values() if _DEVICE.fullmatch(n)],
         details={
             "derived": len(trace) - len(kept), "passed_over": trace.passed_over, "work_without_launch": unlinked,
         },
     )  # fmt: skip
 
 
-def _lines(trace: ChromeTrace) -> tuple[list[str], list[int], list[bool]]:
+def _lines(trace: ChromeTrace) -> tuple[list[str], Int, npt.NDArray[np.bool_]]:
     """For each thread its layer, its stream (NONE for none), and whether it repeats other lines."""
-    of_thread: dict[int, int] = dict(zip(trace.thread.tolist(), trace.process.tolist(), strict=True))
     layers, streams, derived = [], [], []
     for thread, name in enumerate(trace.threads):
-        device = _DEVICE.fullmatch(trace.processes[of_thread[thread]]) is not None
+        device = _DEVICE.fullmatch(trace.processes[trace.process_of[thread]]) is not None
         stream = _STREAM.match(name)
         layers.append("device" if device else "runtime")
         own = trace.thread_ids[thread]
@@ -96,26 +99,23 @@ def _lines(trace: ChromeTrace) -> tuple[list[str], list[int], list[bool]]:
             int(stream[1]) if stream else int(own) if own.isdecimal() and int(own) < 1 << 31 else NONE
         )
         derived.append(device and stream is None)
-    return layers, streams, derived
+    return layers, np.array(streams, np.int64), np.array(derived, np.bool_)
+
+
+def _layers(trace: ChromeTrace, of_thread: list[str], build: TraceBuilder) -> Int:
+    """The layer of each event: as its category says, else as its thread does, but for kernels of the host."""
+    words = build.words
+    if not len(trace):
+        return np.empty(0, np.int64)
+    by_thread = words.codes(of_thread)[trace.thread]
+    kernel = np.array([names_kernel(name) for name in trace.names], np.bool_)[trace.name]
+    by_name = np.where(kernel & (by_thread != words.code("device")), words.code("kernel"), by_thread)
+    by_category = np.append(words.codes(_OF_CATEGORY.get(c) for c in trace.categories), NONE)[trace.category]
+    return np.where(by_category != NONE, by_category, by_name)
 
 
 def _numbers(ids: list[str]) -> Int:
     return np.array([int(i) if i.isdecimal() and int(i) < 1 << 31 else NONE for i in ids], np.int64)
-
-
-def _correlation(args: dict[str, Any] | None) -> int:
-    for key in _CORRELATION:
-        value = str((args or {}).get(key, ""))
-        if value.isdecimal() and int(value) < 1 << 62:
-            return int(value)
-    return NONE
-
-
-def _attrs(trace: ChromeTrace, at: int) -> str | None:
-    row = dict(trace.args[at] or {})
-    if trace.categories[at] is not None:
-        row["cat"] = trace.categories[at]
-    return compact(row) if row else None
 
 
 def _launches(build: TraceBuilder, ids: Int, on_device: np.ndarray, pid: Int, correlation: Int) -> int:
