@@ -41,7 +41,7 @@ async function makePlot() {
     modebar: { orientation: 'v' },
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
     xaxis: {
-      range: [view.t0 / 1e9, view.t1 / 1e9], side: 'top', tickformat: tickFormat(), ticksuffix: 's', nticks: 9,
+      range: [view.t0 / 1e9, view.t1 / 1e9], side: 'top', tickformat: tickFormat(), ticksuffix: 's', nticks: 9, tickangle: 0,
       ticks: 'outside', ticklen: 4, zeroline: false, fixedrange: true,
     },
     yaxis: { range: [1, 0], fixedrange: true, visible: false },
@@ -64,7 +64,11 @@ async function makePlot() {
     gd.data.forEach((trace, i) => trace.visible === 'legendonly' && hidden.add(i));
     redraw();
   });
-  gd.on('plotly_afterplot', redraw);
+  gd.on('plotly_afterplot', () => {
+    const before = JSON.stringify(plot);
+    measure();
+    if (before !== JSON.stringify(plot)) redraw();
+  });
 }
 
 async function recolour() {
@@ -99,19 +103,59 @@ function setView(t0, t1, top = view.top) {
   remember();
 }
 
-// The canvas follows every frame, plotly's axis as fast as it can: one relayout at a time, the latest range last.
-async function pushAxis() {
+// The canvas follows every frame, plotly's axis by what `moveTicks` does: a relayout takes as long as a frame may, whatever it
+// changes. It comes when the view rests, and in a long movement as soon as a part of the axis stands bare.
+const RESTS = 90, AT_LEAST_BETWEEN = 250; // ms
+let restTimer = 0, laidOutAt = 0;
+function pushAxis() {
+  clearTimeout(restTimer);
+  restTimer = setTimeout(layOutAxis, RESTS);
+}
+
+async function layOutAxis() {
+  clearTimeout(restTimer);
   if (pushing || !gd._fullLayout) { pushAgain = true; return; }
   pushing = true;
   do {
-    // Behind the frame that draws the events, not before it: each takes half of what a frame may.
+    // Behind the frame that draws the events, not before it.
     await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
     pushAgain = false;
+    laidOutAt = performance.now();
     const patch = { 'xaxis.range[0]': view.t0 / 1e9, 'xaxis.range[1]': view.t1 / 1e9 }, format = tickFormat();
     if (gd.layout.xaxis.tickformat !== format) patch['xaxis.tickformat'] = format;
+    for (const tick of ticks()) tick.removeAttribute('visibility');
     await Plotly.relayout(gd, patch);
   } while (pushAgain);
   pushing = false;
+  moveTicks(); // the view may have moved on meanwhile
+}
+
+// Labels, marks and grid lines of plotly's axis; each holds its tick as datum.
+const ticks = () => gd.querySelectorAll('.xtick > text, path.xtick, path.xgrid');
+
+// Puts each tick where its time now lies; of labels that would touch, the next is hidden with its mark and line.
+function moveTicks() {
+  if (!gd._fullLayout || pushing) return;
+  const at = new Map();
+  for (const tick of ticks()) {
+    const time = tick.__data__.x;
+    if (!at.has(time)) at.set(time, { x: xOf(time * 1e9), room: 0, nodes: [] });
+    const of = at.get(time);
+    of.nodes.push(tick);
+    if (tick.localName === 'text') of.room = tick.textContent.length * 7 + 12; // px, of a font of 12
+  }
+  let last = -Infinity, first = plot.width;
+  for (const { x, room, nodes } of [...at.values()].sort((a, b) => a.x - b.x)) {
+    const there = x >= 0 && x <= plot.width && x - last >= room;
+    if (there) { last = x; first = Math.min(first, x); }
+    for (const node of nodes) {
+      if (!there) { node.setAttribute('visibility', 'hidden'); continue; }
+      node.removeAttribute('visibility');
+      node.setAttribute('transform', `translate(${plot.left + x},0)`);
+    }
+  }
+  const bare = Math.max(first, plot.width - last) > plot.width * 0.4;
+  if (bare && performance.now() - laidOutAt > AT_LEAST_BETWEEN) layOutAxis();
 }
 
 function zoom(factor, at = 0.5) {
@@ -133,15 +177,17 @@ function showEvent(event) {
 
 // ---- deep link: #t=start,end in seconds from the start of the trace, &f=folded, &e=event, &r=start,end of totals
 const seconds = (ns) => (ns / 1e9).toFixed(9).replace(/0+$/, '').replace(/\.$/, '');
-let linkTimer = 0, followed = false;
+let linkTimer = 0, followed = false, written = location.hash;
 function remember() {
   if (!followed) return; // the page is still being made: what its address asks for must stand there until it is done
   clearTimeout(linkTimer);
   linkTimer = setTimeout(() => {
+    if (location.hash !== written) return; // a new address, which is about to be followed
     const chosen = selection ? `&e=${selection.rank}` : range ? `&r=${seconds(range.t0)},${seconds(range.t1)}` : '';
     const shut = folded.size ? `&f=${foldedText()}` : '';
     const hash = `#t=${seconds(view.t0)},${seconds(view.t1)}${shut}${chosen}`;
     try { history.replaceState(null, '', hash); } catch { /* a page in a sandboxed frame has no history */ }
+    written = location.hash;
   }, 250);
 }
 
@@ -159,6 +205,7 @@ function followView() {
 
 function followLink() {
   followed = true;
+  written = location.hash;
   const counted = linked('r'), chosen = /[#&]e=(\d+)/.exec(location.hash);
   followView();
   if (chosen) select(+chosen[1]);

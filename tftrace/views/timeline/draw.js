@@ -1,4 +1,4 @@
-// Drawing: events on a canvas below plotly's axes, the overview above it.
+// Drawing: the picture of raster.js on a canvas below plotly's axes, with names and arrows; the overview above it.
 
 // A layer's colour is that of every other picture. Yellow, sky blue and orange get a dark outline on white, where they would
 // be too pale alone. White text only on what is dark enough.
@@ -28,7 +28,7 @@ canvas.setAttribute('aria-label', 'Events over time, one lane per thread and lay
 function redraw() {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
-    if (S) { draw(); drawOverview(); placeLabels(); }
+    if (S) { draw(); drawOverview(); placeLabels(); moveTicks(); }
   });
 }
 
@@ -51,15 +51,11 @@ function draw() {
     left: plot.left + 'px', top: plot.top + 'px', width: plot.width + 'px', height: plot.height + 'px',
   });
   fitCanvas(canvas, plot.width, plot.height);
-  const ink = INK[theme()], labels = [];
-  drawBands(ink);
+  const ink = INK[theme()];
   const found = visibleChunks(view.t0, view.t1, (view.t1 - view.t0) / plot.width);
   shown.chunks = found.list;
   shown.level = found.level;
-  const seen = { exact: 0, blocks: 0, merged: 0 };
-  for (const kind of ['M', 'E'])
-    for (const chunk of found.list) if (chunk.kind === kind) drawChunk(chunk, labels, seen);
-  ctx.globalAlpha = 1;
+  const { seen, labels } = paint(found.list, ink, devicePixelRatio || 1);
   drawLabels(labels);
   if (range) drawRange(ink);
   if (selection) drawSelection(ink);
@@ -76,53 +72,6 @@ function drawScroll(ink) {
   const long = Math.max(8, (rows / lines.count) * plot.height);
   ctx.fillRect(plot.width - 5, (view.top / (lines.count - rows)) * (plot.height - long), 5, long);
   ctx.globalAlpha = 1;
-}
-
-function drawBands(ink) {
-  for (const { kind, line, height } of itemsInView()) {
-    ctx.fillStyle = kind === 'l' ? ink.grid : ink.band;
-    if (kind === 'l') ctx.fillRect(0, Math.round(yAt(line + height)) - 0.5, plot.width, 0.5);
-    else ctx.fillRect(0, yAt(line), plot.width, plot.row);
-  }
-}
-
-function drawChunk(chunk, labels, seen) {
-  const { t, d, off, info } = chunk, scale = plot.width / (view.t1 - view.t0), mode = theme();
-  const first = firstOn(Math.floor(view.top)), last = firstOn(Math.ceil(view.top + plot.height / plot.row));
-  const exact = chunk.kind === 'E';
-  for (let at = first; at < last; at++) {
-    const row = lines.rows[at], layer = rowLayer[row], end = off[row + 1];
-    if (off[row] === end) continue;
-    const whole = lines.part[row] === 1, h = whole ? plot.row - 3 : Math.max(1, plot.row * lines.part[row]);
-    let i = crowded.has(row) ? off[row] : lowerBound(t, off[row], end, view.t0);
-    if (i > off[row] && t[i - 1] + d[i - 1] > view.t0) i--;
-    if (hidden.has(layer)) continue;
-    const y = yOf(row) + (whole ? 1.5 : 0), outlined = whole && exact && OUTLINED[mode].has(layer);
-    ctx.fillStyle = COLOURS[mode][layer];
-    ctx.strokeStyle = 'rgba(0,0,0,.55)';
-    ctx.lineWidth = 1;
-    for (let painted = -1; i < end && t[i] < view.t1; i++) {
-      let x = (t[i] - view.t0) * scale, w = d[i] * scale;
-      if (x < 0) { w += x; x = 0; }
-      if (w < 0) continue;
-      w = Math.min(w, plot.width - x);
-      const hit = !hits || hits.has(info[i]);
-      if (exact) seen.exact++; else { seen.blocks++; seen.merged += chunk.count[i]; }
-      // A pixel that is painted already is not painted again, unless a hit has to show.
-      if (w < 1 && x + w <= painted && !(hits && hit)) continue;
-      painted = x + Math.max(w, 1);
-      ctx.globalAlpha = hit ? (exact ? 1 : 0.6) : 0.13;
-      if (!exact) {
-        // On whole pixels, or neighbouring blocks would leave stripes.
-        const part = Math.max(0.25, chunk.busy[i] / 255), left = Math.round(x);
-        ctx.fillRect(left, y + h * (1 - part), Math.max(Math.round(x + w) - left, 1), h * part);
-        continue;
-      }
-      ctx.fillRect(x, y, whole && w > 4 ? w - 1 : Math.max(w, 1), h); // a gap of a pixel tells neighbours apart
-      if (outlined && w > 4) ctx.strokeRect(x + 0.5, y + 0.5, w - 2, h - 1);
-      if (whole && w > 30 && labels.length < 600) labels.push([x, w, y, info[i], layer, hit]);
-    }
-  }
 }
 
 function drawLabels(labels) {
