@@ -242,13 +242,13 @@ def alpha(page: Opened, label: str) -> int:
 
 def test_wheel_keys_drag_and_link_move_the_view(browser: Any, pages: dict[str, Path]) -> None:
     with ready_page(browser, pages["eager"]) as page:
-        ticks = "[...document.querySelectorAll('.xtick')].map((t) => t.textContent).join()"
+        ticks = "[...document.querySelectorAll('#axis span')].map((t) => t.textContent).join()"
         assert in_view(page) == "296 µs"
         before = page.page.evaluate(ticks)
         page.page.mouse.move(*at(page, "api", 0.5))
         page.page.mouse.wheel(0, -400)
         page.until("document.querySelector('#status').textContent.startsWith('162 µs')")
-        page.until(f"{ticks} !== {json.dumps(before)}")  # plotly's axis follows
+        page.until(f"{ticks} !== {json.dumps(before)}")  # the axis follows
         page.page.keyboard.press("w")
         page.until("document.querySelector('#status').textContent.startsWith('97.4 µs')")
         page.until("/#t=/.test(location.hash)")

@@ -1,4 +1,4 @@
-// Plotly's part: time axis, legend, hover label, modebar; and the hand: wheel, drag, keys, deep link.
+// Plotly's part: legend, hover label, modebar; and the hand: wheel, drag, keys, deep link.
 
 const gd = byId('plot');
 const SHORTEST_VIEW = 50; // ns
@@ -10,19 +10,11 @@ function formatTime(ns, digits = 4) {
   return `${+(ns / unit).toPrecision(digits)} ${name}`;
 }
 
-// Significant digits that keep neighbouring ticks apart.
-function tickDigits() {
-  const far = Math.max(Math.abs(view.t0), Math.abs(view.t1)), near = (view.t1 - view.t0) / 10;
-  return Math.max(2, Math.min(15, Math.ceil(Math.log10(far / near)) + 1));
-}
-const tickFormat = () => `.${tickDigits()}~s`;
-
 function plotColours() {
   const ink = INK[theme()], colour = COLOURS[theme()];
   return {
     layout: {
-      'font.color': ink.text, 'xaxis.gridcolor': ink.grid, 'xaxis.tickcolor': ink.faint, 'legend.font.color': ink.text,
-      'modebar.color': ink.faint, 'modebar.activecolor': ink.text, 'modebar.bgcolor': 'rgba(0,0,0,0)',
+      'font.color': ink.text, 'legend.font.color': ink.text, 'modebar.color': ink.faint, 'modebar.activecolor': ink.text, 'modebar.bgcolor': 'rgba(0,0,0,0)',
     },
     markers: { 'marker.color': LAYERS.map((_, i) => colour[i]), 'marker.line.color': LAYERS.map(() => ink.faint) },
   };
@@ -40,10 +32,7 @@ async function makePlot() {
     font: { family: 'system-ui, sans-serif', size: 12 },
     modebar: { orientation: 'v' },
     paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-    xaxis: {
-      range: [view.t0 / 1e9, view.t1 / 1e9], side: 'top', tickformat: tickFormat(), ticksuffix: 's', nticks: 9, tickangle: 0,
-      ticks: 'outside', ticklen: 4, zeroline: false, fixedrange: true,
-    },
+    xaxis: { range: [0, 1], fixedrange: true, visible: false }, // axis.js draws the time: a relayout takes as long as a frame may
     yaxis: { range: [1, 0], fixedrange: true, visible: false },
   };
   const button = (name, title, path, click) => ({ name, title, click, icon: { width: 24, height: 24, path } });
@@ -56,19 +45,15 @@ async function makePlot() {
     ]],
   });
   const svg = gd.querySelector('.svg-container');
-  svg.querySelector('.main-svg').after(canvas); // above the grid, below legend and hover label
-  svg.append(labelBox);
+  svg.querySelector('.main-svg').after(canvas); // below legend and hover label
+  svg.append(labelBox, axisBox);
   await recolour();
   gd.on('plotly_restyle', () => {
     hidden.clear();
     gd.data.forEach((trace, i) => trace.visible === 'legendonly' && hidden.add(i));
     redraw();
   });
-  gd.on('plotly_afterplot', () => {
-    const before = JSON.stringify(plot);
-    measure();
-    if (before !== JSON.stringify(plot)) redraw();
-  });
+  gd.on('plotly_afterplot', redraw);
 }
 
 async function recolour() {
@@ -90,7 +75,7 @@ function measure() {
 }
 
 // ---- view
-let pushing = false, pushAgain = false, drag = null;
+let drag = null;
 
 function setView(t0, t1, top = view.top) {
   const widest = M.span * 1.2, width = Math.min(Math.max(t1 - t0, SHORTEST_VIEW), widest);
@@ -98,64 +83,9 @@ function setView(t0, t1, top = view.top) {
   view.t0 = middle - width / 2;
   view.t1 = middle + width / 2;
   view.top = Math.max(0, Math.min(top, lines.count - plot.height / plot.row));
+  if (hovered) unhover(); // what it tells is elsewhere now
   redraw();
-  pushAxis();
   remember();
-}
-
-// The canvas follows every frame, plotly's axis by what `moveTicks` does: a relayout takes as long as a frame may, whatever it
-// changes. It comes when the view rests, and in a long movement as soon as a part of the axis stands bare.
-const RESTS = 90, AT_LEAST_BETWEEN = 250; // ms
-let restTimer = 0, laidOutAt = 0;
-function pushAxis() {
-  clearTimeout(restTimer);
-  restTimer = setTimeout(layOutAxis, RESTS);
-}
-
-async function layOutAxis() {
-  clearTimeout(restTimer);
-  if (pushing || !gd._fullLayout) { pushAgain = true; return; }
-  pushing = true;
-  do {
-    // Behind the frame that draws the events, not before it.
-    await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
-    pushAgain = false;
-    laidOutAt = performance.now();
-    const patch = { 'xaxis.range[0]': view.t0 / 1e9, 'xaxis.range[1]': view.t1 / 1e9 }, format = tickFormat();
-    if (gd.layout.xaxis.tickformat !== format) patch['xaxis.tickformat'] = format;
-    for (const tick of ticks()) tick.removeAttribute('visibility');
-    await Plotly.relayout(gd, patch);
-  } while (pushAgain);
-  pushing = false;
-  moveTicks(); // the view may have moved on meanwhile
-}
-
-// Labels, marks and grid lines of plotly's axis; each holds its tick as datum.
-const ticks = () => gd.querySelectorAll('.xtick > text, path.xtick, path.xgrid');
-
-// Puts each tick where its time now lies; of labels that would touch, the next is hidden with its mark and line.
-function moveTicks() {
-  if (!gd._fullLayout || pushing) return;
-  const at = new Map();
-  for (const tick of ticks()) {
-    const time = tick.__data__.x;
-    if (!at.has(time)) at.set(time, { x: xOf(time * 1e9), room: 0, nodes: [] });
-    const of = at.get(time);
-    of.nodes.push(tick);
-    if (tick.localName === 'text') of.room = tick.textContent.length * 7 + 12; // px, of a font of 12
-  }
-  let last = -Infinity, first = plot.width;
-  for (const { x, room, nodes } of [...at.values()].sort((a, b) => a.x - b.x)) {
-    const there = x >= 0 && x <= plot.width && x - last >= room;
-    if (there) { last = x; first = Math.min(first, x); }
-    for (const node of nodes) {
-      if (!there) { node.setAttribute('visibility', 'hidden'); continue; }
-      node.removeAttribute('visibility');
-      node.setAttribute('transform', `translate(${plot.left + x},0)`);
-    }
-  }
-  const bare = Math.max(first, plot.width - last) > plot.width * 0.4;
-  if (bare && performance.now() - laidOutAt > AT_LEAST_BETWEEN) layOutAxis();
 }
 
 function zoom(factor, at = 0.5) {

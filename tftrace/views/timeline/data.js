@@ -44,7 +44,7 @@ function columnReader(bytes) {
     for (let j = 0; j < Math.min(planes, 4); j++, at += n)
       for (let i = 0; i < n; i++) low[i] |= bytes[at + i] << (8 * j);
     if (planes <= 4) return low;
-    const wide = Float64Array.from(low);
+    const wide = new Float64Array(low);
     for (let j = 4; j < planes; j++, at += n)
       for (let i = 0; i < n; i++) wide[i] += bytes[at + i] * 2 ** (8 * j);
     return wide;
@@ -67,12 +67,14 @@ function unpack(bytes, head) {
   const gaps = read(n), t = new Float64Array(n), lengths = read(n);
   for (let r = 0; r < M.rows; r++)
     for (let i = off[r], v = 0; i < off[r + 1]; i++) t[i] = base + (v += gaps[i]) * unit;
+  const d = new Float64Array(lengths);
   if (kind === 'E') {
-    const d = Float64Array.from(lengths), info = read(n), rank = sums(read(n), true).map((v) => v + lowRank);
+    const info = read(n), rank = sums(read(n), true);
+    for (let i = 0; i < n; i++) rank[i] += lowRank;
     return { kind, level, end, n, off, t, d, info, rank };
   }
-  const d = Float64Array.from(lengths, (v) => v * unit);
-  return { kind, level, end, n, off, t, d, count: read(n), busy: Uint8Array.from(read(n)), info: read(n) };
+  for (let i = 0; i < n; i++) d[i] *= unit;
+  return { kind, level, end, n, off, t, d, count: read(n), busy: new Uint8Array(read(n)), info: read(n) };
 }
 
 function rowOf(chunk, i) {

@@ -13,6 +13,7 @@ SCRIPTS = (
     "data.js",
     "relations.js",
     "lanes.js",
+    "axis.js",
     "raster.js",
     "draw.js",
     "axes.js",

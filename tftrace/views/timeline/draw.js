@@ -28,7 +28,7 @@ canvas.setAttribute('aria-label', 'Events over time, one lane per thread and lay
 function redraw() {
   frame ||= requestAnimationFrame(() => {
     frame = 0;
-    if (S) { draw(); drawOverview(); placeLabels(); moveTicks(); }
+    if (S) { draw(); drawOverview(); placeLabels(); placeTicks(); }
   });
 }
 

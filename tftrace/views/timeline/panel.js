@@ -46,8 +46,10 @@ function hoverLines({ chunk, i, row }) {
 
 const shortPlace = (where) => where && where.split('/').slice(-2).join('/');
 
+let hovered = false;
 function hover(p) {
   const found = hit(p);
+  hovered = Boolean(found);
   gd.classList.toggle('over', Boolean(found));
   if (!found) { unhover(); return; }
   const ink = INK[theme()];
@@ -58,6 +60,7 @@ function hover(p) {
 }
 
 function unhover() {
+  hovered = false;
   gd.classList.remove('over');
   Plotly.Fx.loneUnhover(gd._fullLayout._hoverlayer.node());
 }

@@ -36,11 +36,13 @@ function spanOf(row, ratio) {
 }
 
 function paintBands(ink, ratio) {
-  const { pixels, width, height: high } = raster;
+  const { pixels, width, height: high } = raster, line = pixel(channels(ink.grid));
+  for (const t of roundTimes().at)
+    for (let at = Math.min(width - 1, Math.round(xOf(t) * ratio)); at < pixels.length; at += width) pixels[at] = line;
   const band = pixel(channels(ink.band)), rule = pixel(channels(ink.grid), 128);
-  for (const { kind, line, height } of itemsInView()) {
-    const from = Math.round(kind === 'l' ? yAt(line + height) * ratio - 1 : yAt(line) * ratio);
-    const to = kind === 'l' ? from + 1 : Math.round(yAt(line + 1) * ratio);
+  for (const { kind, line: at, height } of itemsInView()) {
+    const from = Math.round(kind === 'l' ? yAt(at + height) * ratio - 1 : yAt(at) * ratio);
+    const to = kind === 'l' ? from + 1 : Math.round(yAt(at + 1) * ratio);
     pixels.fill(kind === 'l' ? rule : band, Math.max(0, from) * width, Math.max(0, Math.min(high, to)) * width);
   }
 }
@@ -128,7 +130,7 @@ function paintExact(list, row, ink, ratio, seen, labels) {
       seen.exact++;
       w = Math.min(w, width - x);
       const left = Math.min(Math.round(x), width - 1), to = Math.max(Math.round(x + w), left + 1);
-      const right = whole && w > roomy ? to - thin : to; // a gap of a pixel tells neighbours apart
+      const right = whole && w > roomy && to < width ? to - thin : to; // a gap of a pixel tells neighbours apart
       const hit = !hits || hits.has(info[i]);
       if (left < low) low = left;
       if (right > high) high = right;

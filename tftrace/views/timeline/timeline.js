@@ -48,9 +48,9 @@ async function start() {
   await loadStatic();
   await loadIndex();
   layOut();
-  gd.append(canvas, labelBox);
+  gd.append(canvas, labelBox, axisBox);
   followView();
-  // The picture first: reading plotly, for axis, hover and hand, takes the browser longer than all else.
+  // The picture first: reading plotly, for legend, hover and hand, takes the browser longer than all else.
   await Promise.race([pictured, new Promise((done) => setTimeout(done, 2000))]);
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   const plotly = document.createElement('script');
