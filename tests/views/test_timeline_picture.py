@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,10 +48,11 @@ def _in_words(ns: int) -> str:
     return f"{float(f'{ns / unit:.3g}'):g} {name} in view"
 
 
-# Columns of the canvas in which the lane at this height has the kernels' orange, or its dark outline; grid lines are grey.
+# Columns in which the lane at this height has the kernels' orange, or its dark outline; grid lines are grey.
 ORANGE = """([top, height]) => {
   const c = document.querySelector('#events'), from = Math.ceil(top - c.getBoundingClientRect().top);
-  const d = c.getContext('2d').getImageData(0, from, c.width, Math.floor(height)).data, there = new Array(c.width).fill(0);
+  const d = c.getContext('2d').getImageData(0, from, c.width, Math.floor(height)).data;
+  const there = new Array(c.width).fill(0);
   for (let i = 0; i < d.length; i += 4) if (d[i + 3] > 100 && d[i] - d[i + 2] > 40) there[(i / 4) % c.width] = 1;
   return there; }"""
 
@@ -118,7 +120,7 @@ def test_labels_of_the_axis_stand_at_their_times(
         assert box
         middle = box["x"] + box["width"] / 2
         assert middle == pytest.approx(left + (ns - low) / (high - low) * width, abs=1.5), words
-    for one, other in zip(boxes, boxes[1:], strict=False):
+    for one, other in itertools.pairwise(boxes):
         assert one
         assert other
         assert one["x"] + one["width"] < other["x"]
