@@ -31,8 +31,14 @@ def test_streams_stand_below_the_threads_device_by_device(page: Path) -> None:
     assert streams == list(range(streams[0], len(tracks)))
     devices = [tracks[i].split(" stream ")[0] for i in streams]
     assert devices == sorted(devices)
-    assert {"/device:GPU:1", "/device:GPU:4", "/device:GPU:6"} == set(devices)
+    assert {"GPU:1", "GPU:4", "GPU:6"} == set(devices)
+    assert embedded(page.read_bytes())["tracks"][streams[0]][1].endswith("/device:GPU:1")
     assert any(name.startswith("tf_gpu_private_4") for name in tracks)
+
+
+def test_a_clock_that_counts_from_elsewhere_tells_no_date(page: Path) -> None:
+    """The profile's times are those since it began: on the clock of the world that would be in 1970."""
+    assert embedded(page.read_bytes())["began"] is None
 
 
 @pytest.mark.browser

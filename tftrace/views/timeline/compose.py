@@ -24,6 +24,7 @@ from tftrace.views.timeline.document import timeline_document
 from tftrace.views.timeline.events import Events, Strings, read_events
 
 SEARCH_BINS = 1024
+_YEAR_2000 = 946_684_800 * 10**9
 
 
 def composer(trace: Trace) -> Composer | None:
@@ -215,7 +216,10 @@ def _stretch(t: Ints, span: int) -> Ints:
     return np.minimum(t // -(-span // SEARCH_BINS), SEARCH_BINS - 1)
 
 
-def _utc(ns: int) -> str:
+def _utc(ns: int) -> str | None:
+    """When the trace began; None where its clock counts from something else than 1970, as that of many a profile does."""
+    if 0 <= ns < _YEAR_2000:
+        return None
     try:
         return datetime.fromtimestamp(ns // 10**9, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
     except (ValueError, OverflowError, OSError):

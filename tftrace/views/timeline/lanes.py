@@ -168,11 +168,15 @@ def assign_lanes(
         i = int(sample[k])
         machine = host[1][host[0][i]] if several_hosts and host[0][i] >= 0 else ""
         owner = f"{machine} process {pid[i]}".strip() if pid[i] >= 0 else "process unknown"
+        detail = owner
         if is_stream[i]:
-            label = f"{device[1][device[0][i]] if device[0][i] >= 0 else 'device'} stream {stream[i]}"
+            unit = device[1][device[0][i]] if device[0][i] >= 0 else "device"
+            # Cut to the width of its column, the whole name would lose what tells the streams apart.
+            label = f"{unit.rpartition('/device:')[2]} stream {stream[i]}"
+            detail = f"{owner}, {unit}"
         elif tid[i] >= 0:
             name = names.get((int(pid[i]), int(tid[i]))) or ("main thread" if tid[i] == pid[i] else "thread")
-            label = f"{name} {tid[i]}"
+            label = name if name.endswith(f"/{tid[i]}") else f"{name} {tid[i]}"
         else:
             label = "thread unknown"
         process = (int(host[0][i]), int(pid[i]))
@@ -180,7 +184,7 @@ def assign_lanes(
             owners[process] = len(processes)
             processes.append(Process(owner, row if several else None))
             row += several
-        tracks.append(Track(label, owner, row, owners[process]))
+        tracks.append(Track(label, detail, row, owners[process]))
         row += 1
         for number in range(OTHER + 1):
             low, high = bounds[k * (OTHER + 1) + number : k * (OTHER + 1) + number + 2]

@@ -18,7 +18,7 @@ function say(level, { exact, blocks, merged }) {
 
 function describePage() {
   const began = byId('began'), share = M.exact < M.events;
-  began.textContent = `${count(M.events)} events in ${formatTime(M.span)}, from ${M.began}`;
+  began.textContent = `${count(M.events)} events in ${formatTime(M.span)}${M.began ? `, from ${M.began}` : ''}`;
   const notes = [];
   if (M.served) began.textContent += ' · served, every event';
   if (share) notes.push(`${count(M.events - M.exact)} events shorter than ${formatTime(M.widths[M.finest], 3)} are on this page only as parts of blocks: it was limited in size.`);
