@@ -217,7 +217,7 @@ def _stretch(t: Ints, span: int) -> Ints:
 
 
 def _utc(ns: int) -> str | None:
-    """When the trace began; None where its clock counts from something else than 1970, as that of many a profile does."""
+    """When the trace began; None where its clock did not count from 1970, as that of many a profile."""
     if 0 <= ns < _YEAR_2000:
         return None
     try:

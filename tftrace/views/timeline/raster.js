@@ -1,5 +1,5 @@
 // Pixels of events and blocks, painted into an array of our own. What a frame costs is then bounded by the size of the picture:
-// as many rectangles, given to the canvas one by one, took three quarters of the longest frames. Text and arrows go on top.
+// rectangles given to the canvas one by one took most of the longest frames. Text and arrows go on top.
 
 const raster = { width: 0, height: 0, image: null, pixels: null, line: null, rim: null, mark: null, busy: null, weight: null };
 
