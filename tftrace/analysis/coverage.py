@@ -10,13 +10,27 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from tftrace.analysis.columns import Bools, Ints, Ranks, combined, distinct, numbers, parts, sorting, texts
+from tftrace.analysis import native_coverage
+from tftrace.analysis.columns import (
+    Bools,
+    Ints,
+    Ranks,
+    combined,
+    distinct,
+    numbers,
+    parts,
+    sorting,
+    table,
+    texts,
+)
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
 _COLUMNS: Final = ("layer", "start_ns", "dur_ns", "stream", "tid", "pid", "device", "host")
 _ROWS: Final = 1 << 15
 """Rows that are looked at together: few enough for the processor's caches."""
+IN_C: Final = 1 << 19
+"""Rows from which on C, which may have to be compiled first, is worth it."""
 _NEVER: Final = -(1 << 62)
 _OPENS: Final = len(LAYERS)  # counts as a layer below all others
 
@@ -33,6 +47,22 @@ class Coverage:
 
 def coverage(trace: Trace, kept: Bools | None = None) -> Coverage:
     """What the events (those of the mask `kept`) cover, from the table events, part by part."""
+    if table(trace, "events").num_rows >= IN_C:
+        found = native_coverage.covered(parts(trace, "events", _COLUMNS, lambda part, _: part), kept)
+        if found is not None:
+            return _told(*found)
+    return _by_arrays(trace, kept)
+
+
+def _told(events: Ints, own: Ints, down: Ints) -> Coverage:
+    return Coverage(
+        events.tolist(), own.tolist(),
+        [ns if n else None for n, ns in zip(events.tolist(), down.tolist(), strict=True)],
+    )  # fmt: skip
+
+
+def _by_arrays(trace: Trace, kept: Bools | None) -> Coverage:
+    """Without C, or where rows are in no order."""
 
     def make(part: pa.Table, first: int) -> list[_Part]:
         some = []
@@ -185,8 +215,7 @@ class _Sweep:
         self._reach[:, :, at] = np.maximum(reach, known - lift + base)
 
     def found(self) -> Coverage:
-        events, (own, down) = self._events.tolist(), self._ns.tolist()
-        return Coverage(events, own, [ns if n else None for n, ns in zip(events, down, strict=True)])
+        return _told(self._events, *self._ns)
 
 
 def _same(reach: Ints, one: tuple[int, int], other: tuple[int, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -9,10 +10,12 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 SOURCES: Final = Path(__file__).parent
 _LIBRARIES: Final = ("-ldl", "-lpthread")
+_LOOPS: Final = ("-std=gnu11", "-O2", "-fwrapv", "-fPIC", "-shared")
+"""Flags of what only goes over arrays. What overflows wraps, as in numpy: numbers of a trace may be anything."""
 
 
 def compiler() -> str | None:
@@ -50,3 +53,15 @@ def compiled(target: Path, arguments: Sequence[str]) -> str | None:
     except OSError as error:
         return f"it could not be written to {target.parent}: {error.strerror}"
     return None
+
+
+def loops(name: str, source: Path) -> tuple[Any, str | None]:
+    """(the functions of one C source that only goes over arrays, None), or (None, why there are none). Compiles it where
+    that is not in the cache yet."""
+    target = cached(name, _LOOPS, [source])
+    if not target.exists() and (reason := compiled(target, [*_LOOPS, str(source)])) is not None:
+        return None, reason
+    try:
+        return ctypes.CDLL(str(target)), None
+    except OSError as error:
+        return None, str(error)

@@ -13,9 +13,8 @@ import numpy.typing as npt
 from tftrace.ingest.wire import WireError
 from tftrace.ingest.xplane.columns import ROWS, Columns, Grown
 from tftrace.ingest.xplane.events import PlaneIds, Texts
-from tftrace.native.compiling import SOURCES, cached, compiled
+from tftrace.native.compiling import SOURCES, loops
 
-_FLAGS: Final = ("-std=gnu11", "-O2", "-fPIC", "-shared")
 _SOURCE: Final = SOURCES / "reader" / "xplane.c"
 
 (
@@ -68,16 +67,15 @@ class TooManyStatsError(Exception):
 @cache
 def library() -> tuple[Any, str | None]:
     """(the C functions, None), or (None, why there are none). Compiles them where they are not in the cache yet."""
-    target = cached("reader", _FLAGS, [_SOURCE])
-    if not target.exists() and (reason := compiled(target, [*_FLAGS, str(_SOURCE)])) is not None:
+    functions, reason = loops("reader", _SOURCE)
+    if functions is None:
         return None, reason
     try:
-        functions = ctypes.CDLL(str(target))
         for function in (functions.tft_read_line, functions.tft_texts_placed):
             function.argtypes, function.restype = [ctypes.POINTER(_Line)], ctypes.c_int
         functions.tft_number.argtypes = [ctypes.POINTER(_Ids), ctypes.c_int64, ctypes.c_int32]
         functions.tft_number.restype = None
-    except (OSError, AttributeError) as error:
+    except AttributeError as error:
         return None, str(error)
     return functions, None
 
