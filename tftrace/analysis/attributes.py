@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tftrace.analysis import arrow_memory
 from tftrace.analysis.columns import Bools, Ints, codes, joined, parts
 from tftrace.model.trace import Trace
 
 _TRIAL: Final = '"tuning":true'  # searched for as a regular expression, which takes half the time
-_NONE: Final = pa.DictionaryArray.from_arrays(pa.array([], pa.int32()), pa.array([], pa.string()))
+_NONE: Final = pa.DictionaryArray.from_arrays(pa.nulls(0, pa.int32()), pa.nulls(0, pa.string()))
 _NO_ROWS: Final[Ints] = np.zeros(0, np.int64)
 V = TypeVar("V", np.int64, np.bool_)
 
@@ -40,7 +41,8 @@ def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
     def make(part: pa.Table, first: int) -> tuple[pa.DictionaryArray, Bools]:
         column = part.column("attrs")
         said, maybe = (
-            column.take(pa.array(some.within(first, len(column)))).cast(pa.string()) for some in asked
+            column.take(arrow_memory.numbers(some.within(first, len(column)))).cast(pa.string())
+            for some in asked
         )
         return joined(said.dictionary_encode()) if len(said) else _NONE, _trial(maybe)
 
@@ -59,8 +61,9 @@ def trials(trace: Trace) -> Bools:
 def _trial(column: pa.ChunkedArray) -> Bools:
     if not len(column):
         return np.zeros(0, np.bool_)
-    found = pc.fill_null(pc.match_substring_regex(column.cast(pa.string()), _TRIAL), False)
-    return np.asarray(found, np.bool_)
+    found = pc.match_substring_regex(column.cast(pa.string()), _TRIAL)
+    chunks = [found] if isinstance(found, pa.Array) else found.chunks
+    return np.concatenate([arrow_memory.values(c).astype(np.bool_) & arrow_memory.valid(c) for c in chunks])
 
 
 class _Ascending:

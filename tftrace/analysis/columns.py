@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from tftrace.analysis import arrow_memory
 from tftrace.errors import InputError
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
@@ -105,7 +105,7 @@ def rows_where(
     """These columns of the rows for which `picked` holds; it is asked part by part."""
 
     def make(part: pa.Table, _: int) -> pa.Table:
-        return part.filter(pa.array(picked(part)))
+        return part.filter(arrow_memory.mask(picked(part)))
 
     found = list(parts(trace, name, columns, make))
     return pa.concat_tables(found) if found else TABLES[name].empty_table().select(list(columns))
@@ -139,7 +139,11 @@ def texts(source: pa.Table | LazyTable, name: str) -> Texts:
 
 def codes(array: pa.DictionaryArray) -> Ints:
     """The code of each row, -1 for null."""
-    return np.asarray(pc.fill_null(array.indices, -1).to_numpy(zero_copy_only=False), np.int64)
+    indices = array.indices
+    found = np.array(arrow_memory.values(indices), np.int64)
+    if indices.null_count:
+        found[~arrow_memory.valid(indices)] = -1
+    return found
 
 
 def joined(column: pa.ChunkedArray) -> pa.Array:
@@ -196,14 +200,14 @@ def _numbers(column: pa.ChunkedArray, name: str) -> Numbers:
         at += len(chunk)
         if chunk.null_count == len(chunk):
             continue
-        if not chunk.null_count:
-            valid[here] = True
-        else:
-            valid[here] = chunk.is_valid().to_numpy(zero_copy_only=False)
-            chunk = pc.fill_null(chunk, pa.scalar(0, pa.int64()).cast(chunk.type))
-        if not (pa.types.is_signed_integer(chunk.type) or pa.types.is_boolean(chunk.type)):
+        if not arrow_memory.is_whole(chunk.type):
             chunk = _whole(chunk, name)
-        values[here] = chunk.to_numpy(zero_copy_only=False)
+        values[here] = arrow_memory.values(chunk)
+        if chunk.null_count:
+            valid[here] = arrow_memory.valid(chunk)
+            values[here][~valid[here]] = 0
+        else:
+            valid[here] = True
     return Numbers(values, valid)
 
 
@@ -296,8 +300,8 @@ def combined(*codes: Ints) -> tuple[Ints, int]:
 
 def distinct(values: Ints) -> tuple[Ints, int]:
     """The same number for equal values, by first appearance, and how many there are."""
-    found = pa.array(values).dictionary_encode()
-    return np.asarray(found.indices.to_numpy(), np.int64), len(found.dictionary)
+    found = arrow_memory.numbers(values.astype(np.int64, copy=False)).dictionary_encode()
+    return codes(found), len(found.dictionary)
 
 
 def counted(codes: Ints, span: int) -> tuple[Ints, Ints]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pandas as pd
 
 from tftrace.analysis.columns import numbers, positions, table, texts
 from tftrace.model.trace import Trace
+
+if TYPE_CHECKING:  # a third of a second, for whom asks for no frame
+    import pandas as pd
 
 COLUMNS: Final = [
     "graph", "kind", "line", "nodes", "sessions", "count", "total_us", "self_us", "code", "graph_id", "file", "number",
@@ -40,6 +42,8 @@ def by_graph(trace: Trace, steady: bool = False) -> pd.DataFrame:
     (ids of TensorFlow's sessions on it, as text), count (runs of it from Python), total_us and self_us of those,
     graph_id, file, number. Empty for a trace that `tftrace run` did not record.
     """
+    import pandas as pd
+
     rows = trace.manifest.get("graphs") or []
     calls, sites = table(trace, "calls"), table(trace, "sites")
     site = positions(sites, "site_id", numbers(calls, "site_id"))

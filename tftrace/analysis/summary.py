@@ -258,10 +258,13 @@ class _Sums:
         rows = self._kept & column.valid
         if which is not None:
             rows = rows & which
+        whole = bool(rows.all())
+        group, values = (self.group, column.values) if whole else (self.group[rows], column.values[rows])
         # exact: float64 holds every whole number of ns up to a hundred days
-        total = np.bincount(self.group[rows], weights=column.values[rows], minlength=self._size).astype(float)
+        total = np.bincount(group, weights=values, minlength=self._size).astype(float)
         if null:
-            total[np.bincount(self.group[rows], minlength=self._size) == 0] = np.nan
+            known = self._counts if whole else np.bincount(group, minlength=self._size)
+            total[known == 0] = np.nan
         return np.asarray(total[self.present], np.float64)
 
 

@@ -56,8 +56,8 @@ def compiled(target: Path, arguments: Sequence[str]) -> str | None:
 
 
 def loops(name: str, source: Path) -> tuple[Any, str | None]:
-    """(the functions of one C source that only goes over arrays, None), or (None, why there are none). Compiles it where
-    that is not in the cache yet."""
+    """(the functions of one C source that only goes over arrays, None), or (None, why there are none). Compiles it
+    where that is not in the cache yet."""
     target = cached(name, _LOOPS, [source])
     if not target.exists() and (reason := compiled(target, [*_LOOPS, str(source)])) is not None:
         return None, reason

@@ -92,10 +92,11 @@ class LazyTable:
     def column(self, name: str) -> pa.ChunkedArray:
         if self._absent(name):
             return pa.chunked_array([pa.nulls(self.num_rows, TABLES[self._name].field(name).type)])
-        return read_table(self._directory, self._name, [name]).column(0)
+        return self.select([name]).column(0)
 
     def select(self, columns: Sequence[str]) -> pa.Table:
-        return read_table(self._directory, self._name, columns)
+        found = list(self.parts(columns, lambda part, _: part))
+        return pa.concat_tables(found) if found else read_table(self._directory, self._name, columns)
 
     def _absent(self, name: str) -> bool:
         return name not in self._stored and name in ADDED.get(self._name, ())

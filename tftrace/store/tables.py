@@ -48,7 +48,8 @@ def read_table(directory: Path, name: str, columns: Sequence[str] | None = None)
     """
     # read, not mapped: a file that is cut short meanwhile is then an error, and no end of the process
     with readable(directory, name) as path:
-        table = pq.read_table(path, columns=None if columns is None else list(columns), partitioning=None)
+        # a file alone is no data set: that would import pandas, too
+        table = pq.ParquetFile(path).read(None if columns is None else list(columns))
     return conforming(table, directory, name, columns)
 
 
