@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tftrace.analysis import arrow_memory
-from tftrace.analysis.columns import Bools, Ints, codes, joined, parts
+from tftrace.analysis.columns import Ascending, Bools, Ints, codes, joined, parts
 from tftrace.model.trace import Trace
 
 _TRIAL: Final = '"tuning":true'  # searched for as a regular expression, which takes half the time
 _NONE: Final = pa.DictionaryArray.from_arrays(pa.nulls(0, pa.int32()), pa.nulls(0, pa.string()))
 _NO_ROWS: Final[Ints] = np.zeros(0, np.int64)
-V = TypeVar("V", np.int64, np.bool_)
+_ROWS: Final = 1 << 16
+"""Rows that are looked at together: their texts then stay in the processor's caches."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Attributes:
 def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
     """The attributes of the events in `rows`, and whether those in `tried` were trials: in one go, part by part, and
     what other events hold is left behind at once."""
-    asked = [_Ascending(rows), _Ascending(tried)]
+    asked = [Ascending(rows), Ascending(tried)]
 
     def needed(first: int, count: int) -> bool:
         return any(len(some.within(first, count)) for some in asked)
@@ -46,7 +46,7 @@ def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
         )
         return joined(said.dictionary_encode()) if len(said) else _NONE, _trial(maybe)
 
-    found = list(parts(trace, "events", ["attrs"], make, needed))
+    found = list(parts(trace, "events", ["attrs"], make, needed, _ROWS))
     said = joined(pa.chunked_array([_NONE, *(one for one, _ in found)]))
     trial = np.concatenate([np.zeros(0, np.bool_), *(mask for _, mask in found)])
     return Attributes(asked[0].back(codes(said)), said.dictionary, asked[1].back(trial))
@@ -54,7 +54,7 @@ def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
 
 def trials(trace: Trace) -> Bools:
     """Mask of all events: those that were an autotuner's trial."""
-    masks = list(parts(trace, "events", ["attrs"], lambda part, _: _trial(part.column("attrs"))))
+    masks = list(parts(trace, "events", ["attrs"], lambda part, _: _trial(part.column("attrs")), rows=_ROWS))
     return np.concatenate([np.zeros(0, np.bool_), *masks])
 
 
@@ -64,24 +64,3 @@ def _trial(column: pa.ChunkedArray) -> Bools:
     found = pc.match_substring_regex(column.cast(pa.string()), _TRIAL)
     chunks = [found] if isinstance(found, pa.Array) else found.chunks
     return np.concatenate([arrow_memory.values(c).astype(np.bool_) & arrow_memory.valid(c) for c in chunks])
-
-
-class _Ascending:
-    """Rows in the order that a table has them."""
-
-    def __init__(self, rows: Ints) -> None:
-        self._order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
-        self._rows = rows if self._order is None else rows[self._order]
-
-    def within(self, first: int, count: int) -> Ints:
-        """Those of a part of the table, counted from its first row."""
-        begin, end = np.searchsorted(self._rows, (first, first + count))
-        return self._rows[begin:end] - first
-
-    def back(self, values: npt.NDArray[V]) -> npt.NDArray[V]:
-        """What was found, in the order in which the rows were given."""
-        if self._order is None:
-            return values
-        given = np.empty_like(values)
-        given[self._order] = values
-        return given

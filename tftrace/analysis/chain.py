@@ -11,7 +11,7 @@ import orjson
 from tftrace.analysis import evidence, fates, observed
 from tftrace.analysis.chain_arrays import NAMES, Arrays
 from tftrace.analysis.chain_parts import Entry, Group, Place
-from tftrace.analysis.columns import Ints, numbers, positions, table, texts, whole
+from tftrace.analysis.columns import Ints, counted, numbers, positions, sorting, table, texts, whole
 from tftrace.analysis.hops import hops
 from tftrace.analysis.libraries import Library
 from tftrace.analysis.pattern import by_site, match
@@ -135,7 +135,7 @@ class _Reader(Arrays):
         """(line that ran the graph, all lines further out), the most frequent line that ran the graph first."""
         if mode == "eager" or site < 0:
             return None, self._listed(site)
-        ran = self.runs.outer_site[self.group_of == g] if self.grouped.count < 64 else self._outer(g)
+        ran = self._outer(g)
         rows, counts = np.unique(ran[ran >= 0], return_counts=True)
         if not len(rows):
             # a line that runs a graph is its own caller
@@ -154,7 +154,7 @@ class _Reader(Arrays):
 
     def _outer(self, g: int) -> Ints:
         if not hasattr(self, "_outer_order"):
-            self._outer_order = np.argsort(self.group_of, kind="stable")
+            self._outer_order = sorting(self.group_of, self.grouped.count)
             self._outer_starts = np.searchsorted(
                 self.group_of[self._outer_order], np.arange(self.grouped.count + 1)
             )
@@ -247,7 +247,14 @@ class _Reader(Arrays):
             )
         else:
             events.sort()  # rows stand in the order of start
-        listed = [n for n in dict.fromkeys(self.names.of(e) for e in events) if n is not None]
+        known = {int(self.members.event[at]): self.names.of(int(at)) for at in mine}
+        listed = [
+            n
+            for n in dict.fromkeys(
+                known[e] if e in known else texts(self.events, "name").of(e) for e in events
+            )
+            if n is not None
+        ]
         head = [n for n in names[:1] if n in listed and self.runs.parent[call] < 0]
         return list(dict.fromkeys([*head, *listed, *([] if listed else names)]))[:NAMES]
 
@@ -274,12 +281,14 @@ class _Reader(Arrays):
         if not len(mine):
             return [], None, []
         kind = self.grouped.kind[mine]
-        event = self.members.event[self.grouped.library_members[mine]]
-        used, inverse = np.unique(kind, return_inverse=True)
+        member = self.grouped.library_members[mine]
+        event = self.members.event[member]
+        used = counted(kind, len(self.grouped.kinds.kinds))[0]
+        inverse = np.searchsorted(used, kind)
         first = np.full(len(used), np.iinfo(np.int64).max)
         np.minimum.at(first, inverse, event)  # rows stand in the order of start
         count = np.bincount(inverse, weights=self.grouped.kinds.calls[mine])
-        time = np.bincount(inverse, weights=self.durations[event])
+        time = np.bincount(inverse, weights=self.durations[member])
         rows = [
             {
                 **self.grouped.kinds.kinds[k].document(),
@@ -292,7 +301,7 @@ class _Reader(Arrays):
         auxiliary = self.grouped.kinds.auxiliary[used]
         launch = ["Launch" in str(self.grouped.kinds.kinds[k].call) for k in used.tolist()]
         main = min(range(len(used)), key=lambda i: (bool(auxiliary[i]), not launch[i], -float(time[i])))
-        of_main = event[inverse == main]
+        of_main = member[inverse == main]
         stacks = self.stack_of.values[of_main][self.stack_of.valid[of_main]]
         found, times = np.unique(stacks, return_counts=True)
         by_use = found[np.argsort(-times, kind="stable")].tolist()

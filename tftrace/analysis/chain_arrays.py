@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
 import numpy as np
 
 from tftrace.analysis import evidence
 from tftrace.analysis.attributes import attributes
-from tftrace.analysis.columns import Ints, counted, numbers, positions, table, texts
+from tftrace.analysis.columns import Ints, Picked, counted, numbers, positions, sorting, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
 from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
@@ -15,6 +18,10 @@ from tftrace.model.trace import Trace
 
 NAMES = 16
 """Names of one layer that an entry lists."""
+_SITE_TEXTS: Final = (
+    "op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node",
+)  # fmt: skip
+_LAYER_TIMES: Final = tuple(f"{layer}_{part}_ns" for layer in LAYERS for part in ("total", "self"))
 
 
 class Arrays:
@@ -28,32 +35,13 @@ class Arrays:
         library, device = (
             self.members.event[self.members.layer == LAYERS.index(layer)] for layer in ("library", "device")
         )
-        said = attributes(trace, library, device)
+        # attributes are the most of a large trace; the rest is read beside them
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(attributes, trace, library, device)
+            self._read()
+            said = reading.result()
         self._trial = said.trial
         self.grouped: Groups = group(trace, chosen, self.members, said)
-        self.runs: Runs = runs(trace, chosen)
-        self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[chosen]
-        self.text = {
-            c: texts(self.sites, c)
-            for c in (
-                "op",
-                "api",
-                "gen_op",
-                "gen_op_file",
-                "python_file",
-                "python_code",
-                "callers",
-                "mode",
-                "graph",
-                "node",
-            )
-        }
-        self.lines = {
-            c: numbers(self.sites, c) for c in ("python_line", "gen_op_line", "site_id", "graph_id")
-        }
-        self.graphs = GraphsMade(trace)
-        self.names, self.stack_of = texts(self.events, "name"), numbers(self.events, "stack_id")
-        self.durations = numbers(self.events, "dur_ns").values
         self.group_of = self.grouped.of
         self.counts = np.bincount(self.group_of, minlength=self.grouped.count)
         self._grade_layers()
@@ -63,6 +51,21 @@ class Arrays:
         self._count_sessions()
 
     # -- arrays
+
+    def _read(self) -> None:
+        """What is asked of the sites, of the calls, and of the members, few of which are a large trace's events."""
+        self.runs: Runs = runs(self.trace, self.chosen)
+        self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[self.chosen]
+        self.text = {c: texts(self.sites, c) for c in _SITE_TEXTS}
+        self.lines = {
+            c: numbers(self.sites, c) for c in ("python_line", "gen_op_line", "site_id", "graph_id")
+        }
+        self.graphs = GraphsMade(self.trace)
+        picked = Picked(self.trace, "events", ("name", "dur_ns", "stack_id"), self.members.event)
+        self.names, self.stack_of = picked.texts("name"), picked.numbers("stack_id")
+        self.durations = picked.numbers("dur_ns").values
+        for column in ("total_ns", "cpu_ns", *_LAYER_TIMES):
+            numbers(self.calls, column)
 
     def _grade_layers(self) -> None:
         mode = self.text["mode"]
@@ -77,28 +80,27 @@ class Arrays:
         has = {layer: np.append(mask, False)[self.site] for layer, mask in known.items()}
         telling = told_by(self.members, self.grouped, len(self.chosen))
         codes = evidence.grades(telling, len(self.chosen), self.links, direct, has, self.runs.parent >= 0)
-        # (group, layer, code) -> calls; the codes in use are few
-        used = counted(codes.ravel() + 1, len(EVIDENCE) * self.links.span + 1)[0] - 1
-        width = len(used)
-        dense = np.zeros(int(used.max(initial=0)) + 2, np.int64)
-        dense[used + 1] = np.arange(width)
-        slots = self.group_of[:, None] * len(LAYERS) + np.arange(len(LAYERS))[None, :]
-        key = slots * width + dense[codes + 1]
-        cells = counted(key.ravel(), self.grouped.count * len(LAYERS) * width)
+        # (group, layer): code -> calls
+        width = len(EVIDENCE) * self.links.span + 1
         self.cells: dict[tuple[int, int], dict[int, int]] = {}
-        for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
-            slot, at = divmod(cell, width)
-            if used[at] >= 0:
-                self.cells.setdefault(divmod(slot, len(LAYERS)), {})[int(used[at])] = n
+        for layer in range(len(LAYERS)):
+            key = self.group_of * width + codes[:, layer] + 1
+            cells = counted(key, self.grouped.count * width)
+            for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
+                group, code = divmod(cell, width)
+                if code:
+                    self.cells.setdefault((group, layer), {})[code - 1] = n
 
     def _sum(self, column: str) -> list[float | None]:
         """Sum in us of a column of the calls for each group; None where no call has a value."""
         data = numbers(self.calls, column)
         if not data.valid.any():
             return [None] * self.grouped.count
-        values, valid = data.values[self.chosen], data.valid[self.chosen]
-        total = np.bincount(self.group_of, weights=values, minlength=self.grouped.count)
-        known = np.bincount(self.group_of[valid], minlength=self.grouped.count)
+        total = np.bincount(self.group_of, weights=data.values[self.chosen], minlength=self.grouped.count)
+        if data.valid.all():
+            known = self.counts
+        else:
+            known = np.bincount(self.group_of[data.valid[self.chosen]], minlength=self.grouped.count)
         return [
             round(t / 1000, 3) if k else None for t, k in zip(total.tolist(), known.tolist(), strict=True)
         ]
@@ -119,14 +121,16 @@ class Arrays:
         m = self.members
         width = max(len(self.names.values), 1)
         slot = self.group_of[m.call] * len(LAYERS) + m.layer
-        named = self.names.codes[m.event] >= 0
+        named = self.names.codes >= 0
         entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
         entered[slot[m.link >= 0]] = True
         keep = named & ((m.link >= 0) | ~entered[slot])
         found, counts = counted(
-            slot[keep] * width + self.names.codes[m.event[keep]], self.grouped.count * len(LAYERS) * width
+            slot[keep] * width + self.names.codes[keep], self.grouped.count * len(LAYERS) * width
         )
-        self.device_work = device_work(self.trace, m, self._trial, self.group_of, self.grouped.count)
+        self.device_work = device_work(
+            m, self.names, self.durations, self._trial, self.group_of, self.grouped.count
+        )
         self.layer_names: dict[tuple[int, int], list[str]] = {}
         for i in np.argsort(-counts, kind="stable").tolist():
             at, name = divmod(int(found[i]), width)
@@ -146,17 +150,23 @@ class Arrays:
             self.sessions_of.setdefault(group, {})[number] = int(counts[at])
 
     def _order_members(self) -> None:
-        """Members and library members by group, so that each group reads only its own."""
+        """Members of each group's sample, and library members by group, so that each group reads only its own."""
         self.sample = self._samples()
-        order = np.argsort(self.members.call, kind="stable")
-        self.by_call = order
-        self.call_starts = np.searchsorted(self.members.call[order], np.arange(len(self.chosen) + 1))
+        is_sample = np.zeros(len(self.chosen), np.bool_)
+        is_sample[self.sample] = True
+        of_samples = np.flatnonzero(is_sample[self.members.call])
+        self.by_call = of_samples[np.argsort(self.members.call[of_samples], kind="stable")]
+        self.call_starts = np.searchsorted(self.members.call[self.by_call], np.arange(len(self.chosen) + 1))
         group_of = self.group_of[self.members.call[self.grouped.library_members]]
-        self.library_order = np.argsort(group_of, kind="stable")
+        self.library_order = sorting(group_of, self.grouped.count)
         self.library_starts = np.searchsorted(group_of[self.library_order], np.arange(self.grouped.count + 1))
 
     def _samples(self) -> list[int]:
         """The call of each group that shows the most events: its runtime events are the ones listed by name."""
         shown = np.bincount(self.members.call, minlength=len(self.chosen))
-        order = np.lexsort((-shown, self.group_of))
-        return [int(i) for i in order[np.searchsorted(self.group_of[order], np.arange(self.grouped.count))]]
+        most = np.zeros(self.grouped.count, np.int64)
+        np.maximum.at(most, self.group_of, shown)
+        calls = np.flatnonzero(shown == most[self.group_of])[::-1]
+        first = np.zeros(self.grouped.count, np.int64)
+        first[self.group_of[calls]] = calls  # of equal ones the first
+        return [int(i) for i in first]

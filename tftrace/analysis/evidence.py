@@ -13,7 +13,6 @@ from tftrace.analysis.columns import (
     Ranks,
     numbers,
     parts,
-    positions,
     positions_in,
     rows_of,
     rows_where,
@@ -91,30 +90,38 @@ def links_from_above(trace: Trace, ranks: Ranks, wanted: Ints) -> tuple[Links, I
         9      4 (runtime)     range id       measured     ->      9      native stack, measured, from kernel
         9      6 (kernel)      native stack   measured
     """
-    events = table(trace, "events")
-    ids = rows_of(events, "event_id")
-    asked = np.zeros(len(ranks) + 1, np.bool_)
-    asked[wanted] = True
-    rows = rows_where(
-        trace, "links", ["child_id", "parent_id", "rule", "evidence"],
-        lambda part: asked[positions_in(ids, numbers(part, "child_id"))],
-    )  # fmt: skip
-    rule, grade = texts(rows, "rule"), texts(rows, "evidence")
-    links = Links(rule.values)
-    child, parent = (positions_in(ids, numbers(rows, c)) for c in ("child_id", "parent_id"))
-    known = np.array([EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values] + [_INFERRED])
-    rank = np.append(ranks, np.int8(-1))
-    upper, lower = rank[parent].astype(np.int64), rank[child]
-    ok = np.flatnonzero((upper >= 0) & (lower > upper))
-    rule_code = np.where(rule.codes < 0, links.rules.index(MEMBER_RULE), rule.codes)[ok]
-    strength = known[grade.codes[ok]]
-    n_rules = len(links.rules)
-    # nearest layer first, then strength
-    order = ((len(LAYERS) - upper[ok]) * len(EVIDENCE) + strength) * n_rules + rule_code
-    place = np.empty(len(ranks), np.int32)  # only what was asked for is looked up
+    ids = rows_of(table(trace, "events"), "event_id")
+    place = np.full(len(ranks) + 1, -1, np.int32)  # the last is of what has no row
     place[wanted] = np.arange(len(wanted))
+    rank = np.append(ranks, np.int8(-1))
+
+    def make(part: pa.Table, _: int) -> tuple[Ints, Ints, Ints, list[str]]:
+        """Of each link from above: the place of what it leads into, how good it is, its rule; and the rules."""
+        into = place[positions_in(ids, numbers(part, "child_id"))]
+        here = np.flatnonzero(into >= 0)
+        into = into[here]
+        upper = rank[positions_in(ids, numbers(part, "parent_id"))[here]]
+        above = (upper >= 0) & (rank_of[into] > upper)
+        here, into, upper = here[above], into[above], upper[above]
+        rule, grade = texts(part, "rule"), texts(part, "evidence")
+        known = [EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values]
+        strength = np.array([*known, _INFERRED], np.int64)[grade.codes[here]]
+        # nearest layer first, then strength
+        return (
+            into.astype(np.int64),
+            (len(LAYERS) - upper) * len(EVIDENCE) + strength,
+            rule.codes[here],
+            rule.values,
+        )
+
+    rank_of = rank[wanted]
+    found = list(parts(trace, "links", ["child_id", "parent_id", "rule", "evidence"], make))
+    links = Links(list(dict.fromkeys(rule for _, _, _, rules in found for rule in rules)))
+    n_rules = len(links.rules)
     best = np.full(len(wanted), _NO_LINK, np.int64)
-    np.minimum.at(best, place[child[ok]], order)
+    for into, good, rule, rules in found:
+        code_of = np.array([*map(links.rules.index, rules), links.rules.index(MEMBER_RULE)], np.int64)
+        np.minimum.at(best, into, good * n_rules + code_of[rule])
     best = best[place[wanted]]
     linked = best != _NO_LINK
     rest, by_rule = np.divmod(best, n_rules)
@@ -129,16 +136,20 @@ def members(trace: Trace, chosen: Ints, ranks: Ranks) -> tuple[Links, Members]:
     calls = table(trace, "calls")
     number = np.full(calls.num_rows + 1, -1, np.int64)
     number[chosen] = np.arange(len(chosen))
-    ids = rows_of(calls, "call_id")
-    rows = rows_where(
-        trace, "event_calls", ["event_id", "call_id"],
-        lambda part: number[positions_in(ids, numbers(part, "call_id"))] >= 0,
-    )  # fmt: skip
-    call = number[positions_in(ids, numbers(rows, "call_id"))]
-    event = positions(table(trace, "events"), "event_id", numbers(rows, "event_id"))
-    layer = np.append(ranks, np.int8(-1))[event].astype(np.int64)
-    keep = layer >= 0
-    event, layer, call = event[keep], layer[keep], call[keep]
+    ids, events = rows_of(calls, "call_id"), rows_of(table(trace, "events"), "event_id")
+    rank = np.append(ranks, np.int8(-1))
+
+    def make(part: pa.Table, _: int) -> tuple[Ints, Ranks, Ints]:
+        call = number[positions_in(ids, numbers(part, "call_id"))]
+        here = np.flatnonzero(call >= 0)
+        event = positions_in(events, numbers(part, "event_id"))[here]
+        layer = rank[event]
+        keep = layer >= 0
+        return event[keep], layer[keep], call[here][keep]
+
+    none = np.zeros(0, np.int64)
+    found = [(none, none, none), *parts(trace, "event_calls", ["event_id", "call_id"], make)]
+    event, layer, call = (np.concatenate(of).astype(np.int64) for of in zip(*found, strict=True))
     links, linked = links_from_above(trace, ranks, event)
     return links, Members(event, layer, call, linked)
 

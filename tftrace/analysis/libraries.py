@@ -11,7 +11,7 @@ import orjson
 import pyarrow.compute as pc
 
 from tftrace.analysis.attributes import Attributes, attributes
-from tftrace.analysis.columns import Bools, Ints, Texts, codes, combined, spelled, table, texts
+from tftrace.analysis.columns import Bools, Ints, Picked, Texts, codes, combined, spelled
 from tftrace.model.trace import Trace
 
 _OF_PROBE = {"itt": "oneDNN", "onednn": "oneDNN", "cudnn": "cuDNN"}
@@ -93,8 +93,8 @@ def read(trace: Trace, rows: Ints, said: Attributes | None = None) -> Kinds:
     the rows; each distinct description is decoded once. Attributes that are no JSON object count as none."""
     if not len(rows):
         return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
-    events = table(trace, "events")
-    name, probe = (texts(events, c).at(rows) for c in ("name", "probe"))
+    picked = Picked(trace, "events", ("name", "probe"), rows)
+    name, probe = picked.texts("name"), picked.texts("probe")
     said = attributes(trace, rows) if said is None else said
     # texts that differ in a time alone are one
     alike = pc.replace_substring_regex(said.texts, _TIMES, '"ms":0').dictionary_encode()

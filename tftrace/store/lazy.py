@@ -106,9 +106,11 @@ class LazyTable:
         columns: Sequence[str],
         make: Callable[[pa.Table, int], T],
         needed: Callable[[int, int], bool] | None = None,
+        rows: int | None = None,
     ) -> Iterator[T]:
         """What `make` gives for these columns of each part of the table and the number of its first row, in order;
-        without the parts of which `needed` says so by first row and number of rows.
+        without the parts of which `needed` says so by first row and number of rows. Parts are row groups, or pieces of
+        them with that many `rows`, which stay in the processor's caches where what they hold is long.
 
         Parts are read and made beside each other, one on each core, so that few of them are in memory at a time.
         """
@@ -120,28 +122,37 @@ class LazyTable:
                 asked.append((group, first))
             first += count
 
-        def one(group: int, first: int) -> T:
-            return make(self._row_group(group, columns), first)
+        def one(group: int, first: int) -> list[T]:
+            found = []
+            for part in self._row_group(group, columns, rows):
+                found.append(make(part, first))
+                first += part.num_rows
+            return found
 
         workers = min(os.cpu_count() or 1, len(asked))
         if workers < 2:
-            yield from itertools.starmap(one, asked)
+            yield from itertools.chain.from_iterable(itertools.starmap(one, asked))
             return
         with ThreadPoolExecutor(workers) as pool:
-            ahead: deque[Future[T]] = deque()
+            ahead: deque[Future[list[T]]] = deque()
             try:
                 for at in asked:
                     if len(ahead) > workers:
-                        yield ahead.popleft().result()
+                        yield from ahead.popleft().result()
                     ahead.append(pool.submit(one, *at))
                 while ahead:
-                    yield ahead.popleft().result()
+                    yield from ahead.popleft().result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _row_group(self, group: int, columns: Sequence[str]) -> pa.Table:
+    def _row_group(self, group: int, columns: Sequence[str], rows: int | None) -> Iterator[pa.Table]:
         with readable(self._directory, self._name) as path:
             # a file of its own for each thread; what it holds is known already
             file = pq.ParquetFile(path, metadata=self._metadata)
-            table = file.read_row_group(group, [c for c in columns if c in self._stored], use_threads=False)
-        return conforming(table, self._directory, self._name, columns)
+            stored = [c for c in columns if c in self._stored]
+            if rows is None:
+                table = file.read_row_group(group, stored, use_threads=False)
+                yield conforming(table, self._directory, self._name, columns)
+                return
+            for batch in file.iter_batches(rows, [group], stored, use_threads=False):
+                yield conforming(pa.Table.from_batches([batch]), self._directory, self._name, columns)
