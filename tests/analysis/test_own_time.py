@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.views import traces
+from tftrace.analysis import own_time as own_time_module
 from tftrace.analysis.flame import METRICS, flame
 from tftrace.analysis.own_time import call_of, depths, own_time
 from tftrace.analysis.steps import steps
@@ -18,8 +19,10 @@ from tftrace.analysis.summary import by
 from tftrace.analysis.waterfall import waterfall
 from tftrace.api import load
 from tftrace.errors import InputError, UsageError
-from tftrace.model.layers import LAYERS
+from tftrace.model.layers import EVIDENCE, LAYERS
+from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
+from tftrace.native.compiling import compiler
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "traces" / "examples"
 
@@ -246,3 +249,72 @@ def test_columns_of_an_older_trace_may_be_missing() -> None:
     assert set(trace.tables) == {"events"}
     assert flame(trace)["events"].sum() == 1000
     assert isinstance(trace.tables["events"], pa.Table)
+
+
+EVENT = st.fixed_dictionaries(
+    {
+        "layer": st.sampled_from([*LAYERS, None]),
+        "start_ns": st.integers(0, 30),
+        "dur_ns": st.one_of(st.none(), st.integers(-3, 25)),
+        "host": st.sampled_from([None, "a"]),
+        "tid": st.sampled_from([None, 0, 1]),
+        "device": st.sampled_from([None, "GPU:0"]),
+        "stream": st.one_of(st.none(), st.just(0)),
+    }
+)
+LINK = st.tuples(st.integers(-1, 30), st.integers(-1, 30), st.sampled_from([*EVIDENCE, "of a later version"]))
+MEMBER = st.tuples(st.integers(-1, 30), st.integers(-1, 4), st.sampled_from([None, 0.0, 0.25, 1.0]))
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(EVENT, max_size=30), st.booleans(), st.lists(LINK, max_size=30), st.lists(MEMBER, max_size=30)
+)
+def test_c_and_arrays_say_the_same(
+    rows: list[dict[str, object]],
+    in_order: bool,
+    links: list[tuple[int, int, str]],
+    members: list[tuple[int, int, float | None]],
+) -> None:
+    if in_order:
+        rows = sorted(rows, key=lambda row: row["start_ns"])  # type: ignore[arg-type, return-value]
+    rows = [{**row, "event_id": at} for at, row in enumerate(rows)]
+    tables = {
+        "events": rows,
+        "links": [{"child_id": c, "parent_id": p, "evidence": e, "rule": "x"} for c, p, e in links],
+        "event_calls": [{"event_id": e, "call_id": c, "share": s} for e, c, s in members],
+        "calls": [{"call_id": at} for at in range(4)],
+    }
+    trace = Trace(
+        {},
+        {
+            name: pa.table(
+                {f.name: pa.array([row.get(f.name) for row in rows], f.type) for f in TABLES[name]},
+                TABLES[name],
+            )
+            for name, rows in tables.items()
+        },
+    )
+
+    def told() -> list[list[int]]:
+        of = own_time(trace)
+        return [
+            a.tolist()
+            for a in (of.inside, of.parent, of.layer, of.dur, of.own, depths(of.parent), call_of(trace, of))
+        ]
+
+    by_arrays = told()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_time_module, "IN_C", 0)
+        assert told() == by_arrays
+
+
+@pytest.mark.skipif(compiler() is None, reason="no C compiler")
+@pytest.mark.parametrize("name", ["eager_conv2d", "five_modes_function", "h200_five_modes_function"])
+def test_c_draws_the_same_pictures_of_a_recording(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = load(EXAMPLES / name)
+    drawn = [flame(trace), steps(trace), waterfall(trace, "conv2d")]
+    monkeypatch.setattr(own_time_module, "IN_C", 0)
+    for one, other in zip(drawn, [flame(trace), steps(trace), waterfall(trace, "conv2d")], strict=True):
+        assert one.equals(other)

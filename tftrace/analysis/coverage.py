@@ -26,7 +26,7 @@ from tftrace.analysis.columns import (
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
-_COLUMNS: Final = ("layer", "start_ns", "dur_ns", "stream", "tid", "pid", "device", "host")
+_COLUMNS: Final = native_coverage.COLUMNS
 _ROWS: Final = 1 << 15
 """Rows that are looked at together: few enough for the processor's caches."""
 IN_C: Final = 1 << 19

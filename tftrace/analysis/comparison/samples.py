@@ -22,6 +22,7 @@ from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, tex
 from tftrace.analysis.libraries import Library, read
 from tftrace.model.problem import identity
 from tftrace.model.trace import Trace
+from tftrace.store.lazy import LazyTable
 
 Floats = npt.NDArray[np.float64]
 
@@ -159,6 +160,13 @@ def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
 
 def _tuned(trace: Trace) -> Bools:
     """Which calls an autotuner's trials ran in."""
+    calls = table(trace, "calls")
+    if isinstance(calls, LazyTable):  # asked for by op, by line and by fate, and read from all attributes
+        return calls.kept(_tuned, lambda: _tuned_calls(trace))
+    return _tuned_calls(trace)
+
+
+def _tuned_calls(trace: Trace) -> Bools:
     calls, events, members = (table(trace, n) for n in ("calls", "events", "event_calls"))
     trial = np.append(trials(trace), False)
     call = positions(calls, "call_id", numbers(members, "call_id"))

@@ -135,6 +135,33 @@ void tft_sweep_free(tft_sweep *sweep) {
     }
 }
 
+static inline tft_key key_of(const tft_part *part, int64_t row) {
+    tft_key key = {.pid = narrow(&part->pid, row, 0), .host = numbered(&part->host, row, part->hosts)};
+    if (has(&part->stream, row)) {
+        key.number = narrow(&part->stream, row, 0);
+        key.device = numbered(&part->device, row, part->devices);
+        key.on_device = 1;
+    } else
+        key.number = wide(&part->tid, row);
+    return key;
+}
+
+/* The number of each row's thread or stream. Returns how many there are so far, -1 without memory. */
+int64_t tft_sweep_number(tft_sweep *sweep, const tft_part *part, int32_t *number) {
+    tft_thread *thread = NULL;
+    tft_key last;
+    for (int64_t row = 0; row < part->rows; row++) {
+        tft_key key = key_of(part, row);
+        if (!thread || !same(&key, &last)) {
+            if (!(thread = found(sweep, &key)))
+                return -1;
+            last = key;
+        }
+        number[row] = (int32_t)(thread - sweep->threads);
+    }
+    return sweep->count;
+}
+
 /* 0: added; 1: a row begins before the one in front of it; 2: no memory. After the last two the sweep is of no use. */
 int tft_sweep_add(tft_sweep *sweep, const tft_part *part) {
     tft_thread *thread = NULL;
@@ -148,13 +175,7 @@ int tft_sweep_add(tft_sweep *sweep, const tft_part *part) {
         int rank = code < 0 ? -1 : part->ranks[code];
         if (rank < 0 || (part->kept && !part->kept[row]))
             continue;
-        tft_key key = {.pid = narrow(&part->pid, row, 0), .host = numbered(&part->host, row, part->hosts)};
-        if (has(&part->stream, row)) {
-            key.number = narrow(&part->stream, row, 0);
-            key.device = numbered(&part->device, row, part->devices);
-            key.on_device = 1;
-        } else
-            key.number = wide(&part->tid, row);
+        tft_key key = key_of(part, row);
         if (!thread || !same(&key, &last)) {
             if (!(thread = found(sweep, &key)))
                 return 2;
