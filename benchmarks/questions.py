@@ -34,6 +34,15 @@ KERNELS = (
 )
 
 
+PICTURES = (
+    "tftrace view --as flame",
+    "tftrace view --as steps",
+    "tftrace view --as waterfall",
+    "tftrace compare, with itself",
+)
+"""Those of the others that look at every event."""
+
+
 def commands(trace: Path) -> dict[str, list[str]]:
     def by_hand(query: str) -> list[str]:
         code = "import duckdb, sys; print(duckdb.sql(sys.argv[1]).fetchall())"

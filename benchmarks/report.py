@@ -94,6 +94,11 @@ def asking(events: int, place: Path, rounds: int) -> Iterator[Row]:
             f"`{ours}` of {events:,} events", "<= 3 s", f"{here['wall_s']:.1f} s ({here['cpu_s']:.1f} s CPU)",
             f"{by_hand} {peer['wall_s']:.1f} s ({peer['cpu_s']:.1f} s CPU)", "questions.py",
         )  # fmt: skip
+    others = questions.asked_once(events, place)
+    for name in questions.PICTURES:
+        one = others[name]
+        here = f"{one['wall_s']:.1f} s ({one['cpu_s']:.1f} s CPU), peak {one['peak_mb']:,.0f} MB"
+        yield f"`{name}` of {events:,} events", "", here, "", "questions.py"
 
 
 def recording(quick: bool) -> Iterator[Row]:
