@@ -11,8 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.columns import Bools, Ints, numbers, parts, positions, table, texts
 from tftrace.analysis.comparison.run import Run
 from tftrace.analysis.comparison.samples import Samples, by_code, split
 from tftrace.analysis.comparison.times import between, cost, of_run, rounded
@@ -20,6 +22,8 @@ from tftrace.analysis.layers import steady_events
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
+Codes = npt.NDArray[np.int32]
+_RAN: Final = ("kernel", "device")
 _FUNCTION: Final = re.compile(r"^__(inference|forward|backward)_(.+?)(?:_\d+)+$")
 
 
@@ -155,29 +159,40 @@ def sites_that_ran(trace: Trace) -> dict[tuple[str, ...], int]:
 
 
 def _kernels(trace: Trace) -> Found:
-    events = table(trace, "events")
-    layer, name = texts(events, "layer"), texts(events, "name")
-    dur, steady = numbers(events, "dur_ns"), steady_events(trace)
-    on_stream = numbers(events, "stream").valid
-    kept = {
-        "kernel": layer.where(np.array([v == "kernel" for v in layer.values], bool)),
-        "device": layer.where(np.array([v == "device" for v in layer.values], bool)) & on_stream,
-    }
-    called = _has_call(trace)
+    # what belongs to no call (a profile without tftrace) is not known to be warm-up
+    warm = _has_call(trace) & ~steady_events(trace)
+
+    def make(part: pa.Table, first: int) -> tuple[list[str], dict[str, tuple[Codes, Ints, Bools]]]:
+        """The names, and of kernels by where they ran the code of the name, the ns, and whether in warm-up."""
+        layer, name = texts(part, "layer"), texts(part, "name")
+        dur, on_stream = numbers(part, "dur_ns"), numbers(part, "stream").valid
+        timed = dur.valid & (name.codes >= 0)
+        some = {}
+        for of in _RAN:
+            here = layer.where(np.array([v == of for v in layer.values], bool)) & timed
+            rows = np.flatnonzero(here & on_stream if of == "device" else here)
+            some[of] = name.codes[rows].astype(np.int32), dur.values[rows], warm[first + rows]
+        return name.values, some
+
+    told = list(parts(trace, "events", ["layer", "name", "dur_ns", "stream"], make))
+    every = list(dict.fromkeys(name for names, _ in told for name in names))
     found: Found = {}
-    for of, mask in kept.items():
-        short = [v.rsplit(":", 1)[-1] if of == "kernel" else v for v in name.values]
-        names = {v: at for at, v in enumerate(dict.fromkeys(short))}
-        place = np.array([names[v] for v in short] + [-1], np.int64)
-        rows = np.flatnonzero(mask & dur.valid & (name.codes >= 0))
-        for key, at in zip(names, split(place[name.codes[rows]], len(names)), strict=True):
-            mine = rows[at]
-            if not len(mine):
-                continue
-            # what belongs to no call (a profile without tftrace) is not known to be warm-up
-            warm = called[mine] & ~steady[mine]
-            times = dur.values[mine] / 1000
-            found[of, key] = (Samples(times[~warm], times[warm], "event"), set())
+    for of in _RAN:
+        short = {v: v.rsplit(":", 1)[-1] if of == "kernel" else v for v in every}
+        names = {v: at for at, v in enumerate(dict.fromkeys(short.values()))}
+        codes = [
+            np.array([names[short[v]] for v in of_part], np.int64)[some[of][0]] for of_part, some in told
+        ]
+        ns, cold = ([some[of][at] for _, some in told] for at in (1, 2))
+        number = np.concatenate([np.zeros(0, np.int64), *codes])
+        times, in_warm_up = (
+            np.concatenate([np.zeros(0, np.int64), *ns]),
+            np.concatenate([np.zeros(0, bool), *cold]),
+        )
+        for key, mine in zip(names, split(number, len(names)), strict=True):
+            if len(mine):
+                us, first = times[mine] / 1000, in_warm_up[mine]
+                found[of, key] = (Samples(us[~first], us[first], "event"), set())
     return found
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.analysis.attributes import trials
-from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
+from tftrace.analysis.columns import Bools, Ints, numbers, positions, sorting, table, texts
 from tftrace.analysis.libraries import Library, read
 from tftrace.model.problem import identity
 from tftrace.model.trace import Trace
@@ -87,7 +87,7 @@ def _executes(kind: Library) -> bool:
 
 def split(number: Ints, count: int) -> list[Ints]:
     """The positions at which `number` is 0, 1, .. count - 1."""
-    order = np.argsort(number, kind="stable")
+    order = sorting(number, count)
     ends = np.cumsum(np.bincount(number, minlength=count))
     return np.split(order, ends[:-1]) if count else []
 
