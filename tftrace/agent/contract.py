@@ -24,7 +24,7 @@ appended with single writes, so a killed process leaves at most one cut line.
 | failures.jsonl | {"what", "error", "message", "stack", "t", "ns", "tid", "session", "tensors": [[name, graph], ..]}: |
 |  | runs of a graph that raised |
 | nodes.jsonl | {"graph", "node", "op", "stack", "t", "ns", "calls": [function names], "tid", "from": [names of the |
-|  | tensors that it takes]} |
+|  | tensors that it takes]}; "imported": true of a graph that was read |
 | optimized.jsonl | {"graph": number of a session's graph, else null, "t", |
 |  | "nodes": [[name, op, [inputs], [fused ops]], ..]}: what TensorFlow runs of a graph, |
 |  | after its optimizer; "cut": so many nodes were left out; "missed": true for a run that was not seen |

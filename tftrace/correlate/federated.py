@@ -83,13 +83,17 @@ class Asked:
         """For the nodes of one graph of the worker: the row in `raw.nodes` of the node that Python made, by its name.
 
         The graph that Python made is the one that shares most nodes with what was `sent`, or with what ran where that
-        is not known; where several share as many, and were not made by the same lines, nothing is told.
+        is not known; where several share as many, and were not made by the same lines, nothing is told. One that was
+        read is asked only where none was made: TFF reads its graphs again to send them.
         """
+        return self._making(nodes, sent, imported=False) or self._making(nodes, sent, imported=True)
+
+    def _making(self, nodes: Sequence[NodeRun], sent: frozenset[str], imported: bool) -> dict[str, int]:
         ran = {n.node for n in nodes}
         names = sent or ran
         graphs: dict[int, dict[str, int]] = {}
         for i, row in enumerate(self.raw.nodes):
-            if row["node"] in names:
+            if row["node"] in names and bool(row.get("imported")) == imported:
                 graphs.setdefault(int(row["graph"]), {})[str(row["node"])] = i
         most = max((len(found) for found in graphs.values()), default=0)
         best = [

@@ -123,7 +123,7 @@ class GraphProbe(Probe):
             return
         each, stack = (raw() - started) // len(imported), self.session.stacks.intern(sys._getframe(1))
         for at, op in enumerate(imported):
-            self._nodes.add(self._row(op, started + at * each, each, stack))
+            self._nodes.add({**self._row(op, started + at * each, each, stack), "imported": True})
 
     def _functions_imported(self, started: int, *rest: Any) -> None:
         """What the graph brought along; functions that Python had made already are known by their graphs."""
@@ -143,7 +143,14 @@ class GraphProbe(Probe):
             }
             self._graphs.add({**row, "inputs": inputs, "outputs": outputs})
             for node in nodes:
-                made = {"graph": self._next, "stack": stack, "t": started, "ns": 0, "inputs": []}
+                made = {
+                    "graph": self._next,
+                    "stack": stack,
+                    "t": started,
+                    "ns": 0,
+                    "inputs": [],
+                    "imported": True,
+                }
                 self._nodes.add({**made, "tid": threading.get_native_id(), **node})
             self.session.metas.nodes_of[name] = len(nodes)
 
