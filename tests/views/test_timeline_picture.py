@@ -132,3 +132,18 @@ def test_the_label_under_the_pointer_goes_when_the_picture_moves(page: Opened, t
     page.page.wait_for_selector(".hoverlayer .hovertext")
     page.page.keyboard.press("w")  # what lay there lies elsewhere now
     page.until("!document.querySelector('.hoverlayer .hovertext')")
+
+
+def test_a_folded_thread_of_one_layer_is_as_high_as_its_heading(page: Opened) -> None:
+    page.page.keyboard.press("0")
+    heading = page.page.locator("#lanes .track").first
+    heading.press("Enter")
+    page.settle()
+    box = heading.bounding_box()
+    assert box
+    rows = [
+        np.asarray(page.page.evaluate(ORANGE, [box["y"] + at, 1]), bool).any()
+        for at in range(int(box["height"]))
+    ]
+    heading.press("Enter")
+    assert sum(rows) >= 0.7 * box["height"]

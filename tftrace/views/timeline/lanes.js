@@ -1,9 +1,8 @@
 // Lanes: on which line of the screen each row of the data lies, what is folded, and the labels beside the picture.
 //
-// Folded, a lane keeps the line of its outermost events; a thread or a process keeps its heading, in which each layer
-// has a thin strip of its own.
+// Folded, a lane keeps the line of its outermost events; a thread or a process keeps its heading, in which each of its
+// layers has a thin strip of its own.
 
-const STRIPS = LAYERS.length + 1;
 const rowLayer = new Int8Array(M.rows).fill(-1), rowTrack = new Int32Array(M.rows).fill(-1);
 const lanesOf = M.tracks.map(() => []), tracksOf = M.processes.map(() => []);
 M.lanes.forEach(([layer, row, depth, track], lane) => {
@@ -33,11 +32,14 @@ function layOut() {
     lines.at[row] = at;
     lines.part[row] = part;
   };
-  const strips = (track, at) => {
-    for (const lane of lanesOf[track]) {
-      const [layer, row, depth] = M.lanes[lane], top = at + 0.1 + (0.8 * layer) / STRIPS;
-      draw(row, top, 0.8 / STRIPS);
-      for (let r = row + 1; r < row + depth; r++) { lines.at[r] = top; lines.part[r] = 0.8 / STRIPS; }
+  // The heading's height is shared among the layers that there are: a stream, of one, is seen as well as if it were open.
+  const strips = (tracks, at) => {
+    const lanes = tracks.flatMap((track) => lanesOf[track]).map((lane) => M.lanes[lane]);
+    const layers = [...new Set(lanes.map(([layer]) => layer))].sort((a, b) => a - b), part = 0.8 / layers.length;
+    for (const [layer, row, depth] of lanes) {
+      const top = at + 0.1 + part * layers.indexOf(layer);
+      draw(row, top, part);
+      for (let r = row + 1; r < row + depth; r++) { lines.at[r] = top; lines.part[r] = part; }
     }
   };
   const item = (kind, number, height) => {
@@ -47,11 +49,11 @@ function layOut() {
   M.processes.forEach(([, heading], process) => {
     if (heading >= 0) {
       item('p', process, 1);
-      if (folded.has('p' + process)) { tracksOf[process].forEach((track) => strips(track, line - 1)); return; }
+      if (folded.has('p' + process)) { strips(tracksOf[process], line - 1); return; }
     }
     for (const track of tracksOf[process]) {
       item('t', track, 1);
-      if (folded.has('t' + track)) { strips(track, line - 1); continue; }
+      if (folded.has('t' + track)) { strips([track], line - 1); continue; }
       for (const lane of lanesOf[track]) {
         const [, row, depth] = M.lanes[lane], shut = folded.has('l' + lane);
         for (let r = row; r < row + depth; r++) {
