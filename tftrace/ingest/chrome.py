@@ -11,6 +11,7 @@ program runs) is read up to its last whole event. Events of other phases are cou
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -90,9 +91,15 @@ def read(path: Path) -> ChromeTrace:
     events = Events(path)
     scan = _Scan()
     any_ = False
-    for some in events:
-        any_ |= bool(some)
-        scan.take(some)
+    collects = gc.isenabled()
+    gc.disable()  # it would go through the events of a piece again and again, and find nothing: none refers to another
+    try:
+        for some in events:
+            any_ |= bool(some)
+            scan.take(some)
+    finally:
+        if collects:
+            gc.enable()
     if not any_:
         raise InputError(f"{path}: holds no trace event; give a trace in Chrome's JSON format")
     return scan.trace(path, events.cut)
@@ -122,7 +129,8 @@ class _Scan:
         self.thread_names: dict[tuple[str, str], str] = {}
         self.name_of = _Memo(lambda name: _numbered(self.names, str(name)))
         self.category_of = _Memo(lambda name: NONE if name is None else _numbered(self.categories, str(name)))
-        self.thread_of = _Memo(self._thread)
+        self.ids: dict[str, int] = {}
+        self.id_of = _Memo(lambda id_: _numbered(self.ids, str(id_)))
         self.open: dict[tuple[str, str], list[tuple[int, int]]] = {}  # row and start of what has begun
         self.ended: dict[int, int] = {}
         self.passed: Counter[str] = Counter()
@@ -160,7 +168,7 @@ class _Scan:
             (
                 _codes(self.name_of, [_plain(event.get("name", _NAMELESS)) for event in kept]),
                 _nanoseconds(starts), np.maximum(durations, NONE),
-                _codes(self.thread_of, [(_plain(e.get("pid", "")), _plain(e.get("tid", ""))) for e in kept]),
+                self._threads(kept),
                 _codes(self.category_of, [_plain(event.get("cat")) for event in kept]),
                 np.array([NONE if args is None else _correlation(args) for args in own], np.int64),
             )
@@ -200,10 +208,17 @@ class _Scan:
         self.open.setdefault((pid, tid), []).append((row, start))
         return NONE
 
-    def _thread(self, key: tuple[Any, Any]) -> int:
-        pid, tid = (str(part) for part in key)
-        _numbered(self.processes, pid)
-        return _numbered(self.threads, (pid, tid))
+    def _threads(self, kept: list[dict[str, Any]]) -> Codes:
+        pid = _codes(self.id_of, [_plain(event.get("pid", "")) for event in kept]).astype(np.int64)
+        tid = _codes(self.id_of, [_plain(event.get("tid", "")) for event in kept])
+        _, first, of = np.unique(pid * (1 << 32) + tid, return_index=True, return_inverse=True)
+        codes, ids = np.empty(len(first), np.int32), list(self.ids)
+        for n in np.argsort(first).tolist():  # as they come
+            at = first[n]
+            key = ids[pid[at]], ids[tid[at]]
+            _numbered(self.processes, key[0])
+            codes[n] = _numbered(self.threads, key)
+        return codes[of]
 
     def trace(self, path: Path, cut: str | None) -> ChromeTrace:
         name, start, dur, thread, category, correlation = (
