@@ -30,6 +30,7 @@ from measure import Spent, machine, machine_line, on_one_core, print_document, t
 ROUNDS = 2
 """Processes of each part, of which the quickest counts."""
 PEER_ENTRIES = 200_000
+ENTRIES = 1_000_000
 
 _TF_HEAD = re.compile(rb"^([IWEF])\d{4} \S+ +(\d+) ([^:]+):(\d+)\] (.*)", re.MULTILINE)
 
@@ -171,7 +172,7 @@ def main() -> None:
     names = options.formats or list(FORMATS)
     if unknown := set(names) - FORMATS.keys():
         parser.error(f"no format {', '.join(sorted(unknown))}; choose from {', '.join(FORMATS)}")
-    entries = options.entries or (10_000 if options.quick else 1_000_000)
+    entries = options.entries or (10_000 if options.quick else ENTRIES)
     with tempfile.TemporaryDirectory() as place:
         found = measured(entries, Path(place), names, options.rounds or (1 if options.quick else ROUNDS))
     if options.json:

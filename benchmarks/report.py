@@ -23,6 +23,7 @@ from typing import Any
 import correlate
 import profile_reader
 import questions
+import raw_formats
 from measure import ROOT, environment, machine_line
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -59,6 +60,19 @@ def reading(events: int, place: Path, xprof: str, rounds: int) -> Iterator[Row]:
     )
     goal = f">= 10 M events/s, <= {found['memory_goal_mb']:,.0f} MB"
     yield "the same line by line into events.parquet", goal, here, beside, "profile_reader.py"
+
+
+def other_formats(entries: int, place: Path, rounds: int) -> Iterator[Row]:
+    for one in raw_formats.measured(entries, place, list(raw_formats.FORMATS), rounds).values():
+        read, whole, peer = (one["parts"][kind] for kind in ("read", "import", "peer"))
+        here = f"{read['per_s'] / 1e6:.2f} M entries/s, {read['mb_s']:,.0f} MB/s, {read['grown_mb']:,.0f} MB of memory"
+        yield (
+            f"{one['title']} of {one['entries']:,} entries, {one['mb']:,.0f} MB, read on one core, CPU time", "", here,
+            f"{one['beside']} {peer['per_s'] / 1e6:.2f} M entries/s, {peer['grown_mb']:,.0f} MB for "
+            f"{peer['mb']:,.0f} MB", "raw_formats.py",
+        )  # fmt: skip
+        here = f"{whole['per_s'] / 1e6:.2f} M entries/s, {whole['grown_mb']:,.0f} MB of memory"
+        yield "the same imported: read, joined and written", "", here, "", "raw_formats.py"
 
 
 def joining(sizes: list[int], place: Path) -> Iterator[Row]:
@@ -150,6 +164,7 @@ def main() -> None:
         for rows in (
             starting(options.quick), recording(options.quick),
             reading(sizes[-1], place, options.xprof, 1 if options.quick else profile_reader.ROUNDS),
+            other_formats(10_000 if options.quick else raw_formats.ENTRIES, place, 1),
             joining(sizes, place), asking(sizes[-1], place, 1 if options.quick else 2),
         ):  # fmt: skip
             for row in rows:

@@ -18,6 +18,7 @@ are named with their number of rows, so that nothing is passed over silently.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,6 +32,9 @@ from tftrace.errors import InputError
 NAME: Final = "nsys"
 TITLE: Final = "Nsight Systems SQLite export"
 NONE: Final = -1
+
+ROWS: Final = 1 << 15
+"""Rows that are in memory at once as objects."""
 
 Int = npt.NDArray[np.int64]
 
@@ -56,8 +60,8 @@ _NVTX_ATTRS: Final = (
 class Activity:
     """The rows of one table as columns of equal length; times in ns since the epoch, -1 where a row has no value.
 
-    `name` holds codes into `names`; `end_ns` is -1 for what never ended. `attrs` are further columns as lists, None
-    where a row has none.
+    `name` holds codes into `names`; `end_ns` is -1 for what never ended. `attrs` holds codes into `values`, the
+    combinations there are of the values of further columns, which `attr_names` names; None where a row has none.
     """
 
     kind: str  # kernel, memcpy, memset, runtime, driver, cudnn, cublas, nvtx
@@ -70,7 +74,9 @@ class Activity:
     device: Int
     stream: Int
     correlation: Int
-    attrs: dict[str, list[Any]]
+    attr_names: list[str]
+    values: list[tuple[Any, ...]]
+    attrs: Int
 
     def __len__(self) -> int:
         return len(self.name)
@@ -140,12 +146,18 @@ class _Base:
 
     def rows(self, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
         """The columns of all rows; a column that the table lacks is None throughout."""
+        return [row for some in self.slices(table, columns) for row in some]
+
+    def slices(self, table: str, columns: list[str]) -> Iterator[list[tuple[Any, ...]]]:
+        """The same, ROWS at a time."""
         have = self.tables.get(table)
         if have is None:
-            return []
+            return
         wanted = ", ".join(_quoted(c) if c in have else "NULL" for c in columns)
         try:
-            return self._connection.execute(f"SELECT {wanted} FROM {_quoted(table)}").fetchall()
+            found = self._connection.execute(f"SELECT {wanted} FROM {_quoted(table)}")
+            while some := found.fetchmany(ROWS):
+                yield some
         except sqlite3.Error as error:
             raise self.damaged(error) from None
 
@@ -226,8 +238,7 @@ def _read(path: Path, base: _Base) -> Nsys:
 
 def _other_nvtx(base: _Base) -> dict[str, int]:
     """Rows of NVTX_EVENTS that are neither ranges nor marks: names of domains, categories, threads."""
-    types = [row[0] for row in base.rows("NVTX_EVENTS", ["eventType"])]
-    other = sum(kind not in _RANGES for kind in types)
+    other = sum(kind not in _RANGES for some in base.slices("NVTX_EVENTS", ["eventType"]) for (kind,) in some)
     return {"NVTX_EVENTS (names)": other} if other else {}
 
 
@@ -245,34 +256,42 @@ def _activity(
         "start", "end", "globalTid", "globalPid", "deviceId", "streamId", "correlationId", "eventType", "text",
         "copyKind", *name_columns, *kept,
     ]  # fmt: skip
-    rows = base.rows(table, columns)
-    if kind == "nvtx":
-        rows = [row for row in rows if row[7] in _RANGES]
-    listed = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    column = dict(zip(columns, listed, strict=True))
-    named = [column[c] for c in name_columns]
-    codes: dict[str, int] = {}
-    texted = [
-        _name(kind, text, ids, copy, texts)
-        for text, copy, *ids in zip(column["text"], column["copyKind"], *named, strict=True)
-    ]
-    name = np.fromiter((codes.setdefault(t, len(codes)) for t in texted), np.int64, len(rows))
-    start, end = _ints(column["start"]), _ints(column["end"])
-    own = _ints(column["globalTid"])
-    whole = np.where(own >= 0, own, _ints(column["globalPid"]))
+    names: dict[str, int] = {}
+    name_of: dict[tuple[Any, ...], int] = {}
+    values: dict[tuple[Any, ...], int] = {}
+    parts: list[tuple[Int, ...]] = []
+    for rows in base.slices(table, columns):
+        if kind == "nvtx":
+            rows = [row for row in rows if row[7] in _RANGES]
+        if not rows:
+            continue
+        column = dict(zip(columns, zip(*rows, strict=True), strict=True))
+        told = (_told_apart(column[c]) for c in name_columns)
+        named = list(zip(_told_apart(column["text"]), column["copyKind"], *told, strict=True))
+        for key in dict.fromkeys(named):
+            if key not in name_of:
+                text, copy, *ids = key
+                name_of[key] = names.setdefault(_name(kind, text, ids, copy, texts), len(names))
+        further = list(zip(*(column[a] for a in kept), strict=True)) if kept else [()] * len(rows)
+        start, end, own = (_ints(column[c]) for c in ("start", "end", "globalTid"))
+        whole = np.where(own >= 0, own, _ints(column["globalPid"]))
+        parts.append(
+            (
+                np.array([name_of[key] for key in named], np.int64),
+                np.where(start >= 0, start + shift, NONE),
+                np.where(end >= 0, end + shift, NONE),
+                np.where(whole >= 0, whole >> 24 & 0xFFFFFF, NONE),
+                np.where(own >= 0, own & 0xFFFFFF, NONE),
+                *(_ints(column[c]) for c in ("deviceId", "streamId", "correlationId")),
+                np.array([values.setdefault(key, len(values)) for key in further], np.int64),
+            )
+        )
+    made = [np.concatenate([np.empty(0, np.int64), *(part[i] for part in parts)]) for i in range(9)]
+    name, start, end, pid, tid, device, stream, correlation, attr = made
     return Activity(
-        kind=kind,
-        names=list(codes),
-        name=name,
-        start_ns=np.where(start >= 0, start + shift, NONE),
-        end_ns=np.where(end >= 0, end + shift, NONE),
-        pid=np.where(whole >= 0, whole >> 24 & 0xFFFFFF, NONE),
-        tid=np.where(own >= 0, own & 0xFFFFFF, NONE),
-        device=_ints(column["deviceId"]),
-        stream=_ints(column["streamId"]),
-        correlation=_ints(column["correlationId"]),
-        attrs={a: list(column[a]) for a in kept if any(v is not None for v in column[a])},
-    )
+        kind=kind, names=list(names), name=name, start_ns=start, end_ns=end, pid=pid, tid=tid, device=device,
+        stream=stream, correlation=correlation, attr_names=kept, values=list(values), attrs=attr,
+    )  # fmt: skip
 
 
 def _name(kind: str, text: Any, ids: list[Any], copy: Any, texts: dict[int, str]) -> str:
@@ -286,8 +305,16 @@ def _name(kind: str, text: Any, ids: list[Any], copy: Any, texts: dict[int, str]
     return found if found is not None else f"({kind} without a name)"
 
 
+def _told_apart(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """With fractions as text: 1.0 is no id, though it is equal to 1."""
+    return tuple(str(v) if type(v) is float else v for v in values) if float in map(type, values) else values
+
+
 def _ints(values: tuple[Any, ...]) -> Int:
     """Whole numbers; -1 for null and for anything else (SQLite holds any type in any column)."""
-    return np.fromiter(
-        (v if type(v) is int and -(1 << 63) <= v < 1 << 63 else NONE for v in values), np.int64, len(values)
-    )
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return np.array(values, np.int64)
+    if int not in kinds:
+        return np.full(len(values), NONE, np.int64)
+    return np.fromiter((v if type(v) is int else NONE for v in values), np.int64, len(values))

@@ -94,19 +94,12 @@ def _devices(export: Nsys) -> list[dict[str, Any]]:
 
 def _attrs(activity: Activity, build: TraceBuilder) -> Int:
     """Codes of the attributes; each distinct combination is written once."""
-    names = list(activity.attrs)
     library = {"library": _LIBRARY[activity.kind]} if activity.kind in _LIBRARY else {}
-    if not names:
-        return np.full(len(activity), build.attrs.code(compact(library)) if library else NONE, np.int64)
-    codes: dict[tuple[Any, ...], int] = {}
-    out = np.empty(len(activity), np.int64)
-    for at, row in enumerate(zip(*(activity.attrs[n] for n in names), strict=True)):
-        code = codes.get(row)
-        if code is None:
-            known = {n: _plain(v) for n, v in zip(names, row, strict=True) if v is not None}
-            code = codes[row] = build.attrs.code(compact(library | known)) if library or known else NONE
-        out[at] = code
-    return out
+    codes = np.empty(len(activity.values), np.int64)
+    for at, row in enumerate(activity.values):
+        known = {n: _plain(v) for n, v in zip(activity.attr_names, row, strict=True) if v is not None}
+        codes[at] = build.attrs.code(compact(library | known)) if library or known else NONE
+    return codes[activity.attrs]
 
 
 def _plain(value: Any) -> Any:
