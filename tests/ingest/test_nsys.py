@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,37 @@ def test_a_recorded_export_of_two_gpus(shared_data: Path) -> None:
     assert np.datetime64(int(by_kind["kernel"].start_ns.min()), "ns").astype(
         "datetime64[D]"
     ) == np.datetime64("2026-05-24")
+
+
+def straightforward(path: Path, table: str, name: str, attrs: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Rows of one table, one by one: name, start, end and correlation id, and the attributes there are."""
+    with sqlite3.connect(path) as base:
+        texts = dict(base.execute("SELECT id, value FROM StringIds"))
+        (shift,) = base.execute(
+            "SELECT utcEpochNs - systemClockNs FROM TARGET_INFO_SESSION_START_TIME"
+        ).fetchone()
+        columns = ", ".join([name, "start", "end", "correlationId", *attrs])
+        return [
+            (texts[text], start + shift, end + shift, correlation, tuple(more))
+            for text, start, end, correlation, *more in base.execute(f"SELECT {columns} FROM {table}")
+        ]
+
+
+@pytest.mark.parametrize("rows", [1, 7, 1 << 20])
+def test_an_export_is_read_alike_however_many_rows_at_a_time(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    path = shared_data / "nsys" / "h100_2gpu_1s.sqlite"
+    monkeypatch.setattr(nsys, "ROWS", rows)
+    read = {a.kind: a for a in nsys.read(path).activities}
+    for kind, table, name in (
+        ("kernel", "CUPTI_ACTIVITY_KIND_KERNEL", "demangledName"),
+        ("runtime", "CUPTI_ACTIVITY_KIND_RUNTIME", "nameId"),
+    ):
+        found = read[kind]
+        columns = (found.name, found.start_ns, found.end_ns, found.correlation, found.attrs)
+        told = [
+            (found.names[name], start, end, correlation, found.values[attrs])
+            for name, start, end, correlation, attrs in zip(*(c.tolist() for c in columns), strict=True)
+        ]
+        assert told == straightforward(path, table, name, tuple(found.attr_names))
