@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tftrace.analysis import arrow_memory
-from tftrace.analysis.columns import Ascending, Bools, Ints, codes, joined, parts
+from tftrace.analysis.columns import Bools, Ints, codes, joined, parts
+from tftrace.analysis.picked import Ascending
 from tftrace.model.trace import Trace
 
 _TRIAL: Final = '"tuning":true'  # searched for as a regular expression, which takes half the time

@@ -9,10 +9,11 @@ import numpy as np
 
 from tftrace.analysis import evidence
 from tftrace.analysis.attributes import attributes
-from tftrace.analysis.columns import Ints, Picked, counted, numbers, positions, sorting, table, texts
+from tftrace.analysis.columns import Ints, counted, numbers, positions, sorting, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
 from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
+from tftrace.analysis.picked import Picked
 from tftrace.model.layers import EVIDENCE, LAYERS
 from tftrace.model.trace import Trace
 
@@ -41,7 +42,7 @@ class Arrays:
             self._read()
             said = reading.result()
         self._trial = said.trial
-        self.grouped: Groups = group(trace, chosen, self.members, said)
+        self.grouped: Groups = group(trace, chosen, self.members, self.names, self._probes, said)
         self.group_of = self.grouped.of
         self.counts = np.bincount(self.group_of, minlength=self.grouped.count)
         self._grade_layers()
@@ -61,9 +62,9 @@ class Arrays:
             c: numbers(self.sites, c) for c in ("python_line", "gen_op_line", "site_id", "graph_id")
         }
         self.graphs = GraphsMade(self.trace)
-        picked = Picked(self.trace, "events", ("name", "dur_ns", "stack_id"), self.members.event)
+        picked = Picked(self.trace, "events", ("name", "dur_ns", "stack_id", "probe"), self.members.event)
         self.names, self.stack_of = picked.texts("name"), picked.numbers("stack_id")
-        self.durations = picked.numbers("dur_ns").values
+        self.durations, self._probes = picked.numbers("dur_ns").values, picked.texts("probe")
         for column in ("total_ns", "cpu_ns", *_LAYER_TIMES):
             numbers(self.calls, column)
 

@@ -20,7 +20,6 @@ from tftrace.model.trace import Trace
 from tftrace.store.lazy import LazyTable, LazyTables
 
 T = TypeVar("T")
-V = TypeVar("V", np.int64, np.bool_)
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Ranks = npt.NDArray[np.int8]
@@ -112,67 +111,6 @@ def rows_where(
 
     found = list(parts(trace, name, columns, make))
     return pa.concat_tables(found) if found else TABLES[name].empty_table().select(list(columns))
-
-
-class Picked:
-    """Some columns of the rows in `rows` of a table, in that order, read part by part: what other rows hold is left
-    behind at once."""
-
-    def __init__(self, trace: Trace, name: str, columns: Sequence[str], rows: Ints) -> None:
-        some = Ascending(rows)
-
-        def make(part: pa.Table, first: int) -> dict[str, Texts | Numbers]:
-            here = some.within(first, part.num_rows)
-            found: dict[str, Texts | Numbers] = {}
-            for column in columns:
-                if pa.types.is_integer(TABLES[name].field(column).type):
-                    data = numbers(part, column)
-                    found[column] = Numbers(data.values[here], data.valid[here])
-                else:
-                    found[column] = texts(part, column).at(here)
-            return found
-
-        self._some, self._parts = some, list(parts(trace, name, columns, make))
-
-    def numbers(self, column: str) -> Numbers:
-        found = [part[column] for part in self._parts]
-        values, valid = ([getattr(one, what) for one in found] for what in ("values", "valid"))
-        return Numbers(
-            self._some.back(np.concatenate([np.zeros(0, np.int64), *values])),
-            self._some.back(np.concatenate([np.zeros(0, np.bool_), *valid])),
-        )
-
-    def texts(self, column: str) -> Texts:
-        """Numbered as those of the whole column are."""
-        numbered: dict[str, int] = {}
-        codes = [np.zeros(0, np.int64)]
-        for part in self._parts:
-            one = part[column]
-            assert isinstance(one, Texts)
-            known = np.array([*(numbered.setdefault(v, len(numbered)) for v in one.values), -1], np.int64)
-            codes.append(known[one.codes])
-        return Texts(self._some.back(np.concatenate(codes)), list(numbered))
-
-
-class Ascending:
-    """Rows in the order that a table has them."""
-
-    def __init__(self, rows: Ints) -> None:
-        self._order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
-        self._rows = rows if self._order is None else rows[self._order]
-
-    def within(self, first: int, count: int) -> Ints:
-        """Those of a part of the table, counted from its first row."""
-        begin, end = np.searchsorted(self._rows, (first, first + count))
-        return self._rows[begin:end] - first
-
-    def back(self, values: npt.NDArray[V]) -> npt.NDArray[V]:
-        """What was found, in the order in which the rows were given."""
-        if self._order is None:
-            return values
-        given = np.empty_like(values)
-        given[self._order] = values
-        return given
 
 
 def events_of(trace: Trace, calls_picked: Bools) -> Bools:

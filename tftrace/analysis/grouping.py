@@ -8,7 +8,17 @@ import numpy as np
 
 from tftrace.analysis import libraries
 from tftrace.analysis.attributes import Attributes
-from tftrace.analysis.columns import Ints, combined, counted, distinct, numbers, positions, table, texts
+from tftrace.analysis.columns import (
+    Ints,
+    Texts,
+    combined,
+    counted,
+    distinct,
+    numbers,
+    positions,
+    table,
+    texts,
+)
 from tftrace.analysis.evidence import Members
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
@@ -33,9 +43,11 @@ class Groups:
         return self.kinds.code
 
 
-def group(trace: Trace, chosen: Ints, members: Members, said: Attributes) -> Groups:
-    """The groups of the calls in the rows `chosen` of the calls table; `said` are the attributes of the library events
-    among the members.
+def group(
+    trace: Trace, chosen: Ints, members: Members, names: Texts, probes: Texts, said: Attributes
+) -> Groups:
+    """The groups of the calls in the rows `chosen` of the calls table; `names` and `probes` are those of the members,
+    `said` the attributes of the library events among them.
 
     Calls that only rearrange memory (a oneDNN reorder of the weights, made once) set no call apart from its
     neighbours, unless it made no other.
@@ -44,7 +56,7 @@ def group(trace: Trace, chosen: Ints, members: Members, said: Attributes) -> Gro
     site = numbers(calls, "site_id").values[chosen]
     columns = [texts(calls, c).codes[chosen] for c in ("device", "shapes", "dtypes", "op_attrs")]
     here = np.flatnonzero(members.layer == LAYERS.index("library"))
-    kinds = libraries.read(trace, members.event[here], said)
+    kinds = libraries.told(trace, names.at(here), probes.at(here), said)
     calls_made = signatures(len(chosen), members.call[here], kinds)
     code, count = combined(site, *columns, calls_made)
     time = np.bincount(code, weights=numbers(calls, "total_ns").values[chosen], minlength=count)

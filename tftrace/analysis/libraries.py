@@ -11,7 +11,8 @@ import orjson
 import pyarrow.compute as pc
 
 from tftrace.analysis.attributes import Attributes, attributes
-from tftrace.analysis.columns import Bools, Ints, Picked, Texts, codes, combined, spelled
+from tftrace.analysis.columns import Bools, Ints, Texts, codes, combined, spelled
+from tftrace.analysis.picked import Picked
 from tftrace.model.trace import Trace
 
 _OF_PROBE = {"itt": "oneDNN", "onednn": "oneDNN", "cudnn": "cuDNN"}
@@ -88,14 +89,17 @@ class Kinds:
         return np.fromiter((k.launches for k in self.kinds), np.bool_, len(self.kinds))
 
 
-def read(trace: Trace, rows: Ints, said: Attributes | None = None) -> Kinds:
-    """The kinds of call of the events in these rows of the events table, of which `said` are the attributes. Linear in
-    the rows; each distinct description is decoded once. Attributes that are no JSON object count as none."""
-    if not len(rows):
-        return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
+def read(trace: Trace, rows: Ints) -> Kinds:
+    """The kinds of call of the events in these rows of the events table. Linear in the rows; each distinct description
+    is decoded once. Attributes that are no JSON object count as none."""
     picked = Picked(trace, "events", ("name", "probe"), rows)
-    name, probe = picked.texts("name"), picked.texts("probe")
-    said = attributes(trace, rows) if said is None else said
+    return told(trace, picked.texts("name"), picked.texts("probe"), attributes(trace, rows))
+
+
+def told(trace: Trace, name: Texts, probe: Texts, said: Attributes) -> Kinds:
+    """The same of events with these names, probes and attributes."""
+    if not len(name.codes):
+        return Kinds([], np.zeros(0, np.int64), np.zeros(0, np.int64))
     # texts that differ in a time alone are one
     alike = pc.replace_substring_regex(said.texts, _TIMES, '"ms":0').dictionary_encode()
     attrs = Texts(np.append(codes(alike), -1)[said.code], spelled(alike.dictionary))
