@@ -47,7 +47,7 @@ def by_c(trace: Trace, kept: np.ndarray | None = None) -> coverage.Coverage | No
 
 
 @needs_c
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(EVENT, max_size=40), st.randoms(use_true_random=False))
 def test_c_covers_what_arrays_cover(rows: list[dict[str, object]], random: object) -> None:
     trace = trace_of(sorted(rows, key=lambda row: row["start_ns"]))  # type: ignore[arg-type, return-value]
