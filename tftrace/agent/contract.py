@@ -15,7 +15,8 @@ appended with single writes, so a killed process leaves at most one cut line.
 | clocks.bin | CLOCK records |
 | dispatch.bin | DISPATCH records: one call from Python, or from a program without it, into the runtime |
 | stacks.jsonl | {"key", "frames": [[file, line, function, module(, own)], ..innermost first]}: Python stacks; |
-|  | own: class of the object that a method ran on, where it inherited the method |
+|  | own: class of the object that a method ran on, where it inherited the method; |
+|  | "started": key of the stack that started the thread, where it is no pool's |
 | metas.jsonl | {"key", "op", "is_function", "inputs": [[dtype, shape], ..], "attrs": {..}, "device"} |
 | sessions.jsonl | {"key", "graph", "session", "fetches": [..]}: what a Session.run was asked for |
 | graphs.jsonl | {"graph", "name", "kind": "function"/"graph", "function": name in the runtime or null, "t", "stack", |

@@ -2,7 +2,7 @@
 
 import sys
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .files import Lines
 
@@ -18,6 +18,8 @@ def is_own(frame: FrameType) -> bool:
 
 class PythonStacks:
     def __init__(self, directory: str) -> None:
+        self.started_on: Callable[[], Optional[int]] = lambda: 0
+        """Answers with the key of the stack that started this thread, where one is known: see `threads`."""
         self.reopen(directory)
 
     def reopen(self, directory: str) -> None:
@@ -34,7 +36,7 @@ class PythonStacks:
         """
         while frame is not None and is_own(frame):
             frame = frame.f_back
-        parts: List[int] = []
+        parts: List[int] = [self.started_on() or 0]
         at = frame
         while at is not None:
             parts.append(id(at.f_code))
@@ -55,7 +57,11 @@ class PythonStacks:
         while frame is not None and len(rows) < MAX_FRAMES:
             rows.append(self._described(frame, frame.f_lineno))
             frame = frame.f_back
-        self._stacks.add({"key": key, "frames": rows})
+        row = {"key": key, "frames": rows}
+        started_on = self.started_on()
+        if started_on:
+            row["started"] = started_on
+        self._stacks.add(row)
 
     def describe_traceback(self, traceback: Optional[TracebackType]) -> Optional[int]:
         """The key of the stack on which an exception was raised; None without a traceback."""
@@ -185,12 +191,16 @@ def _declared_by(value: Any, code: CodeType) -> List[str]:
 
 
 def _class_names(cls: type, heirs: bool) -> List[str]:
-    # an exported class may inherit from a private one: Session, BaseSession
+    # an exported class may inherit from a private one of its own package: Session, BaseSession
     for c in [cls, *(type.__subclasses__(cls) if heirs else ())]:
-        names = _declared(c.__dict__)
+        names = _declared(c.__dict__) if _root(c) == _root(cls) else []
         if names:
             return names
     return []
+
+
+def _root(cls: type) -> str:
+    return str(cls.__module__).split(".", 1)[0]
 
 
 def _public_paths(

@@ -21,6 +21,7 @@ from .patches import Patches
 from .probes import registry
 from .probes.base import Probe
 from .pystacks import PythonStacks
+from .threads import ThreadStarts
 
 TICK = 0.05
 CLOCK_EVERY = 1.0
@@ -59,6 +60,7 @@ class Session:
         os.makedirs(self.directory, mode=0o700)
         self.clocks = Clocks(self.directory)
         self.stacks = PythonStacks(self.directory)
+        self.threads = ThreadStarts(self)
         self.metas = Metas(self.directory)
         files.replace_json(self.directory, "process.json", self._process())
         path = self.options.get("native")
@@ -193,6 +195,7 @@ class Session:
             return
         context = getattr(sys.modules.get("tensorflow.python.eager.context"), "_context", None)
         self.ran_before = getattr(context, "_context_handle", None) is not None
+        self.threads.start()
         for probe in self.probes:
             if not probe.disabled:
                 try:
@@ -328,6 +331,7 @@ class Session:
                     probe.stop()
                 except Exception as error:
                     probe.fail("%s: %s" % (type(error).__name__, error))
+        self.threads.stop()
         if self.native:
             self.native.pause(True)
         self.clocks.sample()
@@ -357,6 +361,7 @@ class Session:
             return
         self.clocks.reopen(self.directory)
         self.stacks.reopen(self.directory)
+        self.threads.reopen()
         self.metas.reopen(self.directory)
         files.replace_json(self.directory, "process.json", self._process())
         if self.native:

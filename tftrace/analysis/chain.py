@@ -197,9 +197,11 @@ class _Reader(Arrays):
             reason = f"seen in {seen:,} of {count:,} executions" + (f"; {missed}" if missed else "")
         elif layer == "runtime" and total is None and mode != "eager":
             reason = f"{_SHARED}; {_NO_CLIENT}" if any(n.startswith(_COMPUTATION) for n in names) else _SHARED
+        rule: str | None = self.links.rule(shown)
+        if layer == "python":  # nothing leads into it, but the thread that it started
+            rule = evidence.THREAD_RULE if self._started_thread(site) else None
         return Entry(
-            layer, names[0], names, where, total, own, grade, self.links.rule(shown) if at else None, reason,
-            self.links.parent(shown), seen, counts,
+            layer, names[0], names, where, total, own, grade, rule, reason, self.links.parent(shown), seen, counts,
         )  # fmt: skip
 
     def _names_of(
@@ -307,12 +309,26 @@ class _Reader(Arrays):
         by_use = found[np.argsort(-times, kind="stable")].tolist()
         return [rows[i] for i in order], self.grouped.kinds.kinds[int(used[main])], by_use
 
-    def _frames(self, stack: int) -> list[dict[str, Any]]:
+    def _stack(self, stack: int) -> list[dict[str, Any]]:
         rows = whole(self.trace, "stacks")
         at = int(positions(rows, "stack_id", np.array([stack]))[0])
-        frames = rows.slice(at, 1).column("frames").to_pylist()[0] if at >= 0 else None
+        return (rows.slice(at, 1).column("frames").to_pylist()[0] if at >= 0 else None) or []
+
+    def _started_thread(self, site: int) -> bool:
+        """Whether the line of a site did not run the op itself but started the thread that did."""
+        place, stack = self._python(site), self.lines["stack_id"]
+        if place is None or not stack.valid[site]:
+            return False
+        for frame in self._stack(int(stack.values[site])):
+            if (frame["file"], frame["line"]) == (place.file, place.line):
+                return False
+            if frame["module"] == "threading" and str(frame["function"]).endswith("_bootstrap"):
+                return True
+        return False
+
+    def _frames(self, stack: int) -> list[dict[str, Any]]:
         out: list[dict[str, Any]] = []
-        for frame in frames or []:
+        for frame in self._stack(stack):
             if frame["kind"] == "python":
                 break
             out.append({**frame, "kind": "native", "function": frame["function"] or "(no symbol)"})

@@ -23,6 +23,7 @@ from tftrace.model.layers import EVIDENCE, LAYERS, Layer
 from tftrace.model.trace import Trace
 
 STACK_RULE = "python stack"
+THREAD_RULE = "thread start"
 NODE_RULE = "node name"
 MEMBER_RULE = "same call"
 """An event that belongs to the call, but that no link leads into."""

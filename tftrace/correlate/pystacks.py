@@ -27,6 +27,9 @@ _WRAPPERS = (  # decorators and the like: never what the user called
     "functools",
     "contextlib",
     "importlib",
+    "threading",
+    "concurrent.futures",
+    "multiprocessing",
 )
 
 

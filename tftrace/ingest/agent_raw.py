@@ -164,6 +164,21 @@ class _Lines:
         return rows
 
 
+def _stacks(rows: list[dict[str, Any]]) -> dict[int, list[list[Any]]]:
+    """The frames of each stack; that of a thread goes on with the stack that started it."""
+    own = {int(row["key"]): row["frames"] for row in rows}
+    above = {int(row["key"]): int(row["started"]) for row in rows if "started" in row}
+
+    def whole(key: int) -> list[list[Any]]:
+        frames, seen = list(own[key]), {key}
+        while (key := above.get(key, 0)) in own and key not in seen:
+            frames += own[key]
+            seen.add(key)
+        return frames
+
+    return {key: whole(key) for key in own}
+
+
 def _native_stacks(path: Path) -> dict[int, npt.NDArray[np.uint64]]:
     words = np.fromfile(path, np.uint64) if path.exists() else np.empty(0, np.uint64)
     stacks: dict[int, npt.NDArray[np.uint64]] = {}
@@ -214,7 +229,7 @@ def read_process(path: Path) -> RawProcess:
         onednn=onednn[onednn["t"] > 0],
         metas={int(r["key"]): r for r in lines.read(path / "metas.jsonl")},
         sessions={int(r["key"]): r for r in lines.read(path / "sessions.jsonl")},
-        stacks={int(r["key"]): r["frames"] for r in lines.read(path / "stacks.jsonl")},
+        stacks=_stacks(lines.read(path / "stacks.jsonl")),
         exports=lines.read(path / "exports.jsonl"),
         graphs=lines.read(path / "graphs.jsonl"),
         nodes=lines.read(path / "nodes.jsonl"),

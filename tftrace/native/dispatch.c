@@ -21,11 +21,12 @@ static struct {
 } tf;
 
 static void *type_tensor, *type_str, *type_int, *type_bool, *type_float, *type_bytes, *type_list, *type_tuple, *type_none;
-static object *fallback, *on_stack, *on_meta, *on_op, *on_type, *on_step;
+static object *fallback, *on_stack, *on_meta, *on_op, *on_type, *on_step, *on_thread;
 static void *tf_status;
 static _Atomic uint64_t stack_slots[1 << 16], meta_slots[1 << 16];
 static tft_set stacks = {.bits = 16, .slots = stack_slots}, metas = {.bits = 16, .slots = meta_slots};
 static atomic_ullong steps, step_trigger = ~0ull, work, unknown_stacks, unknown_metas;
+static atomic_uint recordings;
 static uint64_t sessions; /* sessions made so far: the address of a closed one may be given to the next */
 
 /* op name (by hash) -> what `on_op` said of it */
@@ -47,9 +48,27 @@ static struct {
   int strategy;
 } types[1 << 10];
 
+/* The key of the stack that started this thread, which goes on where the thread's own ends; 1 where none is known.
+ * Asked for once, and again in another recording. */
+static uint64_t started_on(void) {
+  static __thread uint64_t known;
+  static __thread unsigned in;
+  unsigned now = atomic_load_explicit(&recordings, memory_order_relaxed);
+  if (known && in == now) return known;
+  object *answer = tft_py.CallFunctionObjArgs(on_thread, NULL);
+  known = 1, in = now;
+  if (answer) {
+    uint64_t key = tft_py.AsUnsignedLongLong(answer);
+    if (!tft_py.Occurred() && key) known = key;
+    tft_py.DecRef(answer);
+  }
+  tft_py.Clear();
+  return known;
+}
+
 static uint64_t python_stack(int *fresh) {
   object *codes[MAX_FRAMES], *frame = tft_py.GetFrame();
-  uint64_t key = 1;
+  uint64_t key = started_on();
   int n = 0, owned = 0;
   while (frame) {
     object *code = tft_py.GetCode(frame), *back;
@@ -310,7 +329,7 @@ static method methods[ENTRIES] = {
 
 /* Finds what it needs of TensorFlow. NULL, or the name of what is missing. `library` holds TensorFlow's C API; `values`
  * are an eager tensor's type, then "", 0, False, 0.0, b"", [], (), None; `callbacks` on_stack(key),
- * on_meta(key, kind, *args), on_op(name), on_type(value), on_step(step). All are kept by the caller. */
+ * on_meta(key, kind, *args), on_op(name), on_type(value), on_step(step), on_thread(). All are kept by the caller. */
 TFT_API const char *tft_dispatch_setup(const char *library, object **values, object **callbacks, object *fallback_error) {
   static const struct {
     const char *name;
@@ -332,6 +351,7 @@ TFT_API const char *tft_dispatch_setup(const char *library, object **values, obj
   void **known[] = {&type_str, &type_int, &type_bool, &type_float, &type_bytes, &type_list, &type_tuple, &type_none};
   for (size_t i = 0; i < sizeof known / sizeof *known; i++) *known[i] = values[i + 1]->type;
   on_stack = callbacks[0], on_meta = callbacks[1], on_op = callbacks[2], on_type = callbacks[3], on_step = callbacks[4];
+  on_thread = callbacks[5];
   fallback = fallback_error;
   return NULL;
 }
@@ -345,6 +365,7 @@ TFT_API void tft_dispatch_new_session(void) { sessions++; }
 
 /* A new output directory: everything has to be described and counted again. Holds the GIL. */
 TFT_API void tft_dispatch_reset(void) {
+  atomic_fetch_add(&recordings, 1);
   atomic_store(&steps, 0), atomic_store(&work, 0);
   atomic_store(&unknown_stacks, 0), atomic_store(&unknown_metas, 0);
   atomic_store(&step_trigger, UINT64_MAX);

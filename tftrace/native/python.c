@@ -25,6 +25,7 @@ TFT_API const char *tft_python_setup(object *the_none) {
       {"PyLong_FromUnsignedLongLong", NULL, &tft_py.FromUnsignedLongLong},
       {"PyLong_FromLong", NULL, &tft_py.FromLong},
       {"PyLong_AsLong", NULL, &tft_py.AsLong},
+      {"PyLong_AsUnsignedLongLong", NULL, &tft_py.AsUnsignedLongLong},
       {"PyObject_Hash", NULL, &tft_py.Hash},
       {"PyUnicode_AsUTF8", NULL, &tft_py.AsUTF8},
       {"PyList_Size", NULL, &tft_py.ListSize},

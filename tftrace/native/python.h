@@ -29,6 +29,7 @@ typedef struct {
   object *(*FromUnsignedLongLong)(unsigned long long);
   object *(*FromLong)(long);
   long (*AsLong)(object *);
+  unsigned long long (*AsUnsignedLongLong)(object *);
   ptrdiff_t (*Hash)(object *);
   const char *(*AsUTF8)(object *);
   ptrdiff_t (*ListSize)(object *), (*TupleSize)(object *);

@@ -67,6 +67,7 @@ class DispatchProbe(Probe):
                     self.session.metas.op,
                     strategy,
                     self.session.guarded(self.on_step),
+                    self.session.guarded(self.session.threads.of_this_thread),
                 ],
             )
         if native is not None and why is None:
