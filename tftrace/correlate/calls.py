@@ -10,7 +10,7 @@ import numpy as np
 
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.device_calls import DeviceCalls
-from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack
+from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack, short_device
 from tftrace.correlate.evaluated import graphs_being_made
 from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.graphs import Graphs
@@ -20,7 +20,7 @@ from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import ADDED
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
-from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
+from tftrace.correlate.tables.columns import NONE, Int, Interner, TraceBuilder, compact, taken
 from tftrace.ingest.agent_raw import RawProcess
 
 
@@ -92,7 +92,7 @@ def add_node_calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
         session_id=taken(calls.session, parent_row), step=np.where(step > 0, step, NONE),
         warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node), dtypes=taken(dtypes, node),
-        op_attrs=taken(attrs, node), device=common["device"], pid=common["pid"], tid=profile.tid[rows],
+        op_attrs=taken(attrs, node), device=_devices(words, raw, node, common), pid=common["pid"], tid=profile.tid[rows],
         start_ns=profile.start[rows], total_ns=total,
         status=words.code("ok"),
     )  # fmt: skip
@@ -134,6 +134,13 @@ def add_node_calls(
 
 def _pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _devices(words: Interner, raw: RawProcess, node: Int, common: dict[str, int]) -> Int:
+    """The device of the process, or with several that of the node where it was made for one that is a CPU."""
+    made_for = (short_device(row.get("device")) for row in raw.nodes)
+    device = taken(words.codes(name if name and ":CPU:" in name else None for name in made_for), node)
+    return np.where((device != NONE) & (common["device"] == NONE), device, common["device"])
 
 
 def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: dict[str, int]) -> Int:

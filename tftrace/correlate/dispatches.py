@@ -40,6 +40,12 @@ class Dispatches:
     fallbacks: int
 
 
+def short_device(name: str | None) -> str | None:
+    """`/device:CPU:0` of `/job:localhost/replica:0/task:0/device:CPU:0`."""
+    at = (name or "").find("/device:")
+    return str(name)[at:] if at >= 0 else None
+
+
 def origin_fields(origin: Origin) -> dict[str, Any]:
     """The columns of `sites` that a stack fills."""
     return {

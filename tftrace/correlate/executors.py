@@ -16,7 +16,7 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatches import Dispatches
+from tftrace.correlate.dispatches import Dispatches, short_device
 from tftrace.correlate.federated import Asked
 from tftrace.correlate.profiles.device_work import joined
 from tftrace.correlate.profiles.launches import Counts
@@ -60,7 +60,7 @@ class Executors:
         tid = np.array([node.tid for node in nodes], np.int64)
         ids = build.events(
             n, layer=words.code("kernel"), name=name, start_ns=start, dur_ns=np.where(open_, NONE, stop - start),
-            tid=tid, probe=words.code(PROBE), **(common | {"device": words.codes(device_of(node) for node in nodes)}),
+            tid=tid, probe=words.code(PROBE), **(common | {"device": words.codes(short_device(node.device) for node in nodes)}),
             attrs=build.attrs.codes(
                 compact({"step": node.step, "op_attrs": node.attrs, "inputs": node.inputs}) for node in nodes
             ),
@@ -82,7 +82,7 @@ class Executors:
 
     def devices(self, build: TraceBuilder) -> Int:
         """The device of each row of `events`; NONE for a run, which has none of its own."""
-        known = build.words.codes(device_of(node) for node in self.log.nodes)
+        known = build.words.codes(short_device(node.device) for node in self.log.nodes)
         return np.concatenate([known, np.full(len(self.log.steps), NONE, np.int64)])
 
     def join(self, build: TraceBuilder, clock: Clock, calls: Dispatches, common: dict[str, int]) -> None:
@@ -245,12 +245,6 @@ def _graphs(
             graphs.append(_Graph(nodes, sent))
         graph_of[step.step] = known[key]
     return graph_of, graphs
-
-
-def device_of(run: NodeRun) -> str | None:
-    """`/device:CPU:0` of `/job:localhost/replica:0/task:0/device:CPU:0`."""
-    at = run.device.find("/device:")
-    return run.device[at:] if at >= 0 else None
 
 
 def op_of(kernel: str) -> str:

@@ -82,10 +82,10 @@ def add_process(
     words = build.words
     host = {"host": words.code(str(raw.process["host"])), "pid": int(raw.process["pid"])}
     devices = [str(d["name"]) for d in raw.status.get("devices", [])]
-    only_cpu = not any("GPU" in d or "TPU" in d for d in devices)
+    one_cpu = all("CPU" in d for d in devices) and len(devices) <= 1  # more: logical devices of one processor
     cpu = words.code("/device:CPU:0")
     # a process without Python does not tell its devices: of those only what its work shows is known
-    common = {**host, "device": cpu if only_cpu and not raw.without_python else NONE}
+    common = {**host, "device": cpu if one_cpu and not raw.without_python else NONE}
     on_cpu = common | ({"device": cpu} if raw.without_python else {})  # what oneDNN ran, and what called it
     before = build.event_count
 
