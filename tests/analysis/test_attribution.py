@@ -24,6 +24,8 @@ from tftrace.analysis.attribution import ALIKE, NOT_WATCHED, OPTIMIZER, kernel_t
         ("Placeholder/_4:Placeholder", "iterator and tf.data"),
         ("copy.12", "copies that XLA made"),
         ("w2/Momentum/Initializer/zeros:Const", "optimizer slots"),
+        ("training/Adam/dense/kernel/m/Assign:AssignVariableOp", "optimizer slots"),
+        ("gradient_tape/m_1/block/dense/Exp:Exp", NOT_WATCHED),
         ("range:Range", NOT_WATCHED),
     ],
 )  # fmt: skip

@@ -50,7 +50,8 @@ def test_a_line_of_the_users_own_on_the_thread_comes_first_and_the_thread_s_star
     assert lines(groups) == {LINE["replica"]}
     assert rules(groups) == {None}, "the line stands on the thread's own stack"
     for group in groups:
-        assert group.caller is not None and group.caller.line == LINE["step"]
+        assert group.caller is not None
+        assert group.caller.line == LINE["step"]
 
 
 def test_an_eager_op_is_that_of_the_line_that_started_its_thread(trace: Trace) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tftrace.correlate.fates import Fate, swallowed
 from tftrace.correlate.graphs import Graphs
-from tftrace.correlate.optimized import Fate, Optimized, optimized, swallowed
+from tftrace.correlate.optimized import Optimized, optimized
 
 
 def node(
@@ -180,3 +181,24 @@ def test_the_body_of_a_loop_is_compared_where_the_executor_put_it() -> None:
     assert [known.resolve(1, f"loop/{name}")[0] for name in ("cond/_7/less", "body/_8/mul_0", "body/_8/Relu")] == [
         4, 8, 10,
     ]  # fmt: skip
+
+
+def test_unary_ops_that_grappler_composed_run_in_a_kernel_with_the_name_of_the_last() -> None:
+    made = [
+        node("x", "Placeholder"), node("Neg", "Neg", "x"), node("Tanh", "Tanh", "Neg"), node("Sqrt", "Sqrt", "Tanh"),
+        node("Exp", "Exp", "Sqrt"), node("Identity", "Identity", "Exp"),
+    ]  # fmt: skip
+    ran = [
+        ["x", "_Arg", [], []], ["Neg", "Neg", ["x"], []],
+        ["Exp/unary_ops_composition", "_UnaryOpsComposition", ["Neg"], []],
+        ["identity_RetVal", "_Retval", ["Exp/unary_ops_composition"], []],
+    ]  # fmt: skip
+    known, found = compared(made, ran, [function(1, "f", ["x"], ["Identity"])], 1)
+    into = ("fused", "Exp/unary_ops_composition", "Exp")
+    assert told(known, found) == {"Tanh": into, "Sqrt": into, "Identity": ("removed", None, None)}
+    row, rule = known.resolve(1, "Exp/unary_ops_composition")
+    assert row is not None
+    assert (known.nodes[row]["node"], rule) == (
+        "Exp",
+        "node name, in that of what Grappler put in its place",
+    )

@@ -1,7 +1,7 @@
 """Which stack started each thread: what TensorFlow does on a thread of its own was asked for there.
 
-`tf.distribute` runs each replica's function on a thread that it starts and waits for, so no line of the user's stands on
-the stack on which the nodes are made.
+`tf.distribute` runs each replica's function on a thread that it starts and waits for, so no line of the user's stands
+on the stack on which the nodes are made.
 """
 
 import sys

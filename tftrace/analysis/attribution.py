@@ -22,7 +22,8 @@ KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
     (OPTIMIZER, re.compile(r"(^|/)(ArithmeticOptimizer|LoopOptimizer|remapper|Mkl\w*Optimizer)/")),
     ("iterator and tf.data", re.compile(r":\w*(Iterator|Dataset|Optional)\w*$|^(Placeholder|Const|Sink)/_\d+:")),
     ("copies that XLA made", re.compile(r"^copy(\.\d+)?$")),
-    ("optimizer slots", re.compile(r"/(Initializer|Momentum|Adam|Adagrad|RMSProp|Ftrl|m|v|momentum|velocity)(_\d+)?/")),
+    ("optimizer slots", re.compile(r"/(Initializer|Momentum|Adam|Adagrad|RMSProp|Ftrl|momentum|velocity)(_\d+)?/")),
+    ("optimizer slots", re.compile(r"(^|/)\w*(?i:adam|lamb|lion)\w*/(.*/)?[mv](_\d+)?/")),
 )  # fmt: skip
 """What the framework makes for itself, by the name of the kernel (`node:Kernel`); the first that fits."""
 _ADDED: Final = {"Transpose": "layout transposes", "Const": "folded constants"}

@@ -13,11 +13,11 @@ from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack, short_device
 from tftrace.correlate.evaluated import graphs_being_made
 from tftrace.correlate.executions import dataset_epochs, executions
+from tftrace.correlate.fates import ADDED
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.optimized import ADDED
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
 from tftrace.correlate.tables.columns import NONE, Int, Interner, TraceBuilder, compact, taken
@@ -92,9 +92,8 @@ def add_node_calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
         session_id=taken(calls.session, parent_row), step=np.where(step > 0, step, NONE),
         warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node), dtypes=taken(dtypes, node),
-        op_attrs=taken(attrs, node), device=_devices(words, raw, node, common), pid=common["pid"], tid=profile.tid[rows],
-        start_ns=profile.start[rows], total_ns=total,
-        status=words.code("ok"),
+        op_attrs=taken(attrs, node), device=_devices(words, raw, node, common), pid=common["pid"],
+        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total, status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
     of_profile[every] = place

@@ -58,9 +58,10 @@ class Executors:
         )
         name = words.codes(f"{node.node}:{node.kernel}" for node in nodes)
         tid = np.array([node.tid for node in nodes], np.int64)
+        devices = words.codes(short_device(node.device) for node in nodes)
         ids = build.events(
             n, layer=words.code("kernel"), name=name, start_ns=start, dur_ns=np.where(open_, NONE, stop - start),
-            tid=tid, probe=words.code(PROBE), **(common | {"device": words.codes(short_device(node.device) for node in nodes)}),
+            tid=tid, probe=words.code(PROBE), **(common | {"device": devices}),
             attrs=build.attrs.codes(
                 compact({"step": node.step, "op_attrs": node.attrs, "inputs": node.inputs}) for node in nodes
             ),

@@ -17,6 +17,8 @@ from tftrace.correlate.lowered import part
 
 _OF_DATASET = ("Dataset_", "tf_data_")  # how tf.data calls the graphs of its functions
 _REWRITTEN = re.compile(r"(?P<scope>(?:.*/)?)ArithmeticOptimizer/(?P<rest>\w.*)$")
+COMPOSED = "/unary_ops_composition"
+"""Behind the name of the last of several unary ops that Grappler made one of."""
 _ADDED = ("ArithmeticOptimizer/", "LayoutOptimizer/", "ConstantFolding/", "LoopOptimizer/", "remapper/")
 CLONED = re.compile(r"(?:_\d+|/_\d+|__cf__\d+|_copy\d*)$")
 
@@ -145,6 +147,8 @@ class Graphs:
 
     def _rewritten(self, graph: Graph, name: str) -> int | None:
         """`scope/ArithmeticOptimizer/AddOpsRewrite_Leaf_0_add`: Grappler's own node in the place of `scope/add`."""
+        if name.endswith(COMPOSED):
+            return self.descend(graph, name.removesuffix(COMPOSED))
         found = _REWRITTEN.match(name)
         rest = found["rest"] if found else ""
         cuts = [at + 1 for at, letter in enumerate(rest) if letter == "_"]

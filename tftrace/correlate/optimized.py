@@ -20,18 +20,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tftrace.correlate.graphs import CLONED, Graph, Graphs
+from tftrace.correlate.fates import FOLDED, FUSED, MERGED, PRUNED, REMOVED, REWRITTEN, SILENT, Fate
+from tftrace.correlate.graphs import CLONED, COMPOSED, Graph, Graphs
 from tftrace.correlate.lowered import LOWERED, parts
 
-FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN, ADDED = (
-    "fused",
-    "folded",
-    "pruned",
-    "merged",
-    "removed",
-    "rewritten",
-    "added",
-)
 FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
 _WITH_BIAS: Final = re.compile(r"^_(?:Mkl)?(?:Native)?(?P<base>Conv[23]DBackpropFilter)WithBias$")
 _MKL: Final = re.compile(r"^_(?:Mkl)(?:Native)?")
@@ -43,20 +35,8 @@ _REPLACED: Final = re.compile(
 )  # a constant that the executor's own folding left
 _CALLS: Final = ("PartitionedCall", "StatefulPartitionedCall")
 _BETWEEN: Final = "Func/"  # what an inlined function leaves at its arguments and results
-SILENT: Final = ("Placeholder", "NoOp", "_Arg", "_Retval", "PlaceholderWithDefault")
 _MOST_NODES: Final = 200_000  # of one graph with its functions inlined
 _SAME_GRAPH: Final = 0.5  # so much of what ran has to bear names of the graph
-
-
-@dataclass(frozen=True)
-class Fate:
-    """`into` is the node (of the graph that ran, or an instruction of XLA) that does its work, `kernel` that node's op,
-    `row` the made node which stands for it, None where there is none."""
-
-    fate: str
-    into: str | None = None
-    kernel: str | None = None
-    row: int | None = None
 
 
 @dataclass
@@ -176,6 +156,7 @@ class _Comparison:
             self.alive.add(self.made[name].row)
         for name in self.kept:
             self._kept(name)
+        self._composed()
         for name in self.ran:
             row = None if name in self.made else self.graphs.descend(self.graph, name)
             if row is not None and row not in self.fates:
@@ -293,6 +274,24 @@ class _Comparison:
         for member in members:
             self.decided[member] = Fate(FUSED, name, op, row) if member != core else None
 
+    def _composed(self) -> None:
+        """Unary ops one after the other that Grappler made one of: its kernel has the name of the last, and a word."""
+        for ran, (_, op, inputs, _) in list(self.ran.items()):
+            last = ran.removesuffix(COMPOSED)
+            if last == ran or last not in self.made or last in self.kept:
+                continue
+            row = self.made[last].row
+            self.principals[ran] = row
+            self.alive.add(row)
+            self.decided[last] = None
+            begin = {node_of(str(i)) for i in inputs}
+            member = last
+            while member not in begin and (before := self.made[member].inputs[:1]):
+                member = before[0]
+                if member in begin or member not in self.made or member in self.kept:
+                    break
+                self.decided[member] = Fate(FUSED, ran, op, row)
+
     def _vanished(self, name: str, twins: dict[tuple[Any, ...], str]) -> Fate:
         twin = twins.get(self._twin(name))
         if twin is not None and self.made[name].op != "Const":
@@ -354,34 +353,3 @@ _ALSO: Final = {
 
 def node_of(tensor: str) -> str:
     return tensor.partition(":")[0]
-
-
-def swallowed(
-    graphs: Graphs, instructions: list[tuple[int, str, str | None, list[str]]], ran: set[int]
-) -> dict[int, Fate]:
-    """What XLA's instructions compute beside the node that they are counted for.
-
-    `instructions` are (graph, instruction, its node, the others); `ran` the rows of nodes with kernels of their own.
-    """
-    fates: dict[int, Fate] = {}
-    for graph, instruction, node, others in instructions:
-        principal = graphs.resolve(graph, node)[0] if node is not None else None
-        for other in others:
-            row = graphs.resolve(graph, other)[0]
-            if row is not None and row not in ran and row != principal:
-                fates.setdefault(row, Fate(FUSED, instruction, "XLA", principal))
-    for number in {graph for graph, *_ in instructions}:
-        for row in graphs.by_number[number].nodes.values() if number in graphs.by_number else ():
-            if row not in ran and row not in fates and str(graphs.nodes[row]["op"]) not in (*SILENT, "Const"):
-                fates[row] = Fate(REMOVED, None, "XLA")  # no instruction of the program was made of it
-    return fates
-
-
-def settle_fates(sites: list[dict[str, Any]], of_row: Any, fates: dict[int, Fate]) -> None:
-    """Writes the fates into the sites of the nodes; a node that ran by itself keeps none but `rewritten`."""
-    for row, fate in fates.items():
-        site = sites[int(of_row[row])]
-        if site["executions"] and fate.fate != REWRITTEN:
-            continue
-        into_site = int(of_row[fate.row]) if fate.row is not None else None
-        site.update(fate=fate.fate, into=fate.into, into_kernel=fate.kernel, into_site=into_site)

@@ -18,6 +18,7 @@ from tftrace.correlate.device_calls import add_device_calls
 from tftrace.correlate.dispatches import Dispatches, add_dispatches, python_stack, stack_events
 from tftrace.correlate.executors import PROBE as EXECUTOR_LOG
 from tftrace.correlate.executors import Executors, read_executors
+from tftrace.correlate.fates import settle_fates, swallowed
 from tftrace.correlate.federated import Asked, add_requests
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.ledger.cudnn_algorithms import Executions, add_algorithms
@@ -29,7 +30,7 @@ from tftrace.correlate.libraries.native import NativeStacks
 from tftrace.correlate.libraries.primitives import add_primitives, own_ns
 from tftrace.correlate.nesting import nest, past
 from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.optimized import optimized, settle_fates, swallowed
+from tftrace.correlate.optimized import optimized
 from tftrace.correlate.profiles.handovers import hand_over
 from tftrace.correlate.profiles.launched_work import launched_work
 from tftrace.correlate.profiles.profile import ProfileEvents, read_windows

@@ -24,9 +24,9 @@ def step(values):
 
 
 step(tf.ones([4]))  # step
-for threads in range(2):
+for _ in range(2):
     one = threading.Thread(target=tf.nn.relu, args=(tf.ones([3]),))
-    one.start() if threads else one.start()  # thread
+    one.start()  # thread
     one.join()
 other = threading.Thread(target=tf.nn.relu, args=(tf.ones([3]),))
 other.start()  # other thread
