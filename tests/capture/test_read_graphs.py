@@ -48,6 +48,8 @@ def test_a_convolution_leads_to_the_line_that_read_its_graph(
     assert chain["gen_op"].name is None
     assert str(chain["kernel"].name).rpartition(":")[2] == "_MklNativeConv2D"
     assert group.library is not None
+    assert group.op_attrs["padding"] in ("SAME", "VALID")
+    assert len(group.op_attrs["strides"]) == 4
 
 
 def test_nearly_all_kernel_time_leads_to_lines_that_read(trace: Trace) -> None:

@@ -6,12 +6,15 @@ graph's definition.
 
 from typing import Any, Dict, Iterator, List, Tuple
 
+from .metas import plain
+
 MOST_INPUTS = 1024
 _SECOND = ("body", "else_branch")  # in the definitions of While and If they stand behind cond and then_branch
 
 
 def functions(graph_def: Any) -> Iterator[Tuple[str, List[str], List[str], List[Dict[str, Any]]]]:
-    """(name, inputs, outputs, nodes) of each function: nodes with the fields node, op, from, calls, device."""
+    """(name, inputs, outputs, nodes) of each function: nodes with the fields node, op, from, calls, device,
+    and attrs."""
     for function in getattr(getattr(graph_def, "library", None), "function", ()):
         signature = function.signature
         arguments = {argument.name for argument in signature.input_arg}
@@ -26,6 +29,7 @@ def functions(graph_def: Any) -> Iterator[Tuple[str, List[str], List[str], List[
                     "from": [_tensor(i) for i in node.input[:MOST_INPUTS] if not i.startswith("^")],
                     "calls": list(_called(node)),
                     "device": node.device or None,
+                    "attrs": _attributes(node),
                 }
             )
         outputs = [_tensor(function.ret[argument.name]) for argument in signature.output_arg]
@@ -46,3 +50,17 @@ def _called(node: Any) -> Iterator[str]:
             yield value.func.name
         for function in value.list.func:
             yield function.name
+
+
+def _attributes(node: Any) -> Dict[str, Any]:
+    """Numbers, texts and lists of them: what a generated wrapper would have been given, but for types."""
+    found: Dict[str, Any] = {}
+    for name, value in sorted(node.attr.items()):
+        kind = value.WhichOneof("value")
+        if name.startswith("_"):
+            continue
+        if kind in ("i", "f", "b", "s"):
+            found[name] = plain(getattr(value, kind))
+        elif kind == "list" and not value.list.func:
+            found[name] = plain([*value.list.i, *value.list.f, *value.list.b, *value.list.s])
+    return found

@@ -59,7 +59,8 @@ class Arrays:
         self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[self.chosen]
         self.text = {c: texts(self.sites, c) for c in _SITE_TEXTS}
         self.lines = {
-            c: numbers(self.sites, c) for c in ("python_line", "gen_op_line", "site_id", "graph_id", "stack_id")
+            c: numbers(self.sites, c)
+            for c in ("python_line", "gen_op_line", "site_id", "graph_id", "stack_id")
         }
         self.graphs = GraphsMade(self.trace)
         picked = Picked(self.trace, "events", ("name", "dur_ns", "stack_id", "probe"), self.members.event)

@@ -151,7 +151,8 @@ def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: d
         numbers[i] = build.site(
             op=str(row["op"]), mode=graphs.mode(number), graph=graphs.label(number), graph_id=graphs.id(number),
             node=str(row["node"]),
-            trace_us=int(row["ns"]) / 1000, stack_id=python_stack(build, common["pid"], key, origin), executions=0,
+            trace_us=None if row.get("imported") else int(row["ns"]) / 1000,
+            stack_id=python_stack(build, common["pid"], key, origin), executions=0,
             **origin_fields(origin),
         )  # fmt: skip
     return numbers

@@ -196,22 +196,30 @@ def _graph_construction(
     raw: RawProcess, clock: Clock, build: TraceBuilder, origins: Origins, host: dict[str, int]
 ) -> Int:
     """Events of the layers python, api and gen_op for the making of each node; the innermost one of each node."""
-    n = len(raw.nodes)
-    if n == 0:
+    if not raw.nodes:
         return np.empty(0, np.int64)
-    keys = np.array([int(r["stack"]) for r in raw.nodes], np.uint64)
+    made: dict[tuple[int, int], int] = {}  # nodes that were imported together have one event
+    rows: list[dict[str, Any]] = []
+    event_of: list[int] = []
+    for row in raw.nodes:
+        key = (int(row["t"]), int(row["tid"])) if row.get("imported") else (-1, len(rows))
+        event_of.append(made.setdefault(key, len(rows)))
+        if event_of[-1] == len(rows):
+            rows.append(row)
+    keys = np.array([int(r["stack"]) for r in rows], np.uint64)
     unique, which = np.unique(keys, return_inverse=True)
     known = [origins.of(int(k)) for k in unique]
     stack_ids = np.array(
         [python_stack(build, host["pid"], int(k), o) for k, o in zip(unique, known, strict=True)], np.int64
     )
-    start = clock.from_raw(np.array([int(r["t"]) for r in raw.nodes], np.int64))
+    start = clock.from_raw(np.array([int(r["t"]) for r in rows], np.int64))
     python, api, gen_op = stack_events(
         build, host, known, which, "graph", start_ns=start,
-        dur_ns=np.array([int(r["ns"]) for r in raw.nodes], np.int64),
-        tid=np.array([int(r["tid"]) for r in raw.nodes], np.int64), stack_id=stack_ids[which],
+        dur_ns=np.array([int(r["ns"]) for r in rows], np.int64),
+        tid=np.array([int(r["tid"]) for r in rows], np.int64), stack_id=stack_ids[which],
     )  # fmt: skip
-    return np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
+    innermost = np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
+    return np.asarray(innermost[np.array(event_of)], np.int64)
 
 
 _LONG_NS = (

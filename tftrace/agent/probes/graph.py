@@ -34,6 +34,7 @@ class GraphProbe(Probe):
         self._next = 0
         self._functions: Set[str] = set()  # names of those whose nodes are known
         self._function_attributes: Dict[str, List[str]] = {}
+        self._plain_attributes: Dict[str, List[str]] = {}
         self._maps_written: Set[str] = set()
         self._local = threading.local()
         self.runs = GraphRuns(self.session, self.number)
@@ -117,17 +118,24 @@ class GraphProbe(Probe):
             self._nodes.add(row)
 
     def _nodes_imported(self, started: int, *rest: Any) -> None:
-        """The nodes of a graph that was read: each has an equal share of the time that it took."""
+        """The nodes of a graph that was read, all at once: what each of them cost is not known."""
         imported = list(rest[0]) if rest and rest[0] else []
         if not imported:
             return
+<<<<<<< HEAD
         each, stack = (raw() - started) // len(imported), self.session.stacks.intern(sys._getframe(1))
         for at, op in enumerate(imported):
             self._nodes.add({**self._row(op, started + at * each, each, stack), "imported": True})
+=======
+        took, stack = raw() - started, self.session.stacks.intern(sys._getframe(1))
+        for op in imported:
+            row = self._row(op, started, took, stack)
+            self._nodes.add({**row, "imported": len(imported), "attrs": self._attributes(op)})
+>>>>>>> e09c9e1 (Nodes of a SavedModel or a GraphDef lead back to the line that loaded it: none of its kernel time did)
 
     def _functions_imported(self, started: int, *rest: Any) -> None:
         """What the graph brought along; functions that Python had made already are known by their graphs."""
-        stack = self.session.stacks.intern(sys._getframe(1))
+        took, stack = raw() - started, self.session.stacks.intern(sys._getframe(1))
         for name, inputs, outputs, nodes in functions(rest[2] if len(rest) > 2 else None):
             if name in self._functions:
                 continue
@@ -143,6 +151,7 @@ class GraphProbe(Probe):
             }
             self._graphs.add({**row, "inputs": inputs, "outputs": outputs})
             for node in nodes:
+<<<<<<< HEAD
                 made = {
                     "graph": self._next,
                     "stack": stack,
@@ -152,6 +161,10 @@ class GraphProbe(Probe):
                     "imported": True,
                 }
                 self._nodes.add({**made, "tid": threading.get_native_id(), **node})
+=======
+                made = {"graph": self._next, "stack": stack, "t": started, "ns": took, "inputs": []}
+                self._nodes.add({**made, "imported": len(nodes), "tid": threading.get_native_id(), **node})
+>>>>>>> e09c9e1 (Nodes of a SavedModel or a GraphDef lead back to the line that loaded it: none of its kernel time did)
             self.session.metas.nodes_of[name] = len(nodes)
 
     def _row(self, op: Any, started: int, ns: int, stack: int) -> Dict[str, Any]:
@@ -173,6 +186,31 @@ class GraphProbe(Probe):
         if row["calls"]:
             self._calls_in.setdefault(graph, set()).update(row["calls"])
         return row
+
+    def _attributes(self, op: Any) -> Dict[str, Any]:
+        """Those that a generated wrapper would have been given."""
+        names = self._plain_attributes.get(op.type)
+        if names is None:
+            definition = getattr(op, "op_def", None)
+            inferred = {
+                name
+                for argument in getattr(definition, "input_arg", ())
+                for name in (argument.type_attr, argument.number_attr, argument.type_list_attr)
+            }
+            names = self._plain_attributes[op.type] = [
+                a.name
+                for a in getattr(definition, "attr", ())
+                if a.name not in inferred
+                and not a.name.startswith("_")
+                and a.type.rstrip(")").rpartition("(")[2] in _PLAIN_KINDS
+            ]
+        found: Dict[str, Any] = {}
+        for name in names:
+            try:
+                found[name] = plain(op.get_attr(name))
+            except ValueError:
+                continue
+        return found
 
     def _op_applied(self, started: int, *rest: Any) -> None:
         """The generated wrapper's whole work for one node: that is what making it cost in Python."""
@@ -278,6 +316,9 @@ class GraphProbe(Probe):
 
 def _names(tensors: Any) -> List[Any]:
     return [getattr(value, "name", None) for value in list(tensors or ())]
+
+
+_PLAIN_KINDS = ("int", "float", "bool", "string", "type")
 
 
 def _is_plain(value: Any) -> bool:
