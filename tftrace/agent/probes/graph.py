@@ -122,16 +122,10 @@ class GraphProbe(Probe):
         imported = list(rest[0]) if rest and rest[0] else []
         if not imported:
             return
-<<<<<<< HEAD
-        each, stack = (raw() - started) // len(imported), self.session.stacks.intern(sys._getframe(1))
-        for at, op in enumerate(imported):
-            self._nodes.add({**self._row(op, started + at * each, each, stack), "imported": True})
-=======
         took, stack = raw() - started, self.session.stacks.intern(sys._getframe(1))
         for op in imported:
             row = self._row(op, started, took, stack)
             self._nodes.add({**row, "imported": len(imported), "attrs": self._attributes(op)})
->>>>>>> e09c9e1 (Nodes of a SavedModel or a GraphDef lead back to the line that loaded it: none of its kernel time did)
 
     def _functions_imported(self, started: int, *rest: Any) -> None:
         """What the graph brought along; functions that Python had made already are known by their graphs."""
@@ -151,20 +145,8 @@ class GraphProbe(Probe):
             }
             self._graphs.add({**row, "inputs": inputs, "outputs": outputs})
             for node in nodes:
-<<<<<<< HEAD
-                made = {
-                    "graph": self._next,
-                    "stack": stack,
-                    "t": started,
-                    "ns": 0,
-                    "inputs": [],
-                    "imported": True,
-                }
-                self._nodes.add({**made, "tid": threading.get_native_id(), **node})
-=======
                 made = {"graph": self._next, "stack": stack, "t": started, "ns": took, "inputs": []}
                 self._nodes.add({**made, "imported": len(nodes), "tid": threading.get_native_id(), **node})
->>>>>>> e09c9e1 (Nodes of a SavedModel or a GraphDef lead back to the line that loaded it: none of its kernel time did)
             self.session.metas.nodes_of[name] = len(nodes)
 
     def _row(self, op: Any, started: int, ns: int, stack: int) -> Dict[str, Any]:
