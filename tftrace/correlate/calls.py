@@ -10,7 +10,7 @@ import numpy as np
 
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.device_calls import DeviceCalls
-from tftrace.correlate.dispatches import Dispatches, origin_fields, python_stack, short_device
+from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.evaluated import graphs_being_made
 from tftrace.correlate.executions import dataset_epochs, executions
 from tftrace.correlate.fates import ADDED
@@ -18,9 +18,10 @@ from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.node_calls import NodeCalls
+from tftrace.correlate.node_sites import devices_of, node_sites_of
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.pystacks import Origins
-from tftrace.correlate.tables.columns import NONE, Int, Interner, TraceBuilder, compact, taken
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.ingest.agent_raw import RawProcess
 
 
@@ -33,7 +34,7 @@ def add_node_calls(
     graphs.compiled = compiled
     for site in np.unique(calls.site[np.isin(calls.graph, list(compiled))]).tolist() if compiled else []:
         build.sites[site]["mode"] = "xla"
-    node_sites = _node_sites(build, graphs, origins, common)
+    node_sites = node_sites_of(build, graphs, origins, common)
 
     # -- each kernel event that ran in a graph is one execution of a node
     profile_root = root[nd : nd + npf]
@@ -77,6 +78,7 @@ def add_node_calls(
         else:
             sites[i] = node_sites[found]
     node = node_of[which] if len(rows) else np.empty(0, np.int64)
+    ran = {int(raw.nodes[n]["graph"]) for n in np.unique(node[(made[rows] == NONE) & (node >= 0)]).tolist()}
     words = build.words
     shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
     dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
@@ -92,7 +94,7 @@ def add_node_calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
         session_id=taken(calls.session, parent_row), step=np.where(step > 0, step, NONE),
         warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node), dtypes=taken(dtypes, node),
-        op_attrs=taken(attrs, node), device=_devices(words, raw, node, common), pid=common["pid"],
+        op_attrs=taken(attrs, node), device=devices_of(words, raw, node, common), pid=common["pid"],
         tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total, status=words.code("ok"),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
@@ -127,35 +129,20 @@ def add_node_calls(
     kernels = _stack_kernels(build, calls, profile, prim, root, parent, nd, npf, of_primitive, common)
     _calling_thread(build, prim, shares, own, common)
     return NodeCalls(
-        call, profile.tid[rows[head]], total, of_profile, of_primitive, *kernels, dict(unresolved), node_sites
+        call,
+        profile.tid[rows[head]],
+        total,
+        of_profile,
+        of_primitive,
+        *kernels,
+        dict(unresolved),
+        node_sites,
+        ran,
     )
 
 
 def _pair(value: Any) -> bool:
     return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
-
-
-def _devices(words: Interner, raw: RawProcess, node: Int, common: dict[str, int]) -> Int:
-    """The device of the process, or with several that of the node where it was made for one that is a CPU."""
-    made_for = (short_device(row.get("device")) for row in raw.nodes)
-    device = taken(words.codes(name if name and ":CPU:" in name else None for name in made_for), node)
-    return np.where((device != NONE) & (common["device"] == NONE), device, common["device"])
-
-
-def _node_sites(build: TraceBuilder, graphs: Graphs, origins: Origins, common: dict[str, int]) -> Int:
-    numbers = np.empty(len(graphs.nodes), np.int64)
-    for i, row in enumerate(graphs.nodes):
-        key = int(row["stack"])
-        origin = origins.of(key)
-        number = int(row["graph"])
-        numbers[i] = build.site(
-            op=str(row["op"]), mode=graphs.mode(number), graph=graphs.label(number), graph_id=graphs.id(number),
-            node=str(row["node"]),
-            trace_us=None if row.get("imported") else int(row["ns"]) / 1000,
-            stack_id=python_stack(build, common["pid"], key, origin), executions=0,
-            **origin_fields(origin),
-        )  # fmt: skip
-    return numbers
 
 
 def _primitive_nodes(parent: Int, nd: int, npf: int, ni: int, of_profile: Int) -> Int:

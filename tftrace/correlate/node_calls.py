@@ -19,3 +19,4 @@ class NodeCalls:
     kernel_root: Int  # .. and the entry each belongs to
     unresolved: dict[str, int]
     sites: Int  # row of `Graphs.nodes` -> site
+    ran: set[int]  # graphs of which a node ran, and not only while the graph was being made

@@ -145,7 +145,7 @@ def add_process(
         _place_by_work(build, calls, profile, primitives, nodes, root_of, logged)
     facts.unresolved = nodes.unresolved
     fates = ran.fates | swallowed(graphs, *compiled_nodes(build, calls, profile, nodes, root_of))
-    settle_fates(build.sites, nodes.sites, uncompared.of_others(build.sites, nodes.sites) | fates)
+    settle_fates(build.sites, nodes.sites, uncompared.of_others(build.sites, nodes.sites, nodes.ran) | fates)
     served = add_device_calls(build, calls, profile, nodes, parent_of, root_of)
     layer_times(build, calls, profile, primitives, nodes, root_of, served)
     launched = launched_work(profile, parent_of, len(calls.runtime), len(primitives.ids))

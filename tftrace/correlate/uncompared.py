@@ -58,10 +58,10 @@ class Uncompared:
         names = (node_of(str(t)) for t in self.graphs.nodes[row].get("from", []))
         return [graph.nodes[n] for n in names if n in graph.nodes]
 
-    def of_others(self, sites: list[dict[str, Any]], of_row: Int) -> dict[int, Fate]:
-        """All fates, with those of the nodes that were folded or pruned; `of_row` are the sites of the nodes."""
+    def of_others(self, sites: list[dict[str, Any]], of_row: Int, running: set[int]) -> dict[int, Fate]:
+        """All fates, with those of the nodes that were folded or pruned; `of_row` are the sites of the nodes,
+        `running` the graphs that ran."""
         ran = {row for row, at in enumerate(of_row.tolist()) if sites[at]["executions"]}
-        running = {int(self.graphs.nodes[row]["graph"]) for row in ran}
         for number in running:
             graph = self.graphs.by_number[number]
             if (
