@@ -2,7 +2,7 @@
 
     python benchmarks/report.py [--quick] [--print]
 
-Takes about five minutes on a machine with nothing else to do; `--quick` shows in one that everything runs, and only
+Takes about ten minutes on a machine with nothing else to do; `--quick` shows in one that everything runs, and only
 prints. Every row stands beside its peer, measured in the same run by the script that the row names; each of these
 scripts runs alone too, and says then how it measures.
 """

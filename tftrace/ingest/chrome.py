@@ -11,7 +11,6 @@ program runs) is read up to its last whole event. Events of other phases are cou
 
 from __future__ import annotations
 
-import gc
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -26,6 +25,7 @@ import pyarrow as pa
 
 from tftrace.errors import InputError
 from tftrace.ingest.chrome_events import BEGIN, Events
+from tftrace.ingest.collector import resting
 
 NAME: Final = "chrome"
 TITLE: Final = "Chrome trace"
@@ -91,15 +91,10 @@ def read(path: Path) -> ChromeTrace:
     events = Events(path)
     scan = _Scan()
     any_ = False
-    collects = gc.isenabled()
-    gc.disable()  # it would go through the events of a piece again and again, and find nothing: none refers to another
-    try:
+    with resting():
         for some in events:
             any_ |= bool(some)
             scan.take(some)
-    finally:
-        if collects:
-            gc.enable()
     if not any_:
         raise InputError(f"{path}: holds no trace event; give a trace in Chrome's JSON format")
     return scan.trace(path, events.cut)

@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.errors import InputError
+from tftrace.ingest.collector import resting
 
 NAME: Final = "nsys"
 TITLE: Final = "Nsight Systems SQLite export"
@@ -110,7 +111,7 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> Nsys:
     """Reads an export, without writing to it. Raises InputError where it is no such file, or damaged."""
-    with _Base(path) as base:
+    with _Base(path) as base, resting():
         return _read(path, base)
 
 
