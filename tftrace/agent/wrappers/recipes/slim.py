@@ -1,6 +1,7 @@
 """tf_slim: layers, losses and variables of a graph."""
 
 import importlib
+import os
 from typing import Any, Dict
 
 from ..making import Make, given
@@ -41,6 +42,19 @@ def _loss(m: Make) -> Any:
     return given(loss, _steps(m), 0.1, "SGD")
 
 
+def _checkpoint(m: Make) -> Any:
+    """A checkpoint, in the worker's own directory, and the variable that it holds."""
+    import tensorflow as tf
+
+    variable, place = _variable(m), os.path.join(os.getcwd(), "a_checkpoint")
+    with tf.init_scope():
+        name, whole = tf.constant([variable.op.name]), tf.constant([""])
+        tf.raw_ops.SaveV2(
+            prefix=place, tensor_names=name, shape_and_slices=whole, tensors=[tf.constant(m.array(m.n, 3))]
+        )
+    return place, [variable]
+
+
 def _slim(name: str) -> Any:
     return getattr(importlib.import_module("tf_slim"), name)
 
@@ -72,6 +86,8 @@ TABLE: Dict[str, Any] = {
     "arg_scope_func_key": lambda m: _slim("conv2d"),
     "arg_scoped_arguments": lambda m: _slim("conv2d"),
     "assert_global_step": _steps,
+    "assign_from_checkpoint": _checkpoint,
+    "assign_from_checkpoint_fn": _checkpoint,
     "assign_from_values": lambda m: {_variable(m).op.name: m.array(m.n, 3)},
     "assign_from_values_fn": lambda m: {_variable(m).op.name: m.array(m.n, 3)},
     "batch_norm": lambda m: m.f(m.n, 4, 4, 3),
