@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.views.traces import Builder, conv_site
 from tftrace.analysis import fates
-from tftrace.analysis.attribution import ALIKE, NOT_WATCHED, OPTIMIZER, kernel_time, kind
+from tftrace.analysis.attribution import ALIKE, NOT_WATCHED, OPTIMIZER, framework_made, kernel_time, kind
+from tftrace.api import load
 
 
 @pytest.mark.parametrize(
@@ -60,3 +63,34 @@ def test_a_kernel_with_the_name_of_nodes_of_several_lines_is_not_said_to_be_nobo
     time = kernel_time(b.trace())
     assert time is not None
     assert {row["kind"]: row["names"] for row in time["framework_made"]} == {ALIKE: ["range:Range"]}
+
+
+RECORDED = Path(__file__).parents[2] / "traces" / "examples"
+
+
+@pytest.mark.parametrize(
+    ("name", "rest"),
+    [
+        ("five_modes_eager", {}),
+        ("five_modes_function", {}),
+        ("five_modes_session", {"transfers between devices"}),
+        ("five_modes_xla", {"transfers between devices"}),
+        ("five_modes_fit", {"transfers between devices"}),
+        ("h200_five_modes_function", {"layout transposes"}),
+        ("h200_five_modes_xla", {"transfers between devices"}),
+    ],
+)
+def test_of_each_recorded_mode_all_but_a_hundredth_leads_to_lines_and_the_rest_is_listed_by_name(
+    name: str, rest: set[str]
+) -> None:
+    trace = load(RECORDED / name)
+    time = kernel_time(trace)
+    assert time is not None
+    assert time["share"] >= 0.99
+    assert {row["kind"] for row in time["framework_made"]} == set(rest)
+    made = framework_made(trace)
+    listed = {n for row in time["framework_made"] for n in row["names"]}
+    assert listed == set(made.kernel[~made.yours])
+    assert sum(row["total_us"] for row in time["framework_made"]) == pytest.approx(
+        time["total_us"] - time["yours_us"], abs=0.01
+    )

@@ -27,6 +27,24 @@ def changes_the_environment(x):
     return tf.abs(x)
 
 
+def convolves(x, filters):
+    return tf.nn.conv2d(x, filters, 1, "SAME")
+
+
+@tf.function
+def compiled(x):
+    return tf.abs(x)
+
+
+async def gives_a_coroutine(x):
+    return tf.abs(x)
+
+
+def gives_a_generator(x):
+    while True:
+        yield tf.abs(x)
+
+
 def crashes(x):
     ctypes.string_at(0)
 

@@ -53,6 +53,7 @@ def children_left() -> list[int]:
         ("allocates_in_the_runtime", "OOM"),
         ("crashes", "SIGSEGV"),
         ("exits", "exit code 7"),
+        ("gives_a_coroutine", "NotRunError: it gives a coroutine"),
         ("hangs", "did not return within 20 s"),
         ("raises", "ValueError: on purpose"),
         ("raises_system_exit", "SystemExit: 3"),
@@ -71,6 +72,24 @@ def test_the_others_are_traced_in_a_process_as_it_was(outcome: Any, name: str) -
     row = outcome[1][name]
     assert row["category"] == "thin", row
     assert row["equal"] is True
+
+
+def test_a_generator_is_asked_for_what_it_gives(outcome: Any) -> None:
+    row = outcome[1]["gives_a_generator"]
+    assert set(row["ops"]) == {"Abs"}
+    assert row["category"] != "no_op"
+
+
+def test_of_a_function_that_makes_a_graph_the_ops_in_it_are_compared(outcome: Any) -> None:
+    row = outcome[1]["compiled"]
+    assert (row["category"], row["ops"]) == ("thin", ["Abs"])
+    assert "tf.abs" in row["native"]
+
+
+def test_a_convolution_of_the_users_own_is_called_with_images(outcome: Any) -> None:
+    row = outcome[1]["convolves"]
+    assert (row["category"], row["ops"]) == ("thin", ["Conv2D"])
+    assert "tf.nn.conv2d" in row["native"]
 
 
 def test_what_cannot_be_restored_takes_a_new_process(outcome: Any) -> None:

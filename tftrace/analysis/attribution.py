@@ -28,7 +28,7 @@ KINDS: Final[tuple[tuple[str, re.Pattern[str]], ...]] = (
 """What the framework makes for itself, by the name of the kernel (`node:Kernel`); the first that fits."""
 _ADDED: Final = {"Transpose": "layout transposes", "Const": "folded constants"}
 """By op, where the graph that ran was recorded beside the one that the lines made, and holds the node alone."""
-_NAMES: Final = 5
+_NAMES: Final = 1000
 
 
 def kernel_time(trace: Trace) -> dict[str, Any] | None:

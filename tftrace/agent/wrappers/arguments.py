@@ -23,9 +23,12 @@ def _fixed(*shape: int) -> Callable[[int], Tuple[int, ...]]:
 
 
 MATRIX = Template(lambda n: (n, 3), "float32")
+IMAGES = Template(lambda n: (n, 8, 8, 3), "float32")
+FILTERS = ("filters", "filter", "kernel")
+"""Beside one of these the other tensors are images: TensorFlow ends the process where it convolves a matrix."""
 TEMPLATES: Tuple[Template, ...] = (
     MATRIX,
-    Template(lambda n: (n, 8, 8, 3), "float32"),
+    IMAGES,
     Template(_fixed(4), "float32"),
     Template(lambda n: (n, 4, 3), "float32"),
     Template(lambda n: (n, 3, 3), "float32"),
@@ -111,7 +114,8 @@ def attempts(
         def build(make: Make, parameters: List[inspect.Parameter] = parameters) -> Optional[Arguments]:
             return by_signature(parameters, make)
 
-        for template in TEMPLATES:
+        filters = any(p.name in FILTERS for p in parameters)
+        for template in (IMAGES, *TEMPLATES) if filters else TEMPLATES:
             make = Make(template.dtype, graph=graph)
             make.shape = template.shape(make.n)
             yield build, make

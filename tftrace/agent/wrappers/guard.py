@@ -14,7 +14,17 @@ LARGEST_FILE = 256 << 20
 
 
 def end_with_parent(parent: int) -> None:
-    """The kernel ends this process when its parent ends, however that happens."""
+    """The kernel ends this process when its parent ends, however that happens; and its forks when it ends itself, for
+    they are copies of it, where a function under test may return a second time."""
+    _killed_with(parent)
+    forking = {"pid": 0}
+    os.register_at_fork(
+        before=lambda: forking.update(pid=os.getpid()),
+        after_in_child=lambda: _killed_with(forking["pid"]),
+    )
+
+
+def _killed_with(parent: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it ended before this was in force

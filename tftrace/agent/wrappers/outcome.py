@@ -1,5 +1,7 @@
 """What came of a call: its values and effects as arrays, whether two are the same, the kernels that ran."""
 
+import inspect
+import itertools
 import random
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -7,6 +9,12 @@ import numpy
 
 from . import calls
 from .making import fed
+
+MOST_OF_A_GENERATOR = 16
+
+
+class NotRunError(Exception):
+    """What a call gives has to be run by others."""
 
 
 def seed() -> None:
@@ -18,7 +26,13 @@ def seed() -> None:
 
 
 def consumed(result: Any) -> Any:
-    """A lazy result is nothing until it is asked for."""
+    """A lazy result is nothing until it is asked for, and a generator may have no end. Raises NotRunError."""
+    if inspect.iscoroutine(result) or inspect.isasyncgen(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise NotRunError("it gives a coroutine, which runs nothing by itself")
+    if inspect.isgenerator(result):
+        return list(itertools.islice(result, MOST_OF_A_GENERATOR))
     return list(result) if isinstance(result, (map, filter, zip)) else result
 
 

@@ -1,8 +1,9 @@
 """Calls a function once, eagerly or in a graph, and tells what came of it; and how long it takes."""
 
+import contextlib
 import statistics
 import time
-from typing import Any, Callable, Dict, FrozenSet, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Tuple
 
 from .calls import OpCall, Recorder
 from .making import Arguments, Make
@@ -51,6 +52,22 @@ class Builder:
         return (result if isinstance(result, tuple) else (result,)), {}
 
 
+@contextlib.contextmanager
+def body_run_eagerly(function: Any) -> Iterator[None]:
+    """Of a tf.function its ops are asked for, not the one call of its graph."""
+    if not (hasattr(function, "get_concrete_function") and hasattr(function, "python_function")):
+        yield
+        return
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
 class Runner:
     def __init__(self, recorder: Recorder, about_to_call: Callable[[], None]) -> None:
         self.recorder = recorder
@@ -80,7 +97,8 @@ class Runner:
             context.context().export_run_metadata()  # what was left of earlier calls
         self.recorder.start(own)
         try:
-            result = consumed(function(*args, **keywords))
+            with body_run_eagerly(function):
+                result = consumed(function(*args, **keywords))
         finally:
             made = self.recorder.stop()
             if kernels:

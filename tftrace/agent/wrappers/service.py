@@ -32,6 +32,13 @@ class Pipe:
     def __init__(self, fd: int) -> None:
         os.set_inheritable(fd, False)  # a process that a function under test starts must not hold it open
         self.file = os.fdopen(fd, "w", encoding="utf-8", errors="backslashreplace")
+        os.register_at_fork(after_in_child=self.silence)
+
+    def silence(self) -> None:
+        """A fork has nothing to tell the parent, which would hear of a function twice."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.file.fileno(), inheritable=False)
+        os.close(nowhere)
 
     def say(self, **message: Any) -> None:
         self.file.write(json.dumps(message, default=str) + "\n")

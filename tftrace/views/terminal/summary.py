@@ -24,6 +24,7 @@ from tftrace.views.terminal.wording import (
 )
 
 _FUNCTIONS, _CAUSES = 6, 6
+_NAMES_SHOWN = 5
 _HIDDEN = ("graph_id",)
 _TITLES = {"graph": {"count": "runs", "line": "made at"}}
 
@@ -88,9 +89,10 @@ def _whose(console: Console, time: dict[str, Any]) -> None:
         f"{share} % of {micros(time['total_us'])} in kernels led back to lines of yours; framework-made:"
     )
     for row in rows:
-        more = "" if row["count"] <= len(row["names"]) else " .."
+        shown = row["names"][:_NAMES_SHOWN]
+        more = "" if len(shown) == len(row["names"]) else f" .. ({len(row['names']):,} names)"
         line = Text(f"  {micros(row['total_us'])}  {plain(row['kind'])} ({count(row['count'])}): ")
-        line.append(plain(", ".join(row["names"])) + more, style="dim")
+        line.append(plain(", ".join(shown)) + more, style="dim")
         console.print(line, no_wrap=True, overflow="ellipsis")
 
 
