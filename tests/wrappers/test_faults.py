@@ -16,6 +16,7 @@ import pytest
 
 from tftrace.analysis import wrappers
 from tftrace.capture.wrappers import Limits, Traced, trace
+from tftrace.errors import InputError
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
 LEFT = b"left by tests/wrappers/faulty.py"
@@ -90,6 +91,19 @@ def test_a_convolution_of_the_users_own_is_called_with_images(outcome: Any) -> N
     row = outcome[1]["convolves"]
     assert (row["category"], row["ops"]) == ("thin", ["Conv2D"])
     assert "tf.nn.conv2d" in row["native"]
+
+
+def test_a_module_that_ends_the_interpreter_when_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "ends_at_once.py").write_text("import os\nos._exit(7)\n")
+    patch = pytest.MonkeyPatch()
+    patch.setenv("PYTHONPATH", str(tmp_path))
+    try:
+        with pytest.raises(
+            InputError, match=r"^ends_at_once: it ended the interpreter with exit code 7 before"
+        ):
+            trace(["ends_at_once"])
+    finally:
+        patch.undo()
 
 
 def test_what_cannot_be_restored_takes_a_new_process(outcome: Any) -> None:

@@ -167,6 +167,7 @@ class _Run:
         self._begun: int | None = None
         self._idle = 0
         self._only_resolve = False
+        self._ending = "the worker ended"
 
     def all(self) -> Traced:
         while True:
@@ -174,13 +175,21 @@ class _Run:
             if self._one():
                 return self.traced
             self._idle = 0 if len(self.traced.records) > before else self._idle + 1
-            if self._idle >= FRUITLESS:
-                raise TftraceError(f"{self.python}: the worker ends before it calls anything: {self._said()}")
+            if self._idle >= FRUITLESS or not self.traced.functions:
+                raise self._ended_early()
+
+    def _ended_early(self) -> TftraceError:
+        """It ended, or was too slow, before it called a function: while it imported what was asked for."""
+        which = ", ".join(self.names) or "TensorFlow's own functions"
+        return InputError(
+            f"{which}: {self._ending} before a function was called, by {self.python}; import it there by itself"
+        )
 
     def resolve(self) -> None:
         """Nothing but finding out what the names stand for. Raises as `trace` does."""
         self._only_resolve = True
-        self._one()
+        if not self._one():
+            raise self._ended_early()
 
     def _one(self) -> bool:
         """One worker; True where it was the last that is needed."""
@@ -212,7 +221,8 @@ class _Run:
                         self._lost(_ending(code, self._said()))
                     return self._complete()
                 if time.monotonic() > deadline:
-                    self._lost(f"it did not return within {self.limits.seconds:g} s")
+                    limit = START_S if self._begun is None else self.limits.seconds
+                    self._lost(f"it did not return within {limit:g} s")
                     return self._complete()
                 if process.poll() is not None and not select.select([pipe], [], [], 0)[0]:
                     self._lost(_ending(process.returncode, self._said()))
@@ -289,6 +299,7 @@ class _Run:
 
     def _lost(self, reason: str) -> None:
         """The worker is gone: the function that was being called has no record."""
+        self._ending = reason
         if self._begun is None:
             return
         name = self.traced.functions[self._begun]["name"]
