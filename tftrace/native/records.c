@@ -25,7 +25,7 @@ tft_file tft_log_file = {.name = "tf_log.bin", .record = TFT_TEXT, .fd = -1};
 tft_file tft_executor_file = {.name = "executor.bin", .record = TFT_TEXT, .fd = -1};
 static tft_file *const files[] = {&tft_dispatch_file, &tft_itt_file,        &tft_thread_file,
                                 &tft_verbose_file,  &tft_onednn_file,     &tft_cudnn_file,
-                                &tft_cudnn_data_file, &tft_log_file,      &tft_executor_file};
+                                &tft_cudnn_data_file, &tft_log_file,      &tft_executor_file, NULL};
 
 atomic_int tft_recording;
 __thread uint64_t tft_call;
@@ -39,7 +39,8 @@ int tft_open_in(const char *directory, const char *name, int flags) {
   return open(path, flags | O_CREAT | O_CLOEXEC, 0600);
 }
 
-static void *grow(tft_file *file, uint64_t segment) {
+void *tft_segment(tft_file *file, uint64_t segment) {
+  if (segment >= TFT_SEGMENTS) return NULL;
   size_t bytes = TFT_SEGMENT * file->record;
   void *memory = NULL;
   pthread_mutex_lock(&growing);
@@ -68,7 +69,7 @@ void *tft_slots(tft_file *file, uint64_t count, uint64_t *index) {
   void *memory = NULL;
   if (segment < TFT_SEGMENTS) {
     memory = atomic_load_explicit(&file->segment[segment], memory_order_acquire);
-    if (__builtin_expect(!memory, 0)) memory = grow(file, segment);
+    if (__builtin_expect(!memory, 0)) memory = tft_segment(file, segment);
   }
   if (!memory) {
     atomic_fetch_add_explicit(&file->lost, 1, memory_order_relaxed);
@@ -120,7 +121,8 @@ int tft_set_add(tft_set *set, uint64_t key) {
  * 0, or the errno of what failed. */
 TFT_API int tft_open(const char *directory) {
   atomic_store(&tft_recording, 0);
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+  tft_ahead_stop();
+  for (size_t i = 0; files[i]; i++) {
     tft_file *file = files[i];
     int fd = tft_open_in(directory, file->name, O_RDWR);
     if (fd < 0) return -1;
@@ -140,10 +142,15 @@ TFT_API int tft_open(const char *directory) {
   tft_call = 0;
   tft_itt_current = 0;
   atomic_store(&tft_recording, 1);
+  tft_ahead_start(files);
   return 0;
 }
 
-TFT_API void tft_pause(int on) { atomic_store(&tft_recording, !on && opened[0]); }
+TFT_API void tft_pause(int on) {
+  atomic_store(&tft_recording, !on && opened[0]);
+  if (atomic_load(&tft_recording)) tft_ahead_start(files);
+  else tft_ahead_stop();
+}
 
 /* records written and lost: dispatch, ITT */
 TFT_API void tft_counts(uint64_t out[4]) {

@@ -59,6 +59,7 @@ typedef struct {
   atomic_ullong next; /* records handed out */
   atomic_ullong lost; /* records that found no room: disk full, file too long */
   void *_Atomic segment[TFT_SEGMENTS];
+  uint64_t seen, provided; /* of ahead.c: `next` at its last look, first record whose memory it did not touch */
 } tft_file;
 
 enum { TFT_TEXT = 32 }; /* text is stored in blocks of so many bytes */
@@ -69,6 +70,7 @@ extern __thread uint64_t tft_call; /* dispatch record running on this thread: in
 
 void *tft_slot(tft_file *file, uint64_t *index); /* NULL where there is no room */
 void *tft_slots(tft_file *file, uint64_t count, uint64_t *index); /* so many in a row */
+void *tft_segment(tft_file *file, uint64_t segment); /* NULL: disk full, or file too long */
 uint32_t tft_tid(void);                         /* also writes the thread's THREAD record, once */
 int tft_open_in(const char *directory, const char *name, int flags);
 static inline int64_t tft_now(void) {
@@ -88,6 +90,10 @@ typedef struct {
   _Atomic uint64_t *slots;
 } tft_set;
 int tft_set_add(tft_set *set, uint64_t key);
+
+/* ---- ahead.c: pages of the files are there before they are written */
+void tft_ahead_start(tft_file *const *files);
+void tft_ahead_stop(void);
 
 /* ---- text.c: "number number .. text\n" in a file of blocks of TFT_TEXT bytes; its first block + 1, or 0 where there is
  * no room */
