@@ -1,14 +1,15 @@
 """How much slower a program runs while it is traced, beside TensorFlow's own profiler and VizTracer.
 
-    python benchmarks/overhead.py [--quick] [--json] [--rounds N] [--turns N] [WORKLOAD ..]
+    python benchmarks/overhead.py [--quick] [--json] [--rounds N] [--turns N] [--beside A,B] [WORKLOAD ..]
 
 In every round each variant is one process, and all of them are alive at once. They take turns: a part of the loop in
 one, then in the next, in random order, so that each cycle of turns meets the same state of the machine. A ratio is the
 median over all cycles of variant / bare in the same cycle, with a 95 % bootstrap interval that draws rounds first and
-cycles within them: two processes of one program differ by their luck with memory alone. What happens after the
-script's last line (writing out what was recorded) is reported apart, as `stop`. tftrace runs with its default probes,
-all of them, and the window of TensorFlow's profiler is open throughout; in `keras_step_later` it has closed before, as
-it does in a long training.
+cycles within them: two processes of one program differ by their luck with memory alone. So rounds narrow it more than
+turns do, and a round takes the less time the fewer stand beside: `--beside ""` leaves tftrace and the bare loop. What
+happens after the script's last line (writing out what was recorded) is reported apart, as `stop`. tftrace runs with its
+default probes, all of them, and by default so few turns that the window of TensorFlow's profiler is open throughout; in
+the workloads named `.._later` it is closed, as it is in most of a long run.
 """
 
 from __future__ import annotations
@@ -61,17 +62,21 @@ class Case:
 
 
 CASES = {
-    "relu": Case("eager tf.nn.relu of 4 floats", 1.25, 2_000),
+    "relu": Case("eager tf.nn.relu of 4 floats", 1.25, 1_000),  # half of --profile-mb lasts for 40,000
+    "relu_later": Case(
+        "eager tf.nn.relu of 4 floats, the profiler's window closed", 1.25, 1_000, steps="2:4"
+    ),
     # one library call each: a native stack and a line of oneDNN's
     "conv2d_small": Case("eager tf.nn.conv2d 1x8x8x8 * 3x3x8x8, oneDNN primitives", 1.15, 400, onednn=True),
     # no primitive and no stack, but oneDNN words a line for each matrix product that Eigen asks of it
     "conv2d_small_eigen": Case("the same, Eigen kernels", 1.25, 400, onednn=False),
     "conv2d_large": Case("eager tf.nn.conv2d 8x56x56x64 * 3x3x64x64", 1.02, 4),
     "keras_step": Case("Keras train step of a small conv net", 1.02, 5),
-    # the window lies within the warm-up
+    # the window lies within the warm-up; of an eager loop, which has no steps, it never opens
     "keras_step_later": Case("Keras train step, the profiler's window closed", 1.02, 5, steps="2:4"),
 }
-WORKLOAD_OF = {"conv2d_small_eigen": "conv2d_small", "keras_step_later": "keras_step"}
+PEERS = ("tf_profiler", "viztracer")
+WORKLOAD_OF = {"relu_later": "relu", "conv2d_small_eigen": "conv2d_small", "keras_step_later": "keras_step"}
 
 
 class Runner:
@@ -188,15 +193,20 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, help="default: 16, or 1 with --quick")
     parser.add_argument("--turns", type=int, help="default: 30, or 2 with --quick")
+    parser.add_argument(
+        "--beside", metavar="A,B", default=",".join(PEERS), help="whom to measure too; default: %(default)s"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for name in options.workloads:
         if name not in CASES:
             parser.error(f"no workload is called {name!r}; there are {', '.join(CASES)}")
-    variants = ["bare", "tftrace", "tf_profiler"]
-    absent = None if find_spec("viztracer") else "viztracer is not installed: left out"
-    if absent is None:
-        variants.append("viztracer")
+    beside = [name for name in options.beside.split(",") if name]
+    if set(beside) - set(PEERS):
+        parser.error(f"--beside {options.beside}: it knows {', '.join(PEERS)}")
+    missing = "viztracer" in beside and not find_spec("viztracer")
+    absent = "viztracer is not installed: left out" if missing else None
+    variants = ["bare", "tftrace", *(name for name in beside if not (missing and name == "viztracer"))]
     rounds = options.rounds or (1 if options.quick else 16)
     turns = options.turns or (2 if options.quick else 30)
     reports = []

@@ -22,6 +22,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t woken = PTHREAD_COND_INITIALIZER;
 static pthread_t thread;
 static int running, stopping, unknown;
+static uintptr_t page;
 
 static int populate(char *from, char *to) {
   for (char *at = from; at < to; at += PIECE) /* others who need the process's memory map come in between */
@@ -32,7 +33,6 @@ static int populate(char *from, char *to) {
 /* 1 where the file is being written. */
 static int provide(tft_file *file) {
   uint64_t next = atomic_load_explicit(&file->next, memory_order_relaxed), used = next - file->seen;
-  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
   file->seen = next;
   if (!used) return 0;
   uint64_t most = MOST / file->record, least = LEAST / file->record, more = 2 * used;
@@ -92,6 +92,7 @@ void tft_ahead_start(tft_file *const *files) {
   registered = 1;
   for (tft_file *const *file = files; *file; file++) (*file)->seen = (*file)->provided = 0;
   stopping = unknown = 0;
+  page = (uintptr_t)sysconf(_SC_PAGESIZE);
   sigfillset(&all); /* signals are for the program's own threads */
   pthread_sigmask(SIG_SETMASK, &all, &kept);
   running = pthread_create(&thread, NULL, look_ahead, (void *)files) == 0;
