@@ -112,7 +112,7 @@ DISPATCH = Record(
     Field("meta", "u8"),
     Field("parent", "u8"),  # enclosing record on this thread: index + 1, or 0
     Field("tid", "u4"),
-    Field("own_ns", "u4"),  # what tftrace spent before t0
+    Field("own_ns", "u4"),  # what tftrace spent before t0 and after t1, where it was timed
     Field("kind", "u2"),  # ENTRIES
     Field("status", "u2"),  # STATUS
     Field("spare", "u4"),

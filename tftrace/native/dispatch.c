@@ -340,6 +340,7 @@ static object *dispatch(int kind, object *original, object *const *a, ptrdiff_t 
     object *error = tft_py.Occurred();
     r->status = kind == FAST && error && fallback && tft_py.IsSubclass(error, fallback) == 1 ? FALLBACK : RAISED;
   }
+  if (entered) r->own_ns += (uint32_t)(tft_now() - r->t1);
   return result;
 }
 
