@@ -118,7 +118,9 @@ class TestExamples:
         matches = json.loads(answer("why", "kernel:*FusedConv2D", str(trace), "--json"))["groups"]
         made = {text_of(m["python"]["line"], "tf_function").strip() for m in matches if m["python"]}
         ran = {text_of(m["caller"]["line"], "tf_function").strip() for m in matches if m["caller"]}
-        assert "return tf.nn.relu(shifted)" in made
+        assert made == {'features = tf.nn.conv2d(images, filters, strides=1, padding="SAME")'}
+        inside = {text_of(f["python"]["line"], "tf_function").strip() for m in matches for f in m["fused"]}
+        assert "return tf.nn.relu(shifted)" in inside
         assert ran == {"active = block(images, filters, bias)"}
         assert {m["count"] for m in matches} == {5}
 

@@ -8,6 +8,8 @@ from tests.gpu_path.conftest import Traced
 from tests.gpu_path.reading import calls_of, device_work, executions
 
 pytestmark = [pytest.mark.tf, pytest.mark.slow]
+CLOCKS_NS = 20_000
+"""By so much TensorFlow's clock and the probes' may disagree on a busy machine."""
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,10 @@ def test_what_a_call_of_cudnn_launched_stands_below_it(traced: Traced, script: s
         begun = launches.start_ns.between(call.start_ns, end, "left") & (launches.tid == call.tid)
         for launch in launches.event_id[begun]:
             assert (launch, call.event_id) in below
-        without += call.status == "SUCCESS" and not begun.any()
+        # two clocks: a launch in the first microseconds of a call may seem to begin before it
+        around = launches.start_ns.between(call.start_ns - CLOCKS_NS, end, "left") & (
+            launches.tid == call.tid
+        )
+        without += call.status == "SUCCESS" and not around.any()
     assert (calls.status == "SUCCESS").sum() > 1
-    # two clocks: a launch in the first microsecond of a call may seem to begin before it
-    assert without <= 1
+    assert without == 0

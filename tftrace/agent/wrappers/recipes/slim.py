@@ -47,11 +47,12 @@ def _checkpoint(m: Make) -> Any:
     import tensorflow as tf
 
     variable, place = _variable(m), os.path.join(os.getcwd(), "a_checkpoint")
-    with tf.init_scope():
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         name, whole = tf.constant([variable.op.name]), tf.constant([""])
-        tf.raw_ops.SaveV2(
+        save = tf.raw_ops.SaveV2(
             prefix=place, tensor_names=name, shape_and_slices=whole, tensors=[tf.constant(m.array(m.n, 3))]
         )
+        session.run(save)
     return place, [variable]
 
 
