@@ -29,7 +29,7 @@ def graphs_being_made(
     begun = clock.from_raw(np.array([int(r["t"]) for r in made], np.int64))
     tid = np.array([int(r["tid"]) for r in made], np.int64)
     order = np.lexsort((begun, tid))
-    for thread in np.unique(profile.tid[free]).tolist():
+    for thread in np.intersect1d(profile.tid[free], tid).tolist():
         mine = order[tid[order] == thread]
         rows = free[profile.tid[free] == thread]
         at = np.searchsorted(begun[mine], profile.start[rows], "right") - 1

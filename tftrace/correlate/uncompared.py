@@ -64,11 +64,8 @@ class Uncompared:
         ran = {row for row, at in enumerate(of_row.tolist()) if sites[at]["executions"]}
         for number in running:
             graph = self.graphs.by_number[number]
-            if (
-                graph.kind == "function"
-                and graph.outputs
-                and not self.seen.compared & set(graph.nodes.values())
-            ):
+            compared = not self.seen.compared.isdisjoint(graph.nodes.values())
+            if graph.kind == "function" and graph.outputs and not compared:
                 self._of_function(graph, ran)
         return self.fates
 

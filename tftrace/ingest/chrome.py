@@ -112,8 +112,8 @@ class _Memo(dict[Any, int]):
 
 
 class _Scan:
-    """One pass over the events, in their order. What can be done column by column is: a loop over events that does
-    everything for each costs three times as much."""
+    """One pass over the events, in their order. What can be done column by column is, which is quicker than to do
+    everything for each event."""
 
     def __init__(self) -> None:
         self.names: dict[str, int] = {}

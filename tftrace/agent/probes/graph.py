@@ -13,14 +13,12 @@ from typing import Any, Callable, Dict, List, Set
 
 from .. import files
 from ..clocks import raw
-from ..function_library import functions
+from ..function_library import MOST_INPUTS, functions
 from ..graph_runs import GraphRuns
 from ..metas import plain, tensor
 from ..patches import Patches
 from ..tracings import Tracings
 from .base import Probe
-
-MOST_INPUTS = 1024
 
 
 class GraphProbe(Probe):
@@ -125,7 +123,7 @@ class GraphProbe(Probe):
         took, stack = raw() - started, self.session.stacks.intern(sys._getframe(1))
         for op in imported:
             row = self._row(op, started, took, stack)
-            self._nodes.add({**row, "imported": len(imported), "attrs": self._attributes(op)})
+            self._nodes.add({**row, "imported": True, "attrs": self._attributes(op)})
 
     def _functions_imported(self, started: int, *rest: Any) -> None:
         """What the graph brought along; functions that Python had made already are known by their graphs."""
@@ -146,7 +144,7 @@ class GraphProbe(Probe):
             self._graphs.add({**row, "inputs": inputs, "outputs": outputs})
             for node in nodes:
                 made = {"graph": self._next, "stack": stack, "t": started, "ns": took, "inputs": []}
-                self._nodes.add({**made, "imported": len(nodes), "tid": threading.get_native_id(), **node})
+                self._nodes.add({**made, "imported": True, "tid": threading.get_native_id(), **node})
             self.session.metas.nodes_of[name] = len(nodes)
 
     def _row(self, op: Any, started: int, ns: int, stack: int) -> Dict[str, Any]:
