@@ -115,8 +115,10 @@ def test_everything_at_one_instant_is_drawn_counted_and_said(page: Opened) -> No
     page.page.wait_for_selector("#panel .totals")
     cells = page.page.locator("#panel .totals").first.locator("tbody td").all_inner_texts()
     assert cells[:3] == ["kernel", f"{AT_ONCE:,}", "0 ns"]
+    _, beside_panel, _ = lane(page, "kernel")
     page.page.keyboard.press("Escape")
     page.page.wait_for_selector("#panel", state="hidden")
+    page.until(f"document.querySelector('#events').getBoundingClientRect().width > {beside_panel}")
     left, width, y = lane(page, "kernel")
     assert in_view(page) == "1.2 ns"  # of which 0.1 lie before the instant
     page.page.mouse.click(left + width / 12, y)
