@@ -1,15 +1,19 @@
 """Large files in the formats of others, written piece by piece: recorded lines repeated, with times, sizes and ids that
-differ from one to the next."""
+differ from one to the next; and what a run itself leaves."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import readers
 import tf_log_reader
+
+from tftrace.agent import contract
 
 PIECE = 20_000
 """Entries that are written at once."""
@@ -33,10 +37,7 @@ _REORDER = "reorder,jit:uni,undef,src:f32::blocked:cdba::f0 dst:f32::blocked:Acd
 
 def onednn_log(path: Path, lines: int) -> None:
     """Verbose lines as oneDNN 3.7 writes them with timestamps: 200 primitives, over and over."""
-    stems = [
-        (_CONVOLUTION if n % 2 else _REORDER).format(memory=_MEMORY, channels=8 * (n // 2 + 1))
-        for n in range(200)
-    ]
+    stems = [stem.decode() for stem in _stems()]
     with path.open("w") as file:
         file.write(_HEADER)
         for first in range(0, lines, PIECE):
@@ -47,17 +48,24 @@ def onednn_log(path: Path, lines: int) -> None:
             )
 
 
+def _stems() -> list[bytes]:
+    return [
+        (_CONVOLUTION if n % 2 else _REORDER).format(memory=_MEMORY, channels=8 * (n // 2 + 1)).encode()
+        for n in range(200)
+    ]
+
+
 def cudnn_log(path: Path, records: int) -> None:
     _repeated(path, readers.made_log, records * CUDNN_RECORD / 1e6)
 
 
 def tf_log(path: Path, messages: int) -> None:
     """A line for each launch and each copy, and one of an autotuner among some hundreds."""
-    told = b"".join(_tuning_lines(n) for n in range(123))
+    told = b"".join(_tuning_line(n) for n in range(123))
     _repeated(path, lambda mb: tf_log_reader.made_log(mb) + told, messages * TF_ENTRY / 1e6)
 
 
-def _tuning_lines(n: int) -> bytes:
+def _tuning_line(n: int) -> bytes:
     return (
         f"I0000 00:00:1795444429.{n:06d}   27639 cuda_dnn.cc:5202] cudnn op with plan ConvFwd_eng{n % 40}_k2={n % 7}, "
         f"workspace_size={n * 512} -> ok in 0.{n + 100}ms\n"
@@ -70,6 +78,74 @@ def _repeated(path: Path, made: object, megabytes: float) -> None:
     with path.open("wb") as file:
         for _ in range(max(round(megabytes / at_once), 1)):
             file.write(piece)
+
+
+def verbose(path: Path, lines: int) -> None:
+    """Lines as the native library writes them where it writes all of them whole: 200 primitives, over and over."""
+    stems = _stems()
+    with path.open("wb") as file:
+        for first in range(0, lines, PIECE):
+            file.writelines(
+                _in_blocks(
+                    b"%d %d %d onednn_verbose,v1,primitive,exec,cpu,%s,%.6g\n"
+                    % (
+                        27639 + n % 2,
+                        10**13 + n * 7001,
+                        n + 1,
+                        stems[n % 200],
+                        0.002 + n * 7919 % 10_007 / 3000,
+                    )
+                )
+                for n in range(first, min(first + PIECE, lines))
+            )
+
+
+def messages(path: Path, count: int) -> None:
+    """Messages as the native library writes them: launches of 50 kernels and copies, and what an autotuner says."""
+    told = [_tuning_line(n) for n in range(123)]
+    with path.open("wb") as file:
+        for first in range(0, count, PIECE):
+            for n in range(first, min(first + PIECE, count)):
+                text = told[n // 1000 % 123] if n % 1000 == 0 else _launch_line(n)
+                file.write(
+                    _in_blocks(
+                        b"%d %d %d 4 %d %s" % (27639 + n % 2, 10**13 + n * 7001, n // 9, len(text), text)
+                    )
+                )
+
+
+def _launch_line(n: int) -> bytes:
+    head = b"I0000 00:00:%d.%06d %7d cuda_stream.cc:" % (
+        1795444429 + n // 100_000,
+        n % 1_000_000,
+        27639 + n % 2,
+    )
+    if n % 3:
+        return head + (
+            b"601] launching kernel: volta_scudnn_128x%d_relu; gdx: %d gdy: 2 gdz: 1 bdx: 256 bdy: 1 bdz: 1; "
+            b"shared_mem_bytes: 0\n" % (n % 50, n % 50 + 1)
+        )
+    return (
+        head
+        + b"312] successfully enqueued async memcpy d2h of 4 bytes from 0x7f42 to 0x7ffe on stream 0x55ef\n"
+    )
+
+
+def _in_blocks(line: bytes) -> bytes:
+    return line + bytes(-len(line) % contract.VERBOSE_BLOCK)
+
+
+RECORDS = {"dispatch.bin": contract.DISPATCH, "itt.bin": contract.ITT, "onednn.bin": contract.ONEDNN}
+
+
+def records(path: Path, count: int) -> None:
+    """What a process leaves of a third of `count` calls, each with a primitive in it."""
+    path.mkdir()
+    (path / "process.json").write_text(json.dumps({"format": contract.FORMAT, "pid": 27639}))
+    for name, record in RECORDS.items():
+        made = np.zeros(count // len(RECORDS), np.dtype(record.dtype))
+        made[record.fields[0].name] = 10**13 + np.arange(len(made)) * 7001
+        made.tofile(path / name)
 
 
 def chrome_trace(path: Path, events: int) -> None:
@@ -144,7 +220,11 @@ def nsys_export(path: Path, events: int) -> None:
 
 
 def pieces(path: Path, most: int = 1 << 20) -> Iterator[bytes]:
-    """The bytes of a file, unpacked."""
+    """The bytes of a file, unpacked, or of the files of a directory."""
+    if path.is_dir():
+        for file_ in path.glob("*.bin"):
+            yield from pieces(file_, most)
+        return
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
         while piece := file.read(most):
             yield piece

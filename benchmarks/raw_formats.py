@@ -2,10 +2,10 @@
 
     python benchmarks/raw_formats.py [--quick] [--json] [--entries N] [FORMAT ..]
 
-Each part is a process on one core: the reader alone, `tftrace import` as a whole (joined and written as a trace), and
-the peer: what one would write first in Python, with the libraries that are there, to get the same numbers into
-lists. The files are made (made_records.py). CPU time counts; memory is what a process needed beyond what it had before,
-the libraries imported.
+Each part is a process on one core: the reader alone, `tftrace import` as a whole (joined and written as a trace; not of
+a run's own records), and the peer: what one would write first in Python, with the libraries that are there, to get the
+same numbers into lists. The files are made (made_records.py). CPU time counts; memory is what a process needed beyond
+what it had before, the libraries imported.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ import gzip
 import json
 import re
 import resource
+import shutil
 import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +30,18 @@ import made_records
 import readers
 from measure import Spent, machine, machine_line, on_one_core, print_document, table
 
+from tftrace.ingest.agent_raw import read_process
+from tftrace.ingest.agent_tf_log import LoggedMessages
+from tftrace.ingest.agent_verbose import read_verbose
+from tftrace.ingest.tf_log import parse_message
+
 ROUNDS = 2
 """Processes of each part, of which the quickest counts."""
 PEER_ENTRIES = 200_000
 ENTRIES = 1_000_000
 
+_VERBOSE_LINE = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) ([^\0\n]*)\n")
+_MESSAGE_HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
 _TF_HEAD = re.compile(rb"^([IWEF])\d{4} \S+ +(\d+) ([^:]+):(\d+)\] (.*)", re.MULTILINE)
 
 
@@ -80,26 +90,82 @@ def peer_nsys(path: Path) -> int:
     return len(rows)
 
 
-FORMATS: dict[str, tuple[str, str, Callable[[Path, int], None], Callable[[Path], int], str]] = {
-    "onednn": (
-        "onednn.log",
-        "oneDNN verbose log",
-        made_records.onednn_log,
-        peer_onednn,
-        "a loop over csv rows",
+def peer_verbose(path: Path) -> int:
+    found = []
+    for line in _VERBOSE_LINE.finditer(path.read_bytes()):
+        text = line[4].decode("utf-8", "replace")
+        if ",exec," in text:
+            head, _, ms = text.rpartition(",")
+            found.append((line.start(), int(line[1]), int(line[2]), int(line[3]), head, float(ms)))
+    return len(found)
+
+
+def read_messages(path: Path) -> None:
+    for some in LoggedMessages(path):
+        for at in some.forms:
+            parse_message(some.text(at))
+
+
+def peer_messages(path: Path) -> int:
+    data, found, at = path.read_bytes(), [], 0
+    while head := _MESSAGE_HEAD.match(data, at):
+        tid, t, call, level, length = (int(part) for part in head.groups())
+        text = data[head.end() : head.end() + length]
+        found.append((tid, t, call, level, text, parse_message(text)))
+        at = -(-(head.end() + length + 1) // 32) * 32
+    return len(found)
+
+
+def peer_records(path: Path) -> int:
+    return sum(
+        len(list(record.struct.iter_unpack((path / name).read_bytes())))
+        for name, record in made_records.RECORDS.items()
+    )
+
+
+@dataclass(frozen=True)
+class Format:
+    """`read` is the reader where it is none of those that `tftrace import` chooses from."""
+
+    file: str
+    title: str
+    make: Callable[[Path, int], None]
+    peer: Callable[[Path], int]
+    beside: str
+    read: Callable[[Path], object] | None = None
+
+    @property
+    def parts(self) -> tuple[tuple[str, str], ...]:
+        """What is measured, and of which size."""
+        imported = (("import", "large"),) if self.read is None else ()
+        return ("read", "large"), *imported, ("peer", "small")
+
+
+FORMATS: dict[str, Format] = {
+    "onednn": Format(
+        "onednn.log", "oneDNN verbose log", made_records.onednn_log, peer_onednn, "a loop over csv rows"
     ),
-    "cudnn": ("cudnn.log", "cuDNN log", made_records.cudnn_log, peer_cudnn, "a loop over lines"),
-    "tf": ("tf.log", "TensorFlow log", made_records.tf_log, peer_tf, "re.findall"),
-    "chrome": (
-        "x.trace.json.gz",
-        "Chrome trace",
-        made_records.chrome_trace,
-        peer_chrome,
-        "json.load and a loop",
+    "cudnn": Format("cudnn.log", "cuDNN log", made_records.cudnn_log, peer_cudnn, "a loop over lines"),
+    "tf": Format("tf.log", "TensorFlow log", made_records.tf_log, peer_tf, "re.findall"),
+    "chrome": Format(
+        "x.trace.json.gz", "Chrome trace", made_records.chrome_trace, peer_chrome, "json.load and a loop"
     ),
-    "nsys": ("x.sqlite", "nsys export", made_records.nsys_export, peer_nsys, "a loop over sqlite3's rows"),
-}
-"""Name -> file, title, what makes it, the peer, and what that is."""
+    "nsys": Format(
+        "x.sqlite", "nsys export", made_records.nsys_export, peer_nsys, "a loop over sqlite3's rows"
+    ),
+    "verbose": Format(
+        "verbose.bin", "a run's own oneDNN lines, all whole", made_records.verbose, peer_verbose,
+        "a loop over re.finditer", read_verbose,
+    ),
+    "messages": Format(
+        "tf_log.bin", "a run's own TensorFlow messages", made_records.messages, peer_messages,
+        "a loop over messages", read_messages,
+    ),
+    "records": Format(
+        "process", "a run's own records of calls and primitives", made_records.records, peer_records,
+        "struct.iter_unpack", read_process,
+    ),
+}  # fmt: skip
 
 
 def _peak_mb() -> float:
@@ -114,16 +180,17 @@ def part(name: str, kind: str, path: Path) -> dict[str, Any]:
     from tftrace.store import tables
 
     pa.array([1]), tables  # imported before memory is looked at
-    found = find(path)
+    own = FORMATS[name].read
+    reader = find(path).read if own is None else partial(own, path)
     before = _peak_mb()
     entries = None
     with tempfile.TemporaryDirectory(dir=path.parent) as place, Spent() as spent:
         if kind == "read":
-            found.read()
+            reader()
         elif kind == "import":
             import_files([path], Path(place) / "trace")
         else:
-            entries = FORMATS[name][3](path)
+            entries = FORMATS[name].peer(path)
     return spent.facts(entries=entries, grown_mb=spent.peak_mb - before)
 
 
@@ -131,28 +198,29 @@ def measured(entries: int, place: Path, names: list[str], rounds: int = ROUNDS) 
     """For each format its size, and for each part seconds, entries and MB (unpacked) a second, and memory."""
     found: dict[str, Any] = {}
     for name in names:
-        file, title, make, _, beside = FORMATS[name]
+        format_ = FORMATS[name]
         sizes = {"large": entries, "small": min(entries, PEER_ENTRIES)}
-        paths = {size: place / f"{size}-{file}" for size in sizes}
+        paths = {size: place / f"{size}-{format_.file}" for size in sizes}
         for size, count in sizes.items():
-            make(paths[size], count)
+            format_.make(paths[size], count)
         megabytes = {size: sum(map(len, made_records.pieces(path))) / 1e6 for size, path in paths.items()}
         parts = {}
-        counted = on_one_core(__file__, "part", name, "peer", str(paths["small"]))["entries"]
-        per_mb = counted / megabytes["small"]
-        for kind, size in (("read", "large"), ("import", "large"), ("peer", "small")):
-            runs = [on_one_core(__file__, "part", name, kind, str(paths[size])) for _ in range(rounds)]
+        counted = on_one_core(__file__, "part", name, "peer", str(paths["small"]))
+        per_mb = counted["entries"] / megabytes["small"]
+        for kind, size in format_.parts:
+            runs = [counted] if kind == "peer" else []
+            while len(runs) < rounds:
+                runs.append(on_one_core(__file__, "part", name, kind, str(paths[size])))
             best = min(runs, key=lambda run: float(run["cpu_s"]))
             mb = megabytes[size]
             rate = {"per_s": mb * per_mb / best["cpu_s"], "mb_s": mb / best["cpu_s"], "mb": mb}
             parts[kind] = best | rate | {"grown_mb": min(run["grown_mb"] for run in runs)}
         found[name] = {
-            "title": title, "entries": round(megabytes["large"] * per_mb),
-            "file_mb": paths["large"].stat().st_size / 1e6,
-            "mb": megabytes["large"], "beside": beside, "parts": parts,
+            "title": format_.title, "entries": round(megabytes["large"] * per_mb),
+            "mb": megabytes["large"], "beside": format_.beside, "parts": parts,
         }  # fmt: skip
         for path in paths.values():
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return found
 
 
@@ -186,11 +254,10 @@ def main() -> None:
             "import": "  tftrace import",
             "peer": f"  {one['beside']}",
         }
-        for kind, title in titles.items():
-            here = one["parts"][kind]
+        for kind, here in one["parts"].items():
             cells = (here["mb"], here["cpu_s"], here["per_s"] / 1e6, here["mb_s"], here["grown_mb"])
             shown = [f"{cell:,.{digits}f}" for cell, digits in zip(cells, (0, 2, 2, 0, 0), strict=True)]
-            rows.append([title, *shown])
+            rows.append([titles[kind], *shown])
     print(table(["", "MB", "CPU s", "M entries/s", "MB/s", "memory MB"], rows))
 
 

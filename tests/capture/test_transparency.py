@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.capture.running import SCRIPTS, Finished, environment, run, run_on_terminal, without_stamps
@@ -63,7 +64,9 @@ def test_lines_of_onednn_were_recorded_and_not_shown(twins: Twins) -> None:
     processes = [read_process(path) for path in processes_below(twins.trace / "raw")]
     convolutions = 0
     for process in processes:  # written whole once; of each further one only the time is kept
-        whole = {line.block for line in process.verbose() if ",exec,cpu,convolution," in line.text}
+        lines = process.verbose()
+        convolution = np.array([",exec,cpu,convolution," in form for form in lines.forms], bool)
+        whole = set(lines.block[convolution[lines.form]].tolist())
         convolutions += len(whole) + sum(int(r["line"]) in whole for r in process.onednn)
     assert convolutions >= 40
     assert b",exec,cpu,convolution," not in twins.traced.stdout

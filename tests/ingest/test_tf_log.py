@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrace.errors import InputError
-from tftrace.ingest import tf_log
+from tftrace.ingest import tf_log, tf_tuning
 from tftrace.ingest.hlo_conv import problem_of
 from tftrace.ingest.tf_log import parse_log, parse_message
 from tftrace.ingest.tf_log_messages import KINDS, engine_tag, microseconds
@@ -193,6 +194,18 @@ def test_recorded_xla_tuning_of_a_convolution(shared_data: Path) -> None:
         ("eng2", True),
         ("eng3", False),
     ]
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "tf_standin_gpu/vlog_xla.log"])
+def test_messages_that_tell_of_tuning_are_all_it_takes(shared_data: Path, name: str) -> None:
+    entries = tf_log.read(shared_data / name).entries
+    telling = [entry for entry in entries if entry.kind in tf_tuning.KINDS]
+    found, whole = tunings(telling), tunings(entries)
+    assert [replace(t, entry=None) for t in found] == [replace(t, entry=None) for t in whole]
+    for one, same in zip(found, whole, strict=True):
+        assert one.entry is not None
+        assert same.entry is not None
+        assert telling[one.entry] is entries[same.entry]
 
 
 def line_by_line(data: bytes) -> tuple[list[tuple[int, str, str, bool]], int, int, int]:

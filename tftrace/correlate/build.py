@@ -84,7 +84,7 @@ def _manifest(
     main = next((p for p, _ in parts if p.process.get("main")), parts[0][0] if parts else None)
     tensorflow = next((p for p, _ in parts if p.status.get("versions", {}).get("tensorflow")), main)
     versions = dict(tensorflow.status.get("versions", {})) if tensorflow else {}
-    onednn = next((str(r) for p, _ in parts for r in [_onednn(p)] if r), None)
+    onednn = next(filter(None, (p.onednn_version() for p, _ in parts)), None)
     versions["onednn"] = onednn
     # what the process was told by the library it loaded, rather than what TensorFlow was built for
     versions["cudnn"] = next((f.cudnn_version for _, f in parts if f.cudnn_version), versions.get("cudnn"))
@@ -117,13 +117,6 @@ def _manifest(
         "problems": problems,
         "redacted": bool(run.get("redact")),
     }
-
-
-def _onednn(process: RawProcess) -> str | None:
-    for line in process.verbose():
-        if ",info,oneDNN v" in line.text:
-            return line.text.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
-    return None
 
 
 def _has_gpu(parts: list[tuple[RawProcess, ProcessFacts]]) -> bool:

@@ -8,7 +8,7 @@ the work made a graph with a node of that name.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from tftrace.correlate.profiles.launches import Counts
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
-from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse, read_executor_log
+from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse_lines, read_executor_log
 
 PROBE: Final = "executor_log"
 _ENTRY: Final = contract.ENTRIES.index("Session::Run")
@@ -166,9 +166,8 @@ def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
 def _of_library(raw: RawProcess) -> Executors | None:
     """The same where TensorFlow is a library, and the program's calls of TF_SessionRun were recorded: a run says that
     it begins on the thread of its call."""
-    messages, _ = raw.tf_log()
-    log = parse(b"".join(b"%d %d %s\n" % (m.tid, m.t, m.text.replace(b"\n", b" ")) for m in messages))
-    call_of = {(m.tid, m.t): m.call - 1 for m in messages if m.call}
+    call_of: dict[tuple[int, int], int] = {}
+    log = parse_lines(_as_lines(raw, call_of))
     log.steps = [s for s in log.steps if (s.tid, s.start) in call_of]
     if not log.nodes or not log.steps:
         return None
@@ -187,6 +186,18 @@ def _of_library(raw: RawProcess) -> Executors | None:
     return Executors(
         replace(raw, nodes=list(rows.values())), log, nothing, None, none, entry, told_runs=False
     )
+
+
+def _as_lines(raw: RawProcess, call_of: dict[tuple[int, int], int]) -> Iterator[bytes]:
+    """The log as a process without a library writes it; `call_of` gains the records of calls in which runs begin, by
+    thread and time."""
+    for some in raw.tf_log():
+        heads = zip(some.tid.tolist(), some.t.tolist(), some.call.tolist(), strict=True)
+        for n, (tid, t, call) in enumerate(heads):
+            text = some.text(n)
+            if call and b" MemoryLogStep " in text:
+                call_of[tid, t] = call - 1
+            yield b"%d %d %s" % (tid, t, text.replace(b"\n", b" "))
 
 
 def _row(graph: int, run: NodeRun) -> dict[str, Any]:

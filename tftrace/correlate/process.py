@@ -180,16 +180,16 @@ def _tf_log(
     done: Executions,
 ) -> dict[str, int]:
     """Messages of TensorFlow's log, linked to the entry they came under by the number of its record."""
-    lines, cut = raw.tf_log()
-    if not lines:
+    messages = raw.tf_log()
+    ids, records, counts = add_tf_log(messages, clock, build, common, done.tuned_on)
+    if not any(counts.values()):
         return {}
-    ids, records, counts = add_tf_log(lines, clock, build, common, done.tuned_on)
     inside = (records >= 0) & (records < len(calls.record))
     rows = (
         np.where(inside, calls.record[np.where(inside, records, 0)], NONE) if len(calls.record) else records
     )
     build.link(ids, np.where(rows >= 0, calls.runtime[np.maximum(rows, 0)], NONE), "range id", "measured")
-    return counts | {"cut_messages": cut}
+    return counts | {"cut_messages": messages.cut}
 
 
 def _graph_construction(

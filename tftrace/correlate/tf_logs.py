@@ -6,7 +6,7 @@ dispatch record that was running on its thread, which links it by id; one on ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +14,12 @@ import numpy as np
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.algorithm_rows import AUTOTUNER, add_candidate
 from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.tables.attributes import Interner
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
-from tftrace.ingest.agent_raw import LogMessage
+from tftrace.ingest.agent_tf_log import LogMessages
 from tftrace.ingest.proto_text import plain
 from tftrace.ingest.tf_log import LogEntry, parse_message
+from tftrace.ingest.tf_tuning import KINDS as TELLING
 from tftrace.ingest.tf_tuning import Tuning, tunings
 from tftrace.model.problem import identity
 
@@ -47,7 +49,7 @@ def attributes(entry: LogEntry) -> dict[str, Any]:
 
 
 def add_tf_log(
-    lines: Sequence[LogMessage],
+    messages: Iterable[LogMessages],
     clock: Clock,
     build: TraceBuilder,
     common: dict[str, int],
@@ -59,24 +61,71 @@ def add_tf_log(
     Returns the events, the number of the dispatch record that each came under (NONE where none was running), and how
     many messages were known and not.
     """
-    known = [(line, entry) for line in lines if (entry := parse_message(line.text)) is not None]
+    known = _Known(build)
+    for some in messages:
+        known.add(some)
+    counts = {"messages": known.count, "other_messages": known.total - known.count}
+    layer, name, attrs, t, tid, call = known.columns()
+    start = clock.from_raw(t) if known.count else t
     words = build.words
-    start = clock.from_raw(np.array([line.t for line, _ in known], np.int64))
     ids = build.events(
-        len(known), layer=words.codes(layer_of(e.kind) for _, e in known),
-        name=words.codes(name_of(e) for _, e in known),
-        start_ns=start, dur_ns=0,
-        tid=np.array([line.tid for line, _ in known], np.int64), probe=words.code("stream_executor"),
-        attrs=build.attrs.codes(compact(attributes(e) | {"vlog": line.level}) for line, e in known), **common,
+        known.count, layer=words.codes(known.layers.values)[layer], name=words.codes(known.names.values)[name],
+        start_ns=start, dur_ns=0, tid=tid, probe=words.code("stream_executor") if known.total else NONE,
+        attrs=attrs, **common,
     )  # fmt: skip
 
     def device_of(tuning: Tuning) -> str | None:
-        at = tuning.entry
-        return None if at is None else tuned_on(known[at][0].tid, int(start[at]))
+        if tuning.entry is None:
+            return None
+        at = known.told_at[tuning.entry]
+        return tuned_on(int(tid[at]), int(start[at]))
 
-    add_tunings(tunings(entry for _, entry in known), build, device_of=device_of)
-    records = np.array([line.call - 1 if line.call else NONE for line, _ in known], np.int64)
-    return ids, records, {"messages": len(known), "other_messages": len(lines) - len(known)}
+    add_tunings(tunings(known.told), build, device_of=device_of)
+    return ids, np.where(call > 0, call - 1, NONE), counts
+
+
+class _Known:
+    """The messages of a known kind, as columns: each form of message is read once a piece, and every one that tells of
+    tuning by itself, as what it means depends on its thread."""
+
+    def __init__(self, build: TraceBuilder) -> None:
+        self._attrs = build.attrs
+        self.layers, self.names = Interner(), Interner()
+        self.count = self.total = 0
+        self.told: list[LogEntry] = []
+        self.told_at: list[int] = []
+        self._parts: list[tuple[Int, ...]] = []
+
+    def columns(self) -> list[Int]:
+        """Codes of layers, names and attributes, raw times, threads, and records of calls + 1."""
+        return [np.concatenate([np.empty(0, np.int64), *(part[i] for part in self._parts)]) for i in range(6)]
+
+    def add(self, some: LogMessages) -> None:
+        entries = [parse_message(some.text(at)) for at in some.forms]
+        codes = np.array(
+            [self._codes(entry, int(some.level[at])) for entry, at in zip(entries, some.forms, strict=True)]
+        )
+        layer, name, attrs = codes[some.form].T
+        rows = np.flatnonzero(layer != NONE)
+        telling = np.array([entry is not None and entry.kind in TELLING for entry in entries])[
+            some.form[rows]
+        ]
+        for n in np.flatnonzero(telling).tolist():
+            entry = parse_message(some.text(int(rows[n])))
+            assert entry is not None  # its form is known
+            self.told.append(entry)
+            self.told_at.append(self.count + n)
+        self._parts.append(
+            (layer[rows], name[rows], attrs[rows], some.t[rows], some.tid[rows], some.call[rows])
+        )
+        self.count += len(rows)
+        self.total += len(some)
+
+    def _codes(self, entry: LogEntry | None, level: int) -> tuple[int, int, int]:
+        if entry is None:
+            return NONE, NONE, NONE
+        text = compact(attributes(entry) | {"vlog": level})
+        return self.layers.code(layer_of(entry.kind)), self.names.code(name_of(entry)), self._attrs.code(text)
 
 
 def add_tunings(

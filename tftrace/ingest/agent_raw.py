@@ -7,45 +7,19 @@ left out here, and nothing else is.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.agent import contract
 from tftrace.errors import InputError
+from tftrace.ingest.agent_tf_log import LoggedMessages
+from tftrace.ingest.agent_verbose import VerboseLines, read_verbose, version_in
 
 Records = npt.NDArray[np.void]
-
-
-_TEXT_BLOCK = 32
-_VERBOSE_LINE = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) ([^\0\n]*)\n")
-_LOG_HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
-
-
-class LogMessage(NamedTuple):
-    """One message that TensorFlow logged: `t` is raw, `call` the dispatch record running on the thread + 1 or 0,
-    `level` that of VLOG or -1, `text` the message with its head."""
-
-    tid: int
-    t: int
-    call: int
-    level: int
-    text: bytes
-
-
-class VerboseLine(NamedTuple):
-    """A line that oneDNN printed and that was written whole: `block` is its place in the file, by which records of the
-    same primitive refer to it, `t` the raw time of its end, `itt` the ITT record running then + 1 or 0."""
-
-    block: int
-    tid: int
-    t: int
-    itt: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -91,38 +65,17 @@ class RawProcess:
             found += [(window, file) for file in files]
         return found
 
-    def tf_log(self) -> tuple[list[LogMessage], int]:
-        """Messages of TensorFlow's log in the order they came, and how many are cut (the process ended inside)."""
-        path = self.path / "tf_log.bin"
-        data = path.read_bytes() if path.exists() else b""
-        found: list[LogMessage] = []
-        at = cut = 0
-        while at < len(data):
-            head = _LOG_HEAD.match(data, at)
-            if head is None:
-                cut += data[at] != 0
-                at = -(-(at + 1) // _TEXT_BLOCK) * _TEXT_BLOCK
-                continue
-            tid, t, call, level, length = (int(part) for part in head.groups())
-            end = head.end() + length
-            found.append(LogMessage(tid, t, call, level - 1, data[head.end() : end]))
-            at = -(-(end + 1) // _TEXT_BLOCK) * _TEXT_BLOCK
-        return found, cut
+    def tf_log(self) -> LoggedMessages:
+        """Messages of TensorFlow's log, read as they are taken."""
+        return LoggedMessages(self.path / "tf_log.bin")
 
-    def verbose(self) -> list[VerboseLine]:
-        """The lines that were written whole; `onednn` has those that differ from one of them in their time alone."""
-        path = self.path / "verbose.bin"
-        data = path.read_bytes() if path.exists() else b""
-        return [
-            VerboseLine(
-                block=found.start() // contract.VERBOSE_BLOCK + 1,
-                tid=int(found[1]),
-                t=int(found[2]),
-                itt=int(found[3]),
-                text=found[4].decode("utf-8", "replace"),
-            )
-            for found in _VERBOSE_LINE.finditer(data)
-        ]
+    def verbose(self) -> VerboseLines:
+        """The lines of oneDNN that were written whole; `onednn` has those that differ from one of them in their time
+        alone."""
+        return read_verbose(self.path / "verbose.bin")
+
+    def onednn_version(self) -> str | None:
+        return version_in(self.path / "verbose.bin")
 
 
 def _binary(path: Path, record: contract.Record) -> Records:

@@ -20,13 +20,15 @@ ended when TensorFlow had worded the second one.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-_RUN = re.compile(
-    r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) (?:\{\{function_node [^}]*\}\})?"
-    r"\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
+_RUN = re.compile(r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) ")
+_NODE = re.compile(
+    r"(?:\{\{function_node [^}]*\}\})?\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
 )
 _HEAD = (
     r"\{\s+(?:goo\.gle/\w+\s+)?step_id: (-?\d+) "  # the word is put there lest anybody parses what follows
@@ -37,6 +39,8 @@ _OUTPUT = re.compile(
     r"tensor \{ (?:dtype: DT_(\w+) )?shape \{ ((?:dim \{ (?:size: -?\d+ )?\} )*)\}"
 )
 _METHOD = re.compile(r"\w+(?:::\w+)+")
+_FORMS: Final = 1 << 12
+"""Nodes of which is kept what the log says whenever they run."""
 _TYPES: Final = {"FLOAT": "float32", "HALF": "float16", "DOUBLE": "float64"}
 
 
@@ -80,28 +84,41 @@ class ExecutorLog:
 
 def read_executor_log(path: Path) -> ExecutorLog:
     """What `path` tells; nothing where there is no such file."""
-    return parse(path.read_bytes()) if path.exists() else ExecutorLog()
+    if not path.exists():
+        return ExecutorLog()
+    with path.open("rb") as file:
+        return parse_lines(line.removesuffix(b"\n") for line in file)
 
 
 def parse(data: bytes) -> ExecutorLog:
+    """The same of bytes."""
+    return parse_lines(data.split(b"\n"))
+
+
+def parse_lines(lines: Iterable[bytes]) -> ExecutorLog:
+    """What these lines tell, each without its newline; zeros in them are left out."""
     log = ExecutorLog()
     open_: dict[tuple[int, str], list[int]] = {}
     made: dict[tuple[int, str, int], list[Any]] = {}
     wanted: list[list[tuple[str, int]]] = []
-    for line in data.replace(b"\0", b"").split(b"\n"):
+    ran = lru_cache(_FORMS)(_ran)
+    for line in lines:
+        line = line.replace(b"\0", b"")
         parts = line.decode("utf-8", "replace").split(" ", 2)
         if len(parts) != 3 or not parts[0].isdigit() or not parts[1].isdigit():
             log.other += bool(line)
             continue
         tid, t = int(parts[0]), int(parts[1])
         message = parts[2].partition("] ")[2]
-        if run := _RUN.match(message):
-            what, number, step, node, kernel, attrs, inputs, _, device = run.groups()
+        if (run := _RUN.match(message)) and (node := ran(message[run.end() :])):
+            what, number, step = run.groups()
             key = (int(step), number)
             if what == "Process node":
                 open_.setdefault(key, []).append(len(log.nodes))
-                wanted.append(_inputs(inputs))
-                log.nodes.append(NodeRun(key[0], node, kernel, attributes(attrs), [], device, tid, t, None))
+                wanted.append(node.inputs)
+                log.nodes.append(
+                    NodeRun(key[0], node.name, node.kernel, node.attrs, [], node.device, tid, t, None)
+                )
                 continue
             rows = open_.get(key, [])
             if what.startswith(
@@ -116,9 +133,9 @@ def parse(data: bytes) -> ExecutorLog:
             fetches = begun[2].partition("->")[2].partition("/")[0]
             log.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))
         elif output := _OUTPUT.match(message):
-            step, node, index, dtype, sizes = output.groups()
+            step, name, index, dtype, sizes = output.groups()
             shape = [int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes)]
-            made[int(step), node, int(index or 0)] = [_dtype(dtype or "INVALID"), shape]
+            made[int(step), name, int(index or 0)] = [_dtype(dtype or "INVALID"), shape]
         elif _METHOD.fullmatch(message):
             log.methods.append(Method(tid, t, message))
         else:
@@ -126,6 +143,24 @@ def parse(data: bytes) -> ExecutorLog:
     for row, names in enumerate(wanted):
         log.nodes[row].inputs.extend(made.get((log.nodes[row].step, *name)) for name in names)
     return log
+
+
+class _Ran(NamedTuple):
+    """What the log says of a node whenever it runs."""
+
+    name: str
+    kernel: str
+    attrs: dict[str, Any]
+    inputs: list[tuple[str, int]]
+    device: str
+
+
+def _ran(text: str) -> _Ran | None:
+    match = _NODE.match(text)
+    if match is None:
+        return None
+    name, kernel, attrs, inputs, _, device = match.groups()
+    return _Ran(name, kernel, attributes(attrs), _inputs(inputs), device)
 
 
 def _inputs(text: str) -> list[tuple[str, int]]:

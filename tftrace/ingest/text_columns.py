@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -59,6 +60,28 @@ def decimals(raw: Bytes, first: Int, last: Int) -> tuple[npt.NDArray[np.uint64],
     fits &= (point < 0) | (behind > 0)
     fits &= length - (point >= 0) <= MOST_DIGITS
     return number, behind, fits
+
+
+def leading(raw: Bytes, first: Int, most: Sequence[int]) -> tuple[list[Int], Int, Bool]:
+    """As many numbers as `most` has, one behind the other from each of these places on, each with a blank behind it and
+    of no more digits than `most` says: the numbers, where what follows them begins, and whether all of them are there
+    and 63 bits hold each."""
+    at, fits = first, np.ones(len(first), np.bool_)
+    found = []
+    for digits in most:
+        number, length = np.zeros(len(at), np.uint64), np.zeros(len(at), np.int64)
+        going = fits
+        for place in range(min(digits, MOST_DIGITS)):
+            digit = raw[at + place] - np.uint8(ord("0"))
+            going = going & (digit < 10)
+            if not going.any():
+                break
+            number = np.where(going, number * np.uint64(10) + digit, number)
+            length += going
+        fits = fits & (length > 0) & (raw[at + length] == ord(" ")) & (number < 1 << 63)
+        at = np.where(fits, at + length + 1, first)
+        found.append(number.astype(np.int64))
+    return found, at, fits
 
 
 def quotients(number: npt.NDArray[np.uint64], behind: Int) -> tuple[npt.NDArray[np.float64], Bool]:

@@ -25,6 +25,20 @@ _DTYPES: Final = {
     "DT_FLOAT": "float32", "DT_HALF": "float16", "DT_BFLOAT16": "bfloat16", "DT_DOUBLE": "float64", "DT_INT8": "int8",
 }  # fmt: skip
 
+KINDS: Final = frozenset(
+    (
+        "device",
+        "cudnn_version",
+        "autotune_log",
+        "winner",
+        "autotune_map",
+        "xla_key",
+        "xla_candidate",
+        "xla_picked",
+    )
+)
+"""The messages that tell of tuning: `tunings` takes no notice of others."""
+
 
 @dataclass(frozen=True)
 class Candidate:

@@ -36,30 +36,18 @@ class _Lines:
 
 
 def _lines(raw: RawProcess) -> _Lines:
-    codes: dict[str, int] = {}
-    tid, end, itt, ms, head, block = [], [], [], [], [], []
-    version, other = None, 0
-    for line in raw.verbose():
-        if ",exec," not in line.text:
-            other += 1
-            if ",info,oneDNN v" in line.text and version is None:
-                version = line.text.split(",info,oneDNN ", 1)[1].split(" ", 1)[0]
-            continue
-        text, _, time = line.text.rpartition(",")
-        try:
-            value = float(time)
-        except ValueError:
-            other += 1
-            continue
-        tid.append(line.tid)
-        end.append(line.t)
-        itt.append(line.itt - 1)
-        ms.append(value)
-        head.append(codes.setdefault(text, len(codes)))
-        block.append(line.block)
-    threads, ends, records, heads, blocks = (np.array(v, np.int64) for v in (tid, end, itt, head, block))
-    whole = _Lines(threads, ends, records, np.array(ms, float), heads, list(codes), version, other)
-    return _with_repeated(whole, raw.onednn, blocks)
+    told = raw.verbose()
+    whole = _Lines(
+        told.tid,
+        told.t,
+        told.itt - 1,
+        told.ms,
+        told.form.astype(np.int64),
+        told.forms,
+        told.version,
+        told.other,
+    )
+    return _with_repeated(whole, raw.onednn, told.block)
 
 
 def _with_repeated(whole: _Lines, records: Records, blocks: Int) -> _Lines:
@@ -239,12 +227,14 @@ def _algorithms(
     times: dict[tuple[str, str | None], list[float]] = {}
     first: dict[tuple[str, str | None], int] = {}
     begun = clock.from_raw(lines.raw_end) - (lines.ms * 1e6).astype(np.int64)
+    by_form = np.argsort(lines.head, kind="stable")
+    ends = np.cumsum(np.bincount(lines.head, minlength=len(described)))
     for code, what in enumerate(described):
         problem = what.get("problem")
         if problem is None:
             continue
         key = (compact(problem), what.get("implementation"))
-        mine = lines.head == code
+        mine = by_form[ends[code - 1] if code else 0 : ends[code]]
         times.setdefault(key, []).extend((lines.ms[mine] * 1000).tolist())
         first[key] = min(first.get(key, int(begun[mine].min())), int(begun[mine].min()))
         rows[key] = {"problem": problem, "algorithm": what.get("algorithm"), "implementation": key[1]}
