@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tftrace.errors import InputError
 from tftrace.ingest import nsys
 from tftrace.ingest.recorded_file import read_head
+from tftrace.ingest.sqlite_numbers import Column, NotWholeError, combinations, numbers
+from tftrace.native.compiling import compiler
 
 
 def made(path: Path, *statements: str) -> Path:
@@ -119,12 +123,14 @@ def straightforward(path: Path, table: str, name: str, attrs: tuple[str, ...]) -
         ]
 
 
-@pytest.mark.parametrize("rows", [1, 7, 1 << 20])
+@pytest.mark.parametrize("many", [0, 1 << 40])
+@pytest.mark.parametrize("rows", [7, 1 << 20])
 def test_an_export_is_read_alike_however_many_rows_at_a_time(
-    shared_data: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch, rows: int, many: int
 ) -> None:
     path = shared_data / "nsys" / "h100_2gpu_1s.sqlite"
     monkeypatch.setattr(nsys, "ROWS", rows)
+    monkeypatch.setattr(nsys, "MANY", many)
     read = {a.kind: a for a in nsys.read(path).activities}
     for kind, table, name in (
         ("kernel", "CUPTI_ACTIVITY_KIND_KERNEL", "demangledName"),
@@ -137,3 +143,96 @@ def test_an_export_is_read_alike_however_many_rows_at_a_time(
             for name, start, end, correlation, attrs in zip(*(c.tolist() for c in columns), strict=True)
         ]
         assert told == straightforward(path, table, name, tuple(found.attr_names))
+
+
+def told(export: nsys.Nsys) -> list[tuple[Any, ...]]:
+    """Everything that is read of the rows, to compare."""
+    return [
+        (a.kind, a.names, a.attr_names, a.values, *(getattr(a, name).tolist() for name in COLUMNS))
+        for a in export.activities
+    ]
+
+
+COLUMNS = ("name", "start_ns", "end_ns", "pid", "tid", "device", "stream", "correlation", "attrs")
+VALUE = st.one_of(
+    st.none(),
+    st.integers(0, 3),
+    st.integers(-(2**63), 2**63 - 1),
+    st.sampled_from([-1, 2**63 - 1, -(2**63), 111 << 24 | 5]),
+)
+ODD = st.sampled_from([1.0, 1.5, "1", "text", b"1", b""])
+OWN = (
+    "start",
+    "end",
+    "globalTid",
+    "globalPid",
+    "correlationId",
+    "gridX",
+    "gridY",
+    "demangledName",
+    "shortName",
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.lists(VALUE, min_size=len(OWN), max_size=len(OWN)), min_size=1, max_size=12),
+    st.sets(st.sampled_from(OWN)),
+    st.none() | st.tuples(st.integers(0, 11), st.integers(0, len(OWN) - 1), ODD),
+    st.integers(1, 5),
+)
+def test_numbers_are_read_alike_with_and_without_c(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]], left_out: set[str],
+    odd: tuple[int, int, Any] | None, at_once: int,
+) -> None:  # fmt: skip
+    path = tmp_path_factory.mktemp("made") / "x.sqlite"
+    if odd is not None and odd[0] < len(rows):
+        rows[odd[0]][odd[1]] = odd[2]
+    have = [n for n, name in enumerate(OWN) if name not in left_out]
+    with sqlite3.connect(path) as base:
+        base.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
+        base.execute("INSERT INTO StringIds VALUES (1, 'my_kernel'), (2, 'other')")
+        base.execute(
+            f"CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL ({', '.join(['extra', *(OWN[n] for n in have)])})"
+        )
+        marks = ", ".join("?" * (len(have) + 1))
+        base.executemany(
+            f"INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES ({marks})",
+            [[0, *(r[n] for n in have)] for r in rows],
+        )
+    base.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nsys, "ROWS", at_once)
+        patch.setattr(nsys, "MANY", 1 << 40)
+        plain = told(nsys.read(path))
+        patch.setattr(nsys, "MANY", 0)
+        assert told(nsys.read(path)) == plain
+    path.unlink()
+
+
+@pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
+def test_columns_of_numbers_are_read_by_c_and_others_are_not(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.sqlite", "CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, NULL), (-7, 5)")
+    (columns,) = numbers(path, "SELECT a, b FROM t", 2, 10)
+    assert [c.value.tolist() for c in columns] == [[1, -7], [0, 5]]
+    assert [c.null.tolist() for c in columns] == [[False, False], [True, False]]
+    for query in (
+        "SELECT value FROM StringIds",
+        "SELECT a / 2.0 FROM t",
+        "SELECT no FROM t",
+        "SELECT x'00' FROM t",
+    ):
+        with pytest.raises(NotWholeError):
+            list(numbers(path, query, 1, 10))
+
+
+@given(st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=1, max_size=20))
+def test_combinations_are_numbered_as_they_come(rows: list[tuple[int | None, ...]]) -> None:
+    columns = [
+        Column(np.array([v or 0 for v in some], np.int64), np.array([v is None for v in some]))
+        for some in zip(*rows, strict=True)
+    ]
+    code, first = combinations(columns, len(rows))
+    kinds = list(dict.fromkeys(rows))
+    assert code.tolist() == [kinds.index(row) for row in rows]
+    assert first.tolist() == [rows.index(kind) for kind in kinds]

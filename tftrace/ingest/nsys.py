@@ -18,17 +18,17 @@ are named with their number of rows, so that nothing is passed over silently.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.errors import InputError
 from tftrace.ingest.collector import resting
+from tftrace.ingest.sqlite_numbers import Column, NotWholeError, combinations, immutable, numbers
 
 NAME: Final = "nsys"
 TITLE: Final = "Nsight Systems SQLite export"
@@ -36,6 +36,9 @@ NONE: Final = -1
 
 ROWS: Final = 1 << 15
 """Rows that are in memory at once as objects."""
+
+MANY: Final = 100_000
+"""Rows of a table from which on it is worth to have them by C."""
 
 Int = npt.NDArray[np.int64]
 
@@ -50,6 +53,8 @@ _COPY_ATTRS: Final = (
     "bytes", "copyKind", "srcKind", "dstKind", "srcDeviceId", "dstDeviceId", "contextId", "graphNodeId", "copyCount",
 )  # fmt: skip
 _SET_ATTRS: Final = ("bytes", "value", "memKind", "contextId", "graphNodeId")
+_NUMBERS: Final = ("start", "end", "globalTid", "globalPid", "deviceId", "streamId", "correlationId")
+_COLUMNS: Final = (*_NUMBERS, "eventType", "text", "copyKind")
 _API_ATTRS: Final = ("returnValue", "eventClass", "callchainId")
 _NVTX_ATTRS: Final = (
     "eventType", "category", "domainId", "color", "rangeId", "uint64Value", "int64Value", "doubleValue", "jsonText",
@@ -122,9 +127,7 @@ class _Base:
         self.path = path
         try:
             # immutable: nsys leaves no journal, and a read-only folder cannot take the -shm file that SQLite may want
-            self._connection = sqlite3.connect(
-                f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1", uri=True, isolation_level=None
-            )
+            self._connection = sqlite3.connect(immutable(path), uri=True, isolation_level=None)
             self._connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
             names = self._connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")
             self.tables: dict[str, list[str]] = {}
@@ -154,13 +157,18 @@ class _Base:
         have = self.tables.get(table)
         if have is None:
             return
-        wanted = ", ".join(_quoted(c) if c in have else "NULL" for c in columns)
         try:
-            found = self._connection.execute(f"SELECT {wanted} FROM {_quoted(table)}")
+            found = self._connection.execute(self.query(table, columns))
             while some := found.fetchmany(ROWS):
                 yield some
         except sqlite3.Error as error:
             raise self.damaged(error) from None
+
+    def query(self, table: str, columns: list[str]) -> str:
+        """What asks for the columns of all rows."""
+        have = self.tables[table]
+        wanted = ", ".join(_quoted(c) if c in have else "NULL" for c in columns)
+        return f"SELECT {wanted or 'NULL'} FROM {_quoted(table)}"
 
     def count(self, table: str) -> int:
         try:
@@ -253,46 +261,109 @@ def _activity(
 ) -> Activity:  # fmt: skip
     have = base.tables[table]
     kept = [a for a in attrs if a in have]
-    columns = [
-        "start", "end", "globalTid", "globalPid", "deviceId", "streamId", "correlationId", "eventType", "text",
-        "copyKind", *name_columns, *kept,
-    ]  # fmt: skip
-    names: dict[str, int] = {}
-    name_of: dict[tuple[Any, ...], int] = {}
-    values: dict[tuple[Any, ...], int] = {}
-    parts: list[tuple[Int, ...]] = []
-    for rows in base.slices(table, columns):
+    asked = [c for c in dict.fromkeys((*_COLUMNS, *name_columns, *kept)) if c in have]
+    if kind != "nvtx" and asked and base.count(table) >= MANY:
+        made = _Made(kind, name_columns, kept, texts, shift)
+        try:
+            for columns in numbers(base.path, base.query(table, asked), len(asked), ROWS):
+                made.take_numbers(dict(zip(asked, columns, strict=True)), len(columns[0].value))
+            return made.activity()
+        except NotWholeError:
+            pass
+    made = _Made(kind, name_columns, kept, texts, shift)
+    for rows in base.slices(table, asked):
         if kind == "nvtx":
-            rows = [row for row in rows if row[7] in _RANGES]
-        if not rows:
-            continue
-        column = dict(zip(columns, zip(*rows, strict=True), strict=True))
-        told = (_told_apart(column[c]) for c in name_columns)
-        named = list(zip(_told_apart(column["text"]), column["copyKind"], *told, strict=True))
+            which = asked.index("eventType") if "eventType" in asked else None
+            rows = [] if which is None else [row for row in rows if row[which] in _RANGES]
+        if rows:
+            made.take_rows(dict(zip(asked, zip(*rows, strict=True), strict=False)), len(rows))
+    return made.activity()
+
+
+class _Made:
+    """The columns of one table as they are put together, some rows at a time."""
+
+    def __init__(
+        self, kind: str, name_columns: tuple[str, ...], kept: list[str], texts: dict[int, str], shift: int
+    ) -> None:
+        self.kind, self.kept, self.texts, self.shift = kind, kept, texts, shift
+        self.naming = ("text", "copyKind", *name_columns)
+        self.names: dict[str, int] = {}
+        self.name_of: dict[tuple[Any, ...], int] = {}
+        self.values: dict[tuple[Any, ...], int] = {}
+        self.parts: list[tuple[Int, ...]] = []
+
+    def take_rows(self, column: dict[str, tuple[Any, ...]], count: int) -> None:
+        """Values as SQLite has them, of any type."""
+        nothing = (None,) * count
+        told = [column.get(c, nothing) for c in self.naming]
+        told = [
+            values if c == "copyKind" else _told_apart(values)
+            for c, values in zip(self.naming, told, strict=True)
+        ]
+        named = list(zip(*told, strict=True))
+        further = list(zip(*(column[a] for a in self.kept), strict=True)) if self.kept else [()] * count
         for key in dict.fromkeys(named):
-            if key not in name_of:
-                text, copy, *ids = key
-                name_of[key] = names.setdefault(_name(kind, text, ids, copy, texts), len(names))
-        further = list(zip(*(column[a] for a in kept), strict=True)) if kept else [()] * len(rows)
-        start, end, own = (_ints(column[c]) for c in ("start", "end", "globalTid"))
-        whole = np.where(own >= 0, own, _ints(column["globalPid"]))
-        parts.append(
+            self._name(key)
+        self._take(
+            np.array([self.name_of[key] for key in named], np.int64),
+            np.array([self._value(key) for key in further], np.int64),
+            {c: _ints(column.get(c, nothing)) for c in _NUMBERS},
+        )
+
+    def take_numbers(self, column: dict[str, Column], count: int) -> None:
+        """Whole numbers and nulls."""
+        none = Column(np.zeros(count, np.int64), np.ones(count, np.bool_))
+
+        def codes(names: Sequence[str], code: Callable[[tuple[Any, ...]], int]) -> Int:
+            columns = [column.get(c, none) for c in names]
+            number, rows = combinations(columns, count)
+            told = [
+                [None if n else v for v, n in zip(*(c[rows].tolist() for c in some), strict=True)]
+                for some in columns
+            ]
+            keys = zip(*told, strict=True) if told else [()] * len(rows)
+            return np.array([code(key) for key in keys], np.int64)[number]
+
+        self._take(
+            codes(self.naming, self._name), codes(self.kept, self._value),
+            {c: np.where(some.null, NONE, some.value) for c in _NUMBERS for some in (column.get(c, none),)},
+        )  # fmt: skip
+
+    def _name(self, key: tuple[Any, ...]) -> int:
+        code = self.name_of.get(key)
+        if code is None:
+            text, copy, *ids = key
+            name = _name(self.kind, text, ids, copy, self.texts)
+            code = self.name_of[key] = self.names.setdefault(name, len(self.names))
+        return code
+
+    def _value(self, key: tuple[Any, ...]) -> int:
+        return self.values.setdefault(key, len(self.values))
+
+    def _take(self, name: Int, attrs: Int, number: dict[str, Int]) -> None:
+        start, end, own = (number[c] for c in ("start", "end", "globalTid"))
+        whole = np.where(own >= 0, own, number["globalPid"])
+        self.parts.append(
             (
-                np.array([name_of[key] for key in named], np.int64),
-                np.where(start >= 0, start + shift, NONE),
-                np.where(end >= 0, end + shift, NONE),
+                name,
+                np.where(start >= 0, start + self.shift, NONE),
+                np.where(end >= 0, end + self.shift, NONE),
                 np.where(whole >= 0, whole >> 24 & 0xFFFFFF, NONE),
                 np.where(own >= 0, own & 0xFFFFFF, NONE),
-                *(_ints(column[c]) for c in ("deviceId", "streamId", "correlationId")),
-                np.array([values.setdefault(key, len(values)) for key in further], np.int64),
+                *(number[c] for c in ("deviceId", "streamId", "correlationId")),
+                attrs,
             )
         )
-    made = [np.concatenate([np.empty(0, np.int64), *(part[i] for part in parts)]) for i in range(9)]
-    name, start, end, pid, tid, device, stream, correlation, attr = made
-    return Activity(
-        kind=kind, names=list(names), name=name, start_ns=start, end_ns=end, pid=pid, tid=tid, device=device,
-        stream=stream, correlation=correlation, attr_names=kept, values=list(values), attrs=attr,
-    )  # fmt: skip
+
+    def activity(self) -> Activity:
+        made = [np.concatenate([np.empty(0, np.int64), *(part[i] for part in self.parts)]) for i in range(9)]
+        name, start, end, pid, tid, device, stream, correlation, attr = made
+        return Activity(
+            kind=self.kind, names=list(self.names), name=name, start_ns=start, end_ns=end, pid=pid, tid=tid,
+            device=device, stream=stream, correlation=correlation, attr_names=self.kept, values=list(self.values),
+            attrs=attr,
+        )  # fmt: skip
 
 
 def _name(kind: str, text: Any, ids: list[Any], copy: Any, texts: dict[int, str]) -> str:
