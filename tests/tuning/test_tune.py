@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.ingest.test_onednn_verbose import FORWARD
 from tftrace.analysis import tuned
 from tftrace.analysis.replayable import Wanted
 from tftrace.api import load
 from tftrace.capture.settings import limits, machine
+from tftrace.correlate.imported import import_files
 from tftrace.errors import UsageError
 from tftrace.ingest.onednn_verbose import parse_line
 from tftrace.model.conv2d_spec import parse
@@ -206,12 +209,16 @@ def test_a_setting_that_hangs_is_ended_within_the_budget(tmp_path: Path) -> None
     assert no_process_is_left(tmp_path)
 
 
-def test_an_interpreter_without_tensorflow_is_told_in_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "python"
+def without_tensorflow(place: Path) -> str:
+    path = place / "python"
     path.write_text(f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n')
     path.chmod(0o755)
+    return str(path)
+
+
+def test_an_interpreter_without_tensorflow_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="TensorFlow"):
-        tune(request(SMALL, output=tmp_path / "t", python=str(path)))
+        tune(request(SMALL, output=tmp_path / "t", python=without_tensorflow(tmp_path)))
     assert not (tmp_path / "t").exists()
 
 
@@ -256,9 +263,66 @@ def test_the_settings_file_is_what_a_shell_reads(tmp_path: Path) -> None:
     assert out.stderr == ""
 
 
-def test_samples_of_two_tunings_can_be_compared(tmp_path: Path) -> None:
-    found = documents(tmp_path / "t", SMALL, only=("onednn",))
-    (row,) = load(tmp_path / "t").algorithms.to_dict("records")
+def contents(place: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(place)): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A tuning with `force` over an old trace: what was there before, and, whenever it told of its progress, what was
+    there and what lay beside it."""
+
+    trace: Path
+    before: dict[str, bytes]
+    meanwhile: list[tuple[dict[str, bytes], list[str]]]
+
+
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory: pytest.TempPathFactory) -> Replaced:
+    place = tmp_path_factory.mktemp("replaced")
+    log = tmp_path_factory.mktemp("log") / "onednn.log"
+    log.write_text(FORWARD + "\n")
+    trace = import_files([log], place / "t")
+    before, meanwhile = contents(trace), []
+
+    def look(*_: object) -> None:
+        meanwhile.append((contents(trace), [p.name for p in place.iterdir() if p != trace]))
+
+    outcome = tune(request(SMALL, output=trace, force=True, only=("onednn",)), look)
+    assert outcome.directory.resolve() == trace.resolve()
+    return Replaced(trace, before, meanwhile)
+
+
+def test_an_old_trace_stands_until_a_forced_tuning_is_whole_and_then_nothing_of_it_is_left(
+    replaced: Replaced,
+) -> None:
+    assert all(there == replaced.before for there, _ in replaced.meanwhile)
+    beside = {name for _, names in replaced.meanwhile for name in names}
+    assert [name.startswith(".t.") for name in beside] == [True]  # it was written there
+    assert [p.name for p in replaced.trace.parent.iterdir()] == ["t"]
+    found = contents(replaced.trace)
+    copied = {name for name in replaced.before if name.startswith("raw/")}
+    assert copied
+    assert not copied & set(found)
+    assert set(load(replaced.trace).algorithms["source"]) == {"tune"}
+    assert not any(b".part" in data for name, data in found.items() if name.startswith("raw/"))
+
+
+def test_a_forced_tuning_that_fails_leaves_the_old_trace_as_it_was(tmp_path: Path) -> None:
+    log = tmp_path / "onednn.log"
+    log.write_text(FORWARD + "\n")
+    import_files([log], tmp_path / "t")
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match="TensorFlow"):
+        tune(request(SMALL, output=tmp_path / "t", force=True, python=without_tensorflow(tmp_path)))
+    assert contents(tmp_path / "t") == {n[2:]: data for n, data in before.items() if n.startswith("t/")}
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["onednn.log", "python", "t"]
+
+
+def test_samples_of_two_tunings_can_be_compared(replaced: Replaced) -> None:
+    trace = load(replaced.trace)
+    found = tuned.document(trace)
+    (row,) = trace.algorithms.to_dict("records")
     assert np.median(row["samples_us"]) == pytest.approx(row["time_us"])
     assert found["problems"][0]["candidates"][0]["timed_calls"] >= len(row["samples_us"])
 
