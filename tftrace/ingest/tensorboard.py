@@ -13,6 +13,7 @@ from typing import Final
 from tftrace.errors import InputError
 from tftrace.ingest.xplane.schema import STATS
 from tftrace.ingest.xplane.space import XSpace, read_xspace
+from tftrace.store.pages import Pages
 
 NAME: Final = "tensorboard"
 TITLE: Final = "TensorBoard log directory"
@@ -38,4 +39,4 @@ def read(path: Path) -> Logdir:
     found = sorted(p for p in path.rglob(_PROFILES) if p.is_file())
     if not found:
         raise InputError(f"{path}: holds no *.xplane.pb; give the log directory that holds plugins/profile/")
-    return Logdir(path, [(p.relative_to(path), read_xspace(p, STATS)) for p in found])
+    return Logdir(path, [(p.relative_to(path), read_xspace(p, STATS, pages=Pages())) for p in found])

@@ -7,6 +7,7 @@ from typing import Final
 
 from tftrace.ingest.xplane.schema import STATS
 from tftrace.ingest.xplane.space import XSpace, read_xspace
+from tftrace.store.pages import Pages
 
 NAME: Final = "xplane"
 TITLE: Final = "TensorFlow profile (xplane.pb)"
@@ -27,4 +28,4 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> XSpace:
     """Reads a profile. Raises InputError as `read_xspace` says."""
-    return read_xspace(path, STATS)
+    return read_xspace(path, STATS, pages=Pages())

@@ -15,6 +15,7 @@ from tftrace.ingest.xplane.events import Column, text
 from tftrace.ingest.xplane.layout import Layout
 from tftrace.ingest.xplane.lines import Line, LineReader
 from tftrace.ingest.xplane.stats import Scalar
+from tftrace.store.pages import Growing, Pages
 
 Int64s = npt.NDArray[np.int64]
 Int32s = npt.NDArray[np.int32]
@@ -59,8 +60,8 @@ class XEventMeta:
 
 @dataclass(frozen=True)
 class ProfileEvents:
-    """Events of one line or of all, an element each: `start_ns` counts from the start of the event's line, `meta` is
-    the index in `Profile.metas`. `occurrences` is None where each stands for itself. `stats` are columns by name and
+    """Events of one line or of all, an element each: `start_ns` counts from the start of the event's line where they are
+    of one (see `Profile.starts`), `meta` is the index in `Profile.metas`. `occurrences` is None where each stands for itself. `stats` are columns by name and
     kind: INT64, UINT64, DOUBLE and STR, whose bits are codes of `Profile.texts`."""
 
     start_ns: Int64s
@@ -101,11 +102,46 @@ class Profile:
             yield self._info(line), self._events(columns)
 
     def whole(self) -> tuple[list[XLineInfo], list[int], ProfileEvents]:
-        """All lines with how many events each has, and these events together; `start_ns` counts from the start of each
-        line. Raises InputError where the bytes are no events."""
+        """All lines with how many events each has, and these events together. Raises InputError where the bytes are no
+        events."""
         columns = Columns()
-        read = [(self._info(line), line.last - line.first) for line in self._reader.read(columns)]
-        return [info for info, _ in read], [count for _, count in read], self._events(columns)
+        read = [(self._info(line), line.first, line.last) for line in self._reader.read(columns)]
+        events = self._events(columns)
+        base, _ = self.starts([info for info, _, _ in read])
+        for start, (_, first, last) in zip(base.tolist(), read, strict=True):
+            events.start_ns[first:last] += start
+        return [info for info, _, _ in read], [last - first for _, first, last in read], events
+
+    def kept(self, pages: Pages) -> tuple[list[XLineInfo], list[int], ProfileEvents]:
+        """The same without `dur_ps`, in `pages`: memory follows the largest line."""
+        start_ns, dur_ns, occurrences = (pages.column(np.int64) for _ in range(3))
+        meta = pages.column(np.int32)
+        stats: dict[tuple[str, int], tuple[Growing, Growing]] = {}
+        lines: list[XLineInfo] = []
+        counts: list[int] = []
+        for info, events in self.lines():
+            (start,), _ = self.starts([info])
+            for key, (event, bits) in events.stats.items():
+                if key not in stats:
+                    stats[key] = pages.column(np.int32), pages.column(np.uint64)
+                stats[key][0].add(event + event.dtype.type(meta.rows))
+                stats[key][1].add(bits)
+            start_ns.add(events.start_ns + start)
+            dur_ns.add(events.dur_ns)
+            meta.add(events.meta)
+            if events.occurrences is not None:
+                occurrences.add(np.ones(sum(counts) - occurrences.rows, np.int64))
+                occurrences.add(events.occurrences)
+            lines.append(info)
+            counts.append(len(events))
+        if occurrences.rows:
+            occurrences.add(np.ones(meta.rows - occurrences.rows, np.int64))
+        columns = {key: (event.array(), bits.array()) for key, (event, bits) in stats.items()}
+        whole = ProfileEvents(
+            start_ns.array(), dur_ns.array(), np.empty(0, np.int64), meta.array(),
+            occurrences.array() if occurrences.rows else None, columns,
+        )  # fmt: skip
+        return lines, counts, whole
 
     def _events(self, columns: Columns) -> ProfileEvents:
         count, several = columns.events, columns.occurrences

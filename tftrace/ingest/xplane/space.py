@@ -12,10 +12,12 @@ date. A line time that is itself an epoch time is taken as it is.
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +31,14 @@ from tftrace.ingest.xplane.layout import read_layout
 from tftrace.ingest.xplane.profile import Profile, XEventMeta, XLineInfo, XPlaneInfo
 from tftrace.ingest.xplane.schema import PROFILE_OPTIONS, PROFILE_OPTIONS_SWITCH, PROFILE_OPTIONS_TEXT
 from tftrace.ingest.xplane.stats import Bools, Column, Int64s, Piece, Scalar, StatColumns
+from tftrace.store.pages import Pages
 
 __all__ = ["Piece", "XEventMeta", "XLineInfo", "XPlaneInfo", "XSpace", "read_xspace", "rows_of"]
 
 Int32s: TypeAlias = npt.NDArray[np.int32]
+
+_ON_DISK: Final = 1 << 26
+"""Bytes of a file from which on its columns may be put on disk."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +60,11 @@ class XSpace:
     start_ns: Int64s
     dur_ns: Int64s
     dur_ps: Int64s
-    line: Int32s  # index into `lines`
     meta: Int32s  # index into `metas`
-    name_code: Int32s  # index into `names`
     occurrences: Int64s
     stats: StatColumns
+    edges: Int64s  # the events of line `n` are number edges[n] to before edges[n + 1]
+    name_of_meta: Int32s  # index into `names`, an element for each of `metas`
     absolute: bool
     start_walltime_ns: int | None
     stop_walltime_ns: int | None
@@ -67,17 +73,44 @@ class XSpace:
     errors: list[str]
     warnings: list[str]
     programs: list[XlaProgram] = field(default_factory=list)
+    pages: Pages | None = None  # what holds the columns, where they are on disk
 
     def __len__(self) -> int:
         return len(self.start_ns)
 
+    @cached_property
+    def line(self) -> Int32s:
+        """For each event the index of its line in `lines`."""
+        return np.repeat(np.arange(len(self.lines), dtype=np.int32), np.diff(self.edges))
+
+    @cached_property
+    def name_code(self) -> Int32s:
+        """For each event the index of its name in `names`."""
+        return self.name_of_meta[self.meta]
+
+    def line_of(self, rows: npt.NDArray[Any]) -> Int64s:
+        """The lines of some of the events."""
+        return np.asarray(np.searchsorted(self.edges, rows, "right") - 1, np.int64)
+
+    def name_of(self, rows: npt.NDArray[Any]) -> Int32s:
+        """The names of some of the events."""
+        return self.name_of_meta[self.meta[rows]]
+
+    def give_back(self) -> None:
+        """Columns that are on disk leave memory until they are looked at again."""
+        if self.pages is not None:
+            self.pages.give_back()
+
     def of(self, pieces: Sequence[Piece]) -> XSpace:
-        """A part of the events, with the same planes, lines and names; `dur_ps` is left out."""
+        """A part of the events, in memory, with the same planes, lines and names; `dur_ps` is left out. Each piece is of
+        one line, and they are in the order of the file."""
         rows = rows_of(pieces)
+        counts = np.zeros(len(self.lines), np.int64)
+        np.add.at(counts, self.line_of(np.array([p.first for p in pieces], np.int64)), [len(p) for p in pieces])
         return replace(
-            self, start_ns=self.start_ns[rows], dur_ns=self.dur_ns[rows], dur_ps=self.dur_ps[:0], line=self.line[rows],
-            meta=self.meta[rows], name_code=self.name_code[rows], occurrences=self.occurrences[rows],
-            stats=self.stats.of(pieces),
+            self, start_ns=self.start_ns[rows], dur_ns=self.dur_ns[rows], dur_ps=self.dur_ps[:0],
+            meta=self.meta[rows], occurrences=self.occurrences[rows], stats=self.stats.of(pieces),
+            edges=_edges(counts), pages=None,
         )  # fmt: skip
 
     def stat_ids(self, name: str) -> tuple[Int64s, Bools]:
@@ -99,28 +132,32 @@ def rows_of(pieces: Sequence[Piece]) -> Int64s:
     )
 
 
-def read_xspace(path: Path, stats: Collection[str] | None = None, native: bool | None = None) -> XSpace:
+def read_xspace(
+    path: Path,
+    stats: Collection[str] | None = None,
+    native: bool | None = None,
+    pages: Pages | None = None,
+) -> XSpace:
     """Reads a `*.xplane.pb` file; of the events' statistics those named, or all.
 
-    `native` tells whether C decodes the events, None leaves it to each line; the outcome is the same.
+    `native` tells whether C decodes the events, None leaves it to each line; the outcome is the same. With `pages` the
+    columns of a large file are put there, without `dur_ps`: memory follows the largest line.
     Raises InputError where the file cannot be read, is empty (TensorFlow's writer leaves 0 bytes of a profile
     above 2 GB, and reports success), is cut short, or is something else.
     """
     try:
         with open(path, "rb") as file:
-            return _whole_file(Profile(read_layout(path, file), stats, native), stats)
+            if pages is not None and os.fstat(file.fileno()).st_size < _ON_DISK:
+                pages = None
+            return _whole_file(Profile(read_layout(path, file), stats, native), stats, pages)
     except OSError as error:
         raise InputError(
             f"{path}: cannot be read ({error.strerror or error}); give a *.xplane.pb file"
         ) from None
 
 
-def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
-    lines, counts, events = profile.whole()
-    base, absolute = profile.starts(lines)
-    ends = np.cumsum(counts, dtype=np.int64)
-    for start, first, last in zip(base.tolist(), (ends - counts).tolist(), ends.tolist(), strict=True):
-        events.start_ns[first:last] += start
+def _whole_file(profile: Profile, stats: Collection[str] | None, pages: Pages | None) -> XSpace:
+    lines, counts, events = profile.whole() if pages is None else profile.kept(pages)
     codes: dict[str, int] = {}
     name_of_meta = np.array([codes.setdefault(m.name, len(codes)) for m in profile.metas], np.int32)
     parts: dict[str, dict[int, Column]] = {}
@@ -136,14 +173,14 @@ def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
         start_ns=events.start_ns,
         dur_ns=events.dur_ns,
         dur_ps=events.dur_ps,
-        line=np.repeat(np.arange(len(lines), dtype=np.int32), counts),
         meta=events.meta,
-        name_code=name_of_meta[events.meta],
         occurrences=np.broadcast_to(np.int64(1), len(events))
         if events.occurrences is None
         else events.occurrences,
         stats=StatColumns(parts, profile.texts, stats),
-        absolute=absolute,
+        edges=_edges(np.array(counts, np.int64)),
+        name_of_meta=name_of_meta,
+        absolute=profile.starts(lines)[1],
         start_walltime_ns=profile.began,
         stop_walltime_ns=profile.ended,
         options=_options(profile.session.get("profile_options")),
@@ -151,7 +188,12 @@ def _whole_file(profile: Profile, stats: Collection[str] | None) -> XSpace:
         errors=[text(raw) for raw in message.errors],
         warnings=[text(raw) for raw in message.warnings],
         programs=profile.programs(),
+        pages=pages,
     )
+
+
+def _edges(counts: Int64s) -> Int64s:
+    return np.concatenate(([0], np.cumsum(counts, dtype=np.int64)))
 
 
 def _options(data: Scalar | None) -> dict[str, Scalar]:
