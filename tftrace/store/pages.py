@@ -125,7 +125,7 @@ class Growing:
         if not self._in_file or self._file is None:
             self._wait(values)
             return
-        data = memoryview(values).cast("B")
+        data = memoryview(values.data).cast("B")
         try:
             while data:
                 count = self._file.write(data)
@@ -140,7 +140,7 @@ class Growing:
         out = np.empty(self._written // self._kind.itemsize, self._kind)
         if self._file is not None:
             self._file.seek(0)
-            data = memoryview(out).cast("B")
+            data = memoryview(out.data).cast("B")
             while data and (read := self._file.readinto(data)):  # type: ignore[attr-defined]
                 data = data[read:]
             self._file.close()
@@ -148,7 +148,7 @@ class Growing:
 
 
 def _spacious() -> Path | None:
-    """Where large temporary files go: as TMPDIR says, else where they are sure to be on a disk, if there is such a place;
-    the usual place is memory on many systems."""
-    place = Path("/var/tmp")  # noqa: S108
+    """Where large temporary files go: as TMPDIR says, else where they are on a disk, if there is such a place. The usual
+    place is memory on many systems."""
+    place = Path("/var/tmp")
     return None if os.environ.get("TMPDIR") or not os.access(place, os.W_OK) else place

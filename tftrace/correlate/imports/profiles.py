@@ -30,9 +30,9 @@ def add(record: XSpace | Logdir, build: TraceBuilder, base_ns: int) -> Facts:
     algorithms = ProfileAlgorithms()
     for number, (path, space) in enumerate(_spaces(record)):
         host = (space.hostnames or [path.name.removesuffix(".xplane.pb")])[0]
-        start = None if space.absolute or not len(space) else space.start_ns - space.start_ns.min() + base_ns
+        shift = 0 if space.absolute or not len(space) else base_ns - int(space.start_ns.min())
         before = build.event_count
-        facts = add_space(space, build, algorithms, host=host, pid=NONE, start_ns=start, window=number)
+        facts = add_space(space, build, algorithms, host=host, pid=NONE, shift_ns=shift, window=number)
         added = build.event_count - before
         entries += len(space)
         events += added

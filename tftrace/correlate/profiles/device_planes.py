@@ -34,16 +34,15 @@ class SpaceFacts:
 
 def add_space(
     space: XSpace, build: TraceBuilder, algorithms: ProfileAlgorithms, *, host: str, pid: int,
-    start_ns: Int | None = None, window: int = 0, events: int = EVENTS,
+    shift_ns: int = 0, window: int = 0, events: int = EVENTS,
 ) -> SpaceFacts:  # fmt: skip
     """Adds the events of a profile, their links, a call for each op that it shows, and what `algorithms` makes of them.
 
-    `host` and `pid` name the process it came from (a profile does not tell its pid). `start_ns` gives each event's time
-    in ns since the epoch, where the caller knows better than the profile; `window` tells profiles of one trace apart.
+    `host` and `pid` name the process it came from (a profile does not tell its pid). `shift_ns` is added to each
+    time, where the profile's are not since the epoch; `window` tells profiles of one trace apart.
     The sites of the calls are ops by name: no line of Python is known. A large profile is joined in slices of about so
     many `events`: what is in memory beside it is that of a slice.
     """
-    start = space.start_ns if start_ns is None else start_ns
     common = {"host": build.words.code(host), "pid": pid, "device": NONE}
     tids = np.array(
         [line.line_id if line.line_id >= 0 else fold(line.line_id) for line in space.lines], np.int64
@@ -53,7 +52,9 @@ def add_space(
     sites = OpSites()
     host_events = calls = 0
     for part in (
-        whole(space, start, launches) if parts is None else sliced(space, start, tids, launches, parts, build)
+        whole(space, shift_ns, launches)
+        if parts is None
+        else sliced(space, shift_ns, tids, launches, parts, build)
     ):
         found = add_host_events(
             part.space, build, common, part.start, tids, window, part.runs, part.order, part.trials

@@ -26,6 +26,7 @@ from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, n
 from tftrace.ingest import wire
 from tftrace.ingest.hlo import HloInstruction, HloModule, read_hlo
 from tftrace.ingest.xplane.space import XSpace
+from tftrace.ingest.xplane.stats import StatColumns
 
 Bools = npt.NDArray[np.bool_]
 
@@ -181,9 +182,11 @@ def add_instructions(
         none, no = np.broadcast_to(np.int64(NONE), n), np.broadcast_to(np.bool_(False), n)
         return Instructions(none, none, none, none, no, no)
     programs = _Programs(space)
-    trials = tuned_modules(space) if trials is None else trials
+    trials = tuned_modules(space.stats, len(space)) if trials is None else trials
     number, numbered_by = space.stat_ids("program_id")
-    (module, modules), (told, tolds) = _coded(space, "hlo_module"), _coded(space, "name")
+    (module, modules), (told, tolds) = (
+        _coded(space.stats, len(space), stat) for stat in ("hlo_module", "name")
+    )
     # what is said of an event depends on these alone: it is found once for each combination, in the order they come
     at = column.event
     which = numbered(column.code, module[at], told[at], number[at], numbered_by[at].astype(np.int64))
@@ -213,12 +216,12 @@ def add_instructions(
     return Instructions(made[0], made[1], made[2], made[3], trial, container)
 
 
-def tuned_modules(space: XSpace) -> frozenset[str]:
-    """Names of the modules in which XLA's autotuner ran an instruction of that name."""
-    column = space.stats.coded("hlo_op")
+def tuned_modules(stats: StatColumns, events: int) -> frozenset[str]:
+    """Names of the modules in which XLA's autotuner ran an instruction of that name, by the stats of so many events."""
+    column = stats.coded("hlo_op")
     if column is None:
         return frozenset()
-    module, modules = _coded(space, "hlo_module")
+    module, modules = _coded(stats, events, "hlo_module")
     places = {text: at for at, text in enumerate(modules)}
     same = np.array([places.get(str(v), len(modules)) for v in column.values], np.int64)
     return frozenset(
@@ -226,10 +229,10 @@ def tuned_modules(space: XSpace) -> frozenset[str]:
     )
 
 
-def _coded(space: XSpace, stat: str) -> tuple[Int, list[str]]:
+def _coded(stats: StatColumns, events: int, stat: str) -> tuple[Int, list[str]]:
     """(place of its text for each event, NONE for none; texts), each text once."""
-    out, places = np.full(len(space), NONE, np.int64), dict[str, int]()
-    column = space.stats.coded(stat)
+    out, places = np.full(events, NONE, np.int64), dict[str, int]()
+    column = stats.coded(stat)
     if column is not None:
         place = [places.setdefault(str(v), len(places)) for v in column.values]
         out[column.event] = np.array(place, np.int64)[column.code]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tftrace.correlate.profiles.matching import Chunks, Sides
 from tftrace.correlate.tables.columns import NONE, Array, Int, numbered
 from tftrace.ingest.xplane import device as lines
-from tftrace.ingest.xplane.space import XSpace
+from tftrace.ingest.xplane.space import Piece, XSpace, rows_of
+from tftrace.ingest.xplane.stats import StatColumns
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,11 @@ class Launches:
     row: Array
     counts: Counts
 
-    def of(self, rows: Int, place: Array) -> Launches:
-        """The same for some of the events, which hold launch and work together. They count nothing. `place` is written
-        over: an element for each event of the profile, and one more."""
-        place[rows] = np.arange(len(rows), dtype=place.dtype)
-        place[-1] = NONE
-        return Launches(place[self.row[rows]], Counts())
+    def of(self, pieces: list[Piece]) -> Launches:
+        """The same for some of the events, which hold launch and work together. They count nothing."""
+        rows = rows_of(pieces)
+        row = self.row[rows]
+        return Launches(np.where(row >= 0, np.searchsorted(rows, row), NONE), Counts())
 
 
 def find_launches(space: XSpace) -> Launches:
@@ -57,48 +58,76 @@ def find_launches(space: XSpace) -> Launches:
 
     Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
     """
-    launch: Array = np.full(len(space), NONE, np.int32 if len(space) < 1 << 31 else np.int64)
+    launch = space.filled(np.int32 if len(space) < 1 << 31 else np.int64, NONE)
     kinds = lines.line_kinds(space)
     works = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
     hosts = np.array([line.plane_name.startswith("/host:CPU") for line in space.lines], bool)
-    of_line = np.bincount(space.line, minlength=len(kinds)) if len(space) else np.zeros(len(kinds), np.int64)
+    of_line = np.diff(space.edges)
     count = int(of_line[works].sum())
     derived = int(of_line[np.array([k == lines.DERIVED for k in kinds], bool)].sum())
-    told, ids = space.stats.integers("correlation_id")
-    upper, lower = np.flatnonzero(hosts[space.line[told]]), np.flatnonzero(works[space.line[told]])
-    if not len(upper) and not len(lower):
-        return Launches(launch, Counts(count, derived, without_id=count))
-    both = np.concatenate([upper, lower])
-    context = _contexts(space, told, both) if len(upper) and len(lower) else None
-    key = numbered(ids[both]) if context is None else numbered(context, ids[both])
-    del context, both, ids
-    n, k = len(upper), int(key.max()) + 1
-    launching, launched = told[upper], told[lower]
+    sides, in_contexts = _sides(space, hosts, works)
+    plane_of = np.array([line.plane for line in space.lines], np.int64)
+    with_id = missing = ambiguous = 0
+    for upper, lower in sides.parts():
+        launched = lower["row"]
+        plane = plane_of[space.line_of(launched)]
+        found, told = _matched(upper, lower, plane, in_contexts)
+        launch[launched] = found
+        with_id += len(launched)
+        missing += int((~told).sum())
+        ambiguous += int(((found < 0) & told).sum())
+        space.give_back()
+    return Launches(launch, Counts(count, derived, count - with_id, missing, ambiguous))
+
+
+def _matched(
+    upper: dict[str, Int], lower: dict[str, Int], plane: Int, in_contexts: bool
+) -> tuple[Int, np.ndarray]:
+    """(the launch of each piece of work or NONE, whether its id is that of any); `plane` is that of the work."""
+    n = len(upper["row"])
+    keys = [np.concatenate([upper[name], lower[name]]) for name in ("context", "id")]
+    key = numbered(*keys) if in_contexts else numbered(keys[1])
+    k = int(key.max()) + 1 if len(key) else 0
     of_key = np.full(k, NONE, np.int64)
-    of_key[key[:n]] = launching
+    of_key[key[:n]] = upper["row"]
     unclear = np.bincount(key[:n], minlength=k) > 1
-    plane = np.array([line.plane for line in space.lines], np.int64)[space.line[launched]]
     low, high = np.full(k, np.iinfo(np.int64).max), np.full(k, -1)
     np.minimum.at(low, key[n:], plane)
     np.maximum.at(high, key[n:], plane)
     unclear |= high > low
-    found = np.where(unclear[key[n:]], NONE, of_key[key[n:]])
-    launch[launched] = found
-    missing = int((of_key[key[n:]] < 0).sum())
-    ambiguous = int((found < 0).sum()) - missing
-    return Launches(launch, Counts(count, derived, count - len(launched), missing, ambiguous))
+    return np.where(unclear[key[n:]], NONE, of_key[key[n:]]), of_key[key[n:]] >= 0
 
 
-def _contexts(space: XSpace, told: Array, which: Int) -> Int | None:
-    """The context of some of the events `told` by number; None where one does not tell it."""
-    column = space.stats.coded("context_id")
+def _sides(space: XSpace, hosts: np.ndarray, works: np.ndarray) -> tuple[Sides, bool]:
+    """Launches and work with ids, and whether each of them tells its context too."""
+    sides = Sides(space.pages, space.stats.count("correlation_id"), ("row", "id", "context"))
+    texts: dict[str, int] = {}
+    complete, present = True, [False, False]
+    for piece in Chunks(space).of_lines(np.flatnonzero(hosts | works).tolist()):
+        side = int(works[space.line_of(np.array([piece.first]))[0]])
+        stats = space.stats.of([piece])
+        told, ids = stats.integers("correlation_id")
+        if not len(told):
+            continue
+        present[side] = True
+        context = _contexts(stats, told, texts)
+        complete &= context is not None
+        columns = {"row": told.astype(np.int64) + piece.first, "id": ids}
+        sides.add(
+            side, ids, context=np.full(len(told), NONE, np.int64) if context is None else context, **columns
+        )
+    return sides, complete and all(present)
+
+
+def _contexts(stats: StatColumns, told: Array, texts: dict[str, int]) -> Int | None:
+    """The context of the events `told` by its number in `texts`; None where one does not tell it."""
+    column = stats.coded("context_id")
     if column is None or not len(column.event):
         return None
-    texts: dict[str, int] = {}
     number = np.array([texts.setdefault(str(value), len(texts)) for value in column.values], np.int64)
     if np.array_equal(column.event, told):
-        return np.asarray(number[column.code[which]], np.int64)
-    at = np.minimum(np.searchsorted(column.event, told[which]), len(column.event) - 1)
-    if (column.event[at] != told[which]).any():
+        return np.asarray(number[column.code], np.int64)
+    at = np.minimum(np.searchsorted(column.event, told), len(column.event) - 1)
+    if (column.event[at] != told).any():
         return None
     return np.asarray(number[column.code[at]], np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tftrace.correlate.profiles.hlo_nodes import tuned_modules
 from tftrace.correlate.profiles.launches import Launches
+from tftrace.correlate.profiles.matching import Chunks
 from tftrace.correlate.profiles.ranks import Ranks
 from tftrace.correlate.tables.columns import Int, TraceBuilder
 from tftrace.correlate.tables.memory import give_back
@@ -28,13 +29,13 @@ class Part:
     trials: Collection[str] | None = None
 
 
-def whole(space: XSpace, start: Int, launches: Launches) -> Iterator[Part]:
-    yield Part(space, start, launches)
+def whole(space: XSpace, shift_ns: int, launches: Launches) -> Iterator[Part]:
+    yield Part(space, space.start_ns + shift_ns if shift_ns else space.start_ns, launches)
 
 
 def sliced(
     space: XSpace,
-    start: Int,
+    shift_ns: int,
     tids: Int,
     launches: Launches,
     parts: Sequence[list[Piece]],
@@ -42,34 +43,43 @@ def sliced(
 ) -> Iterator[Part]:
     """The slices one after the other; what their events refer to in common is the same as if they were one."""
     give_back()
-    _name(space, build)
-    trials = tuned_modules(space)
+    trials = _name(space, build)
     turns = build.turns(6)
     runs: dict[tuple[int, int], int] = {}
-    lines = np.arange(len(space.lines))
-    first = np.searchsorted(space.line, lines)
-    size = np.searchsorted(space.line, lines, "right") - first
+    first, size = space.edges[:-1], np.diff(space.edges)
     behind = np.argsort(tids, kind="stable")
-    of_thread = np.empty(len(lines), np.int64)
+    of_thread = np.empty(len(size), np.int64)
     of_thread[behind] = np.cumsum(size[behind]) - size[behind]
-    place = np.empty(len(space) + 1, launches.row.dtype)
     for pieces in parts:
         rows = rows_of(pieces)
-        line = space.line[rows]
+        line = space.line_of(rows)
         by_thread = of_thread[line] + rows - first[line]
         order = Ranks(
             turns[0] + rows, turns[1] + rows, turns[2] + rows, turns[3] + by_thread, turns[4] + rows,
             turns[5] + by_thread,
         )  # fmt: skip
-        yield Part(space.of(pieces), start[rows], launches.of(rows, place), runs, order, trials)
+        part = space.of(pieces)
+        found = launches.of(pieces)
+        space.give_back()
+        yield Part(part, part.start_ns + shift_ns, found, runs, order, trials)
         give_back()
 
 
-def _name(space: XSpace, build: TraceBuilder) -> None:
-    """Takes names in as a profile that is joined as one does: sites of ops are in the order of their names' codes."""
+def _name(space: XSpace, build: TraceBuilder) -> frozenset[str]:
+    """Takes names in as a profile that is joined as one does: sites of ops are in the order of their names' codes.
+    Returns the modules that XLA's autotuner ran."""
     words = build.words
     words.codes(space.names)
-    for stat in ("eager_op", "hlo_op"):
-        words.codes(str(v) for v in space.stats.distinct(stat))
+    texts: dict[str, dict[str, None]] = {"eager_op": {}, "hlo_op": {}}
+    trials: frozenset[str] = frozenset()
+    for piece in Chunks(space).of_lines(range(len(space.lines))):
+        stats = space.stats.of([piece])
+        for stat, known in texts.items():
+            known.update(dict.fromkeys(str(value) for value in stats.distinct(stat)))
+        trials |= tuned_modules(stats, len(piece))
+    for known in texts.values():
+        words.codes(known)
     words.codes(meta.display_name or meta.name for meta in space.metas)
     words.codes(device.labels(space))
+    space.give_back()
+    return trials

@@ -60,9 +60,9 @@ class XEventMeta:
 
 @dataclass(frozen=True)
 class ProfileEvents:
-    """Events of one line or of all, an element each: `start_ns` counts from the start of the event's line where they are
-    of one (see `Profile.starts`), `meta` is the index in `Profile.metas`. `occurrences` is None where each stands for itself. `stats` are columns by name and
-    kind: INT64, UINT64, DOUBLE and STR, whose bits are codes of `Profile.texts`."""
+    """Events of one line or of all, an element each: `start_ns` of those of one line counts from its start (see
+    `Profile.starts`), `meta` is the index in `Profile.metas`. `occurrences` is None where each stands for itself.
+    `stats` are columns by name and kind: INT64, UINT64, DOUBLE and STR, whose bits are codes of `Profile.texts`."""
 
     start_ns: Int64s
     dur_ns: Int64s

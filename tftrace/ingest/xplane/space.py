@@ -86,15 +86,23 @@ class XSpace:
     @cached_property
     def name_code(self) -> Int32s:
         """For each event the index of its name in `names`."""
-        return self.name_of_meta[self.meta]
+        return np.asarray(self.name_of_meta[self.meta], np.int32)
 
     def line_of(self, rows: npt.NDArray[Any]) -> Int64s:
         """The lines of some of the events."""
         return np.asarray(np.searchsorted(self.edges, rows, "right") - 1, np.int64)
 
-    def name_of(self, rows: npt.NDArray[Any]) -> Int32s:
+    def name_of(self, rows: npt.NDArray[Any] | slice) -> Int32s:
         """The names of some of the events."""
-        return self.name_of_meta[self.meta[rows]]
+        return np.asarray(self.name_of_meta[self.meta[rows]], np.int32)
+
+    def filled(self, kind: Any, value: int) -> npt.NDArray[Any]:
+        """The value for each event, to be written to; on disk where the columns are."""
+        return (
+            np.full(len(self), value, kind)
+            if self.pages is None
+            else self.pages.filled(kind, len(self), value)
+        )
 
     def give_back(self) -> None:
         """Columns that are on disk leave memory until they are looked at again."""
@@ -102,11 +110,13 @@ class XSpace:
             self.pages.give_back()
 
     def of(self, pieces: Sequence[Piece]) -> XSpace:
-        """A part of the events, in memory, with the same planes, lines and names; `dur_ps` is left out. Each piece is of
-        one line, and they are in the order of the file."""
+        """A part of the events, in memory, with the same planes, lines and names; `dur_ps` is left out. A piece is of one
+        line, and they are in the order of the file."""
         rows = rows_of(pieces)
         counts = np.zeros(len(self.lines), np.int64)
-        np.add.at(counts, self.line_of(np.array([p.first for p in pieces], np.int64)), [len(p) for p in pieces])
+        np.add.at(
+            counts, self.line_of(np.array([p.first for p in pieces], np.int64)), [len(p) for p in pieces]
+        )
         return replace(
             self, start_ns=self.start_ns[rows], dur_ns=self.dur_ns[rows], dur_ps=self.dur_ps[:0],
             meta=self.meta[rows], occurrences=self.occurrences[rows], stats=self.stats.of(pieces),

@@ -110,6 +110,10 @@ class StatColumns(Mapping[str, StatColumn]):
         event, bits = merged(whole)
         return event, bits.view(np.int64)
 
+    def count(self, name: str) -> int:
+        """How many values a stat has."""
+        return sum(len(event) for event, _ in self._part(name).values()) if name in self else 0
+
     def of(self, pieces: Sequence[Piece]) -> StatColumns:
         """The stats of some of the events, which are counted anew."""
         parts: dict[str, dict[int, Column]] = {}
