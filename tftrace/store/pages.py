@@ -148,7 +148,7 @@ class Growing:
 
 
 def _spacious() -> Path | None:
-    """Where large temporary files go: as TMPDIR says, else where they are on a disk, if there is such a place. The usual
-    place is memory on many systems."""
+    """Where large temporary files go: as TMPDIR says, else where they are on a disk, if there is such a place, since
+    the usual place is memory on many systems."""
     place = Path("/var/tmp")
     return None if os.environ.get("TMPDIR") or not os.access(place, os.W_OK) else place

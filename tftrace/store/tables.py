@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, Final
@@ -108,7 +108,9 @@ def write_tables(directory: Path, tables: Mapping[str, pa.Table | Iterable[pa.Ta
     try:
         for name, table in tables.items():
             slices = [table] if isinstance(table, pa.Table) else table
-            rows[name] = _write((_conform(t, TABLES[name], ADDED.get(name, ())) for t in slices), parts[name])
+            # a generator would hold each slice while the next one is made
+            conform = partial(_conform, schema=TABLES[name], added=ADDED.get(name, ()))
+            rows[name] = _write(map(conform, slices), parts[name])
         for name, part in parts.items():
             os.replace(part, table_path(directory, name))
     except OSError as error:
@@ -124,12 +126,15 @@ def write_tables(directory: Path, tables: Mapping[str, pa.Table | Iterable[pa.Ta
 
 
 def _write(slices: Iterator[pa.Table], path: Path) -> int:
-    first = next(slices)
+    table = next(slices, None)
     rows = 0
-    with pq.ParquetWriter(path, first.schema, **_settings(first.schema)) as writer:
-        for table in itertools.chain([first], slices):
+    assert table is not None  # an empty table has a slice, too
+    with pq.ParquetWriter(path, table.schema, **_settings(table.schema)) as writer:
+        while table is not None:
             writer.write_table(table)
             rows += table.num_rows
+            del table  # before the next one is made
+            table = next(slices, None)
     return rows
 
 

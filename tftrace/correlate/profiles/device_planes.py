@@ -13,7 +13,7 @@ from tftrace.correlate.profiles.handovers import hand_over
 from tftrace.correlate.profiles.host_plane import HostEvents, add_host_events, fold
 from tftrace.correlate.profiles.launches import Counts, find_launches
 from tftrace.correlate.profiles.op_runs import OpRuns, add_op_runs
-from tftrace.correlate.profiles.parts import sliced, whole
+from tftrace.correlate.profiles.parts import Part, sliced, whole
 from tftrace.correlate.profiles.ranks import Ranks
 from tftrace.correlate.profiles.slices import EVENTS, slices
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
@@ -51,22 +51,15 @@ def add_space(
     parts = slices(space, tids, launches, events)
     sites = OpSites()
     host_events = calls = 0
-    for part in (
+    joined = (
         whole(space, shift_ns, launches)
         if parts is None
         else sliced(space, shift_ns, tids, launches, parts, build)
-    ):
-        found = add_host_events(
-            part.space, build, common, part.start, tids, window, part.runs, part.order, part.trials
-        )
-        work, _ = add_device_work(
-            part.space, build, common, part.start, found, part.launches, order=part.order
-        )
-        runs = add_op_runs(part.space, build, common, found, work, order=part.order)
-        parent = _host_links(build, found, runs)
-        calls += _calls(part.space, build, common, found, work, runs, parent, sites, part.order)
-        algorithms.read(build, runs.work, window)
-        host_events += len(found.ids)
+    )
+    for part in joined:
+        counted = _add(part, build, algorithms, common, tids, window, sites)
+        host_events, calls = host_events + counted[0], calls + counted[1]
+        del part  # before the next one is made
     sites.settle(build)
     return SpaceFacts(
         host_events=host_events,
@@ -83,6 +76,22 @@ def add_space(
             if is_device(p.name)
         ],
     )
+
+
+def _add(
+    part: Part, build: TraceBuilder, algorithms: ProfileAlgorithms, common: dict[str, int], tids: Int, window: int,
+    sites: OpSites,
+) -> tuple[int, int]:  # fmt: skip
+    """Adds a part of a profile; (host events, calls)."""
+    host = add_host_events(
+        part.space, build, common, part.start, tids, window, part.runs, part.order, part.trials
+    )
+    work, _ = add_device_work(part.space, build, common, part.start, host, part.launches, order=part.order)
+    runs = add_op_runs(part.space, build, common, host, work, order=part.order)
+    parent = _host_links(build, host, runs)
+    calls = _calls(part.space, build, common, host, work, runs, parent, sites, part.order)
+    algorithms.read(build, runs.work, window)
+    return len(host.ids), calls
 
 
 def _host_links(build: TraceBuilder, host: HostEvents, runs: OpRuns) -> Int:

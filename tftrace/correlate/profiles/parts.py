@@ -46,23 +46,29 @@ def sliced(
     trials = _name(space, build)
     turns = build.turns(6)
     runs: dict[tuple[int, int], int] = {}
-    first, size = space.edges[:-1], np.diff(space.edges)
+    size = np.diff(space.edges)
     behind = np.argsort(tids, kind="stable")
     of_thread = np.empty(len(size), np.int64)
     of_thread[behind] = np.cumsum(size[behind]) - size[behind]
     for pieces in parts:
-        rows = rows_of(pieces)
-        line = space.line_of(rows)
-        by_thread = of_thread[line] + rows - first[line]
-        order = Ranks(
-            turns[0] + rows, turns[1] + rows, turns[2] + rows, turns[3] + by_thread, turns[4] + rows,
-            turns[5] + by_thread,
-        )  # fmt: skip
-        part = space.of(pieces)
-        found = launches.of(pieces)
-        space.give_back()
-        yield Part(part, part.start_ns + shift_ns, found, runs, order, trials)
+        yield _slice(space, shift_ns, launches, pieces, runs, trials, turns, of_thread - space.edges[:-1])
         give_back()
+
+
+def _slice(
+    space: XSpace, shift_ns: int, launches: Launches, pieces: list[Piece], runs: dict[tuple[int, int], int],
+    trials: Collection[str], turns: Sequence[int], of_line: Int,
+) -> Part:  # fmt: skip
+    """`of_line` and the number of an event give its place among those of all threads, one thread after the other."""
+    rows = rows_of(pieces)
+    by_thread = of_line[space.line_of(rows)] + rows
+    order = Ranks(
+        turns[0] + rows, turns[1] + rows, turns[2] + rows, turns[3] + by_thread, turns[4] + rows, turns[5] + by_thread,
+    )  # fmt: skip
+    part = space.of(pieces)
+    made = Part(part, part.start_ns + shift_ns, launches.of(pieces), runs, order, trials)
+    space.give_back()
+    return made
 
 
 def _name(space: XSpace, build: TraceBuilder) -> frozenset[str]:

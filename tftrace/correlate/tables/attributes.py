@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from tftrace.store.pages import Pages
 
 Int: TypeAlias = npt.NDArray[np.int64]
 NONE: Final = -1
@@ -78,12 +81,21 @@ class Interner:
 
 
 class Attributes:
-    """JSON objects by number: single ones, and blocks that are made of parts."""
+    """JSON objects by number: single ones, and blocks that are made of parts. Once texts are asked for, no block can be
+    added."""
 
-    def __init__(self) -> None:
+    def __init__(self, pages: Pages | None = None) -> None:
         self._single = Interner()
         self._first = [0]  # number of the first of each block, and of the next one
-        self._blocks: list[list[tuple[npt.NDArray[np.int32], pa.Array]]] = []
+        self._blocks: list[
+            list[tuple[int, pa.Array]]
+        ] = []  # of each part: where its codes begin, and its texts
+        self._written = (pages or Pages()).column(np.int32)
+
+    @cached_property
+    def _codes(self) -> npt.NDArray[np.int32]:
+        """The codes of all parts of all blocks."""
+        return self._written.array()
 
     def code(self, value: str | None) -> int:
         """The number of one object; NONE for None."""
@@ -116,7 +128,11 @@ class Attributes:
             return np.full(count, NONE, np.int64)
         first = np.zeros(int(key.max()) + 1, np.int64)
         first[key[::-1]] = np.arange(count - 1, -1, -1)  # of equal keys the first is written last
-        self._blocks.append([(code[first].astype(np.int32), texts) for code, texts in kept])
+        block = []
+        for code, texts in kept:
+            block.append((self._written.rows, texts))
+            self._written.add(code[first])
+        self._blocks.append(block)
         number = np.where(some, _BLOCKS + self._first[-1] + key, NONE)
         self._first.append(self._first[-1] + len(first))
         return number
@@ -140,14 +156,15 @@ class Attributes:
             number = dense(codes[at])
             used = np.empty(int(number.max()) + 1, np.int64)
             used[number] = codes[at]
-            made.append(_objects(parts, used - _BLOCKS - first))
+            rows = used - _BLOCKS - first
+            made.append(_objects([(self._codes[begin + rows], texts) for begin, texts in parts]))
             place[at] = behind + number
             behind += len(used)
         return pa.concat_arrays(made).take(pa.array(place, mask=codes == NONE))
 
 
-def _objects(parts: list[tuple[npt.NDArray[np.int32], pa.Array]], rows: Int) -> pa.StringArray:
-    columns = [texts.take(pa.array(code[rows], mask=code[rows] == NONE)) for code, texts in parts]
+def _objects(parts: list[tuple[npt.NDArray[np.int32], pa.Array]]) -> pa.StringArray:
+    columns = [texts.take(pa.array(code, mask=code == NONE)) for code, texts in parts]
     joined = pc.binary_join_element_wise(*columns, ",", null_handling="skip")
     return pc.binary_join_element_wise("{", joined, "}", "")
 

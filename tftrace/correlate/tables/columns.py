@@ -16,6 +16,7 @@ from tftrace.correlate.tables.attributes import NONE, Attributes, Interner, dens
 from tftrace.correlate.tables.memory import give_back
 from tftrace.correlate.tables.scratch import Kept, Scratch, in_order, in_turn, merged, narrow, single
 from tftrace.model import schemas
+from tftrace.store.pages import Pages
 
 __all__ = ["NONE", "Int", "Interner", "TraceBuilder"]
 
@@ -73,7 +74,8 @@ class TraceBuilder:
 
     def __init__(self, directory: Path | None = None, scratch: Scratch | None = None) -> None:
         self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
-        self.attrs = Attributes()
+        self._pages = Pages(directory)
+        self.attrs = Attributes(self._pages)
         self._scratch = scratch or Scratch(directory)
         self._events: list[dict[str, Kept]] = []  # each in the order of time
         self._links: list[dict[str, Kept]] = []
@@ -222,8 +224,9 @@ class TraceBuilder:
         """All tables, in slices of at most ROWS rows that are made when they are asked for; events and calls get their
         numbers meanwhile, so that they have to be taken before what refers to them."""
         give_back()
-        event: Array = np.empty(self.event_count, np.int32 if self.event_count < 1 << 31 else np.int64)
-        call: Array = np.empty(self.call_count if self._renumbered else 0, np.int64)
+        width = np.int32 if self.event_count < 1 << 31 else np.int64
+        event = self._pages.filled(width, self.event_count, NONE)
+        call = self._pages.filled(width, self.call_count if self._renumbered else 0, NONE)
         stacks = pa.table(
             {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
             schema=schemas.STACKS,
@@ -254,9 +257,13 @@ class TraceBuilder:
             part["event_id"] = np.arange(first, first + count)
             first += count
             yield self._table(schemas.EVENTS, part)
-            give_back()
+            self._give_back()
         if not first:
             yield schemas.EVENTS.empty_table()
+
+    def _give_back(self) -> None:
+        self._pages.give_back()
+        give_back()
 
     def _call_slices(self, place: Array) -> Iterator[pa.Table]:
         names = [field.name for field in schemas.CALLS if field.name != "call_id"]
@@ -272,7 +279,7 @@ class TraceBuilder:
                 place[ids] = part["call_id"]
             first += len(ids)
             yield self._table(schemas.CALLS, part)
-            give_back()
+            self._give_back()
         if not first:
             yield schemas.CALLS.empty_table()
 
@@ -282,6 +289,7 @@ class TraceBuilder:
         """The rows in their order; those `renumbered` hold places in the arrays given there."""
         for part in in_turn(chunks, schema.names, ROWS):
             yield self._table(schema, part | {name: place[part[name]] for name, place in renumbered.items()})
+            self._pages.give_back()
         if not chunks:
             yield schema.empty_table()
 

@@ -110,8 +110,8 @@ class XSpace:
             self.pages.give_back()
 
     def of(self, pieces: Sequence[Piece]) -> XSpace:
-        """A part of the events, in memory, with the same planes, lines and names; `dur_ps` is left out. A piece is of one
-        line, and they are in the order of the file."""
+        """A part of the events, in memory, with the same planes, lines and names; `dur_ps` is left out. Each piece is
+        of one line, and they are in the order of the file."""
         rows = rows_of(pieces)
         counts = np.zeros(len(self.lines), np.int64)
         np.add.at(
