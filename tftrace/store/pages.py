@@ -13,6 +13,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ class Pages:
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory or _spacious()
-        self._maps: list[mmap.mmap] = []
+        self._maps: WeakSet[mmap.mmap] = WeakSet()
         self._full = False
 
     def column(self, kind: Any) -> Growing:
@@ -47,7 +48,7 @@ class Pages:
 
     def give_back(self) -> None:
         """No page of any of these arrays is in memory afterwards, until it is looked at again."""
-        for one in self._maps:
+        for one in list(self._maps):
             with suppress(OSError):
                 one.madvise(mmap.MADV_DONTNEED)
 
@@ -68,7 +69,7 @@ class Pages:
             made = mmap.mmap(file.fileno(), size, access=access)
         except (OSError, ValueError):
             return None
-        self._maps.append(made)
+        self._maps.add(made)
         return made
 
 

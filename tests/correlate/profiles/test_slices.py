@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.correlate.profiles.made_spaces import Plane, space
+from tests.paging import put_on_disk
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.ledger.profile_algorithms import ProfileAlgorithms
 from tftrace.correlate.profiles import slices
@@ -21,6 +23,7 @@ from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.correlate.tables.scratch import Scratch
 from tftrace.ingest.xplane.schema import STATS
 from tftrace.ingest.xplane.space import XSpace, read_xspace
+from tftrace.store.pages import Pages
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDED = ROOT / "traces"
@@ -29,6 +32,15 @@ sys.path.append(str(ROOT / "benchmarks"))
 from made_profile import write_profile  # noqa: E402
 
 WHOLE = 1 << 40
+
+
+@pytest.fixture(params=["in memory", "on disk"])
+def place(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pages | None:
+    """Where the columns of a profile are: in memory, or on disk and looked at piece by piece."""
+    if request.param == "in memory":
+        return None
+    put_on_disk(monkeypatch, 997)
+    return Pages()
 
 
 def joined(read: XSpace, events: int) -> tuple[dict[str, pa.Table], SpaceFacts]:
@@ -64,10 +76,11 @@ def assert_same(read: XSpace, events: int) -> dict[str, pa.Table]:
     return one
 
 
-def test_a_training_is_cut_between_its_steps(tmp_path: Path) -> None:
+def test_a_training_is_cut_between_its_steps(tmp_path: Path, place: Pages | None) -> None:
     events = 700
     write_profile(tmp_path / "made.xplane.pb", 4000)
-    read = read_xspace(tmp_path / "made.xplane.pb", STATS)
+    read = read_xspace(tmp_path / "made.xplane.pb", STATS, pages=place)
+    assert (read.pages is None) == (place is None)
     sizes = parts(read, events)
     assert len(sizes) >= 3
     assert max(sizes) < len(read) / 2
@@ -80,11 +93,11 @@ def test_a_training_is_cut_between_its_steps(tmp_path: Path) -> None:
     )
 
 
-def test_recordings_are_the_same_in_slices(shared_data: Path) -> None:
+def test_recordings_are_the_same_in_slices(shared_data: Path, place: Pages | None) -> None:
     files = [f for f in sorted(shared_data.glob("xplane_*/*.xplane.pb")) if "CORRUPT" not in f.name]
     several = 0
     for file in [*files, *sorted(RECORDED.rglob("*.xplane.pb"))]:
-        read = read_xspace(file, STATS)
+        read = read_xspace(file, STATS, pages=place)
         several += len(parts(read, 500)) > 1
         assert_same(read, 500)
     assert several >= 6
@@ -199,6 +212,31 @@ def test_any_profile_is_the_same_in_slices(
         Plane(f"/device:GPU:{at}", {f"Stream #{at}(Compute)": events}) for at, events in enumerate(streams)
     ]
     assert_same(space(tmp_path, *planes), events)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(host_thread.map(by_time), min_size=1, max_size=3),
+    st.lists(st.lists(work_event, min_size=1, max_size=30).map(by_time), max_size=2),
+    st.integers(1, 8),
+)
+def test_any_profile_on_disk_is_the_same_as_in_memory(
+    tmp_path: Path, threads: list[Any], streams: list[Any], events: int
+) -> None:
+    planes = [Plane("/host:CPU", {f"thread {at}": events for at, events in enumerate(threads)})]
+    planes += [
+        Plane(f"/device:GPU:{at}", {f"Stream #{at}(Compute)": events}) for at, events in enumerate(streams)
+    ]
+    read = space(tmp_path, *planes)
+    known, facts = joined(read, WHOLE)
+    with pytest.MonkeyPatch.context() as patch:
+        put_on_disk(patch)
+        on_disk = read_xspace(read.path, STATS, pages=Pages())
+        assert on_disk.pages is not None
+        tables, found = joined(on_disk, events)
+    assert facts == found
+    for name, table in known.items():
+        assert table.equals(tables[name]), name
 
 
 def test_an_execution_that_goes_on_after_a_pause_is_not_cut(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Both decoders give, to the bit, what TensorFlow's own protobuf class reads, message by message."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from tests.ingest import wire_writer as write
 from tests.ingest.made_profiles import PROFILES
 from tests.ingest.xplane.reference import in_ns, read_back, reference
+from tests.paging import put_on_disk
 from tftrace.errors import InputError
 from tftrace.ingest.xplane import native as xplane_native
 from tftrace.ingest.xplane import space as xplane
 from tftrace.ingest.xplane.space import XSpace, read_xspace
+from tftrace.store.pages import Pages
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -69,6 +72,18 @@ def test_both_decoders_read_recorded_profiles_alike(shared_data: Path) -> None:
     files = [f for f in sorted(shared_data.glob("xplane_*/*.xplane.pb")) if "CORRUPT" not in f.name]
     for file in [*files, *DATA.glob("*.xplane.pb")]:
         same(read_xspace(file, native=True), read_xspace(file, native=False))
+
+
+def test_columns_on_disk_hold_what_columns_in_memory_hold(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [f for f in sorted(shared_data.glob("xplane_*/*.xplane.pb")) if "CORRUPT" not in f.name]
+    put_on_disk(monkeypatch, 997)
+    for file in [*files, *DATA.glob("*.xplane.pb")]:
+        known, read = read_xspace(file), read_xspace(file, pages=Pages())
+        assert read.pages is not None
+        read.give_back()
+        same(replace(known, dur_ps=known.dur_ps[:0]), read)
 
 
 @pytest.mark.tf

@@ -32,6 +32,7 @@ from tftrace.correlate.profiles.device_work import DeviceWork
 from tftrace.correlate.profiles.kernel_sequences import CHECK, Executions, executions
 from tftrace.correlate.tables.columns import Int, TraceBuilder, numbered
 from tftrace.model.problem import OPS
+from tftrace.store.pages import Pages
 
 SOURCE: Final = "kernel_names"
 CUDNN: Final = "cuDNN"
@@ -72,22 +73,20 @@ class _Run:
 class _Runs:
     """Times of executions, in us, by profile and launch: slices of a profile may tell them in another order."""
 
-    def __init__(self) -> None:
+    def __init__(self, pages: Pages) -> None:
         self.count = 0
-        self._parts: list[tuple[int, Int, npt.NDArray[np.float64]]] = []
+        self._profile, self._launched = pages.column(np.int32), pages.column(np.int64)
+        self._time_us = pages.column(np.float64)
 
     def add(self, profile: int, launched: Int, time_us: npt.NDArray[np.float64]) -> None:
         self.count += len(time_us)
-        self._parts.append((profile, launched, time_us))
+        self._profile.add(np.broadcast_to(np.int32(profile), len(time_us)))
+        self._launched.add(launched)
+        self._time_us.add(time_us)
 
     def in_order(self) -> list[float]:
-        if not self._parts:
-            return []
-        profile, launched, time_us = (
-            np.concatenate(column)
-            for column in zip(*((np.full(len(at), p), at, us) for p, at, us in self._parts), strict=True)
-        )
-        return list(time_us[np.lexsort((launched, profile))].tolist())
+        order = np.lexsort((self._launched.array(), self._profile.array()))
+        return list(self._time_us.array()[order].tolist())
 
 
 @dataclass
@@ -95,8 +94,8 @@ class _Candidate:
     verdict: Verdict
     kernel: str
     first_ns: int
+    runs: _Runs
     trials: list[float] = field(default_factory=list)
-    runs: _Runs = field(default_factory=_Runs)
     tuning_us: float = 0.0
     tunings: set[int] = field(default_factory=set)
 
@@ -108,6 +107,7 @@ class _Problem:
     direction: str
     device: str
     start: int
+    pages: Pages
     candidates: dict[tuple[str | None, str], _Candidate] = field(default_factory=dict)
     tunings: int = 0
 
@@ -124,11 +124,12 @@ class ProfileAlgorithms:
     """What the ops of profiles tried and ran, read part by part in the order of time."""
 
     def __init__(self) -> None:
+        self._pages = Pages()
         self._problems: dict[tuple[int, int], _Problem] = {}
 
     def read(self, build: TraceBuilder, part: OpWork, profile: int) -> None:
         """Takes in a profile or a slice of one, `profile` being its number: nothing is kept of it but times."""
-        _read(build, part, self._problems, profile)
+        _read(build, part, self._problems, profile, self._pages)
 
     def add(self, build: TraceBuilder, models: dict[str, str]) -> None:
         """Adds the rows."""
@@ -167,7 +168,9 @@ def _columns(one: _Candidate) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem], profile: int) -> None:
+def _read(
+    build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem], profile: int, pages: Pages
+) -> None:
     words = build.words.values
     kinds = {
         int(c): kind for c in np.unique(part.label) if c >= 0 and (kind := _kind(words[int(c)])) is not None
@@ -190,7 +193,7 @@ def _read(build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Pr
     for mine in sorted(together, key=lambda at: int(place[at[0]])):
         key = (int(label[mine[0]]), int(device[mine[0]]))
         op, direction = kinds[key[0]]
-        fresh = _Problem(words[key[0]], op, direction, words[key[1]], int(start[mine[0]]))
+        fresh = _Problem(words[key[0]], op, direction, words[key[1]], int(start[mine[0]]), pages)
         problem = problems.setdefault(key, fresh)
         problem.start = min(problem.start, int(start[mine].min()))
         behind = 0
@@ -239,7 +242,9 @@ def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Ca
     ]  # fmt: skip
     if same:
         verdict = min(same, key=lambda c: float(np.median(c.trials))).verdict
-    return problem.candidates.setdefault((verdict.algorithm, kernel), _Candidate(verdict, kernel, start))
+    return problem.candidates.setdefault(
+        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, _Runs(problem.pages))
+    )
 
 
 def _tuned(
@@ -263,7 +268,9 @@ def _tuned(
 
 def _candidate(problem: _Problem, part: OpWork, verdict: Verdict, kernel: str, run: _Run) -> _Candidate:
     start = int(part.work.start[run.rows].min())
-    return problem.candidates.setdefault((verdict.algorithm, kernel), _Candidate(verdict, kernel, start))
+    return problem.candidates.setdefault(
+        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, _Runs(problem.pages))
+    )
 
 
 def _verdicts(

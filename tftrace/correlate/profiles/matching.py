@@ -21,8 +21,8 @@ _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 class Chunks:
     """Goes over the events of a profile, so many at a time, each time of one line."""
 
-    def __init__(self, space: XSpace, rows: int = ROWS) -> None:
-        self._space, self._rows = space, rows
+    def __init__(self, space: XSpace) -> None:
+        self._space, self._rows = space, ROWS
 
     def of_lines(self, lines: Iterable[int]) -> Iterator[Piece]:
         """What is on disk of the columns leaves memory after each."""

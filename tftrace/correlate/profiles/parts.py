@@ -15,6 +15,7 @@ from tftrace.correlate.tables.columns import Int, TraceBuilder
 from tftrace.correlate.tables.memory import give_back
 from tftrace.ingest.xplane import device
 from tftrace.ingest.xplane.space import Piece, XSpace, rows_of
+from tftrace.ingest.xplane.stats import Scalar
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,17 @@ def _slice(
 def _name(space: XSpace, build: TraceBuilder) -> frozenset[str]:
     """Takes names in as a profile that is joined as one does: sites of ops are in the order of their names' codes.
     Returns the modules that XLA's autotuner ran."""
-    words = build.words
-    words.codes(space.names)
-    texts: dict[str, dict[str, None]] = {"eager_op": {}, "hlo_op": {}}
+    texts: dict[str, dict[Scalar, None]] = {stat: {} for stat in ("eager_op", "hlo_op", *device.LABELLED)}
     trials: frozenset[str] = frozenset()
     for piece in Chunks(space).of_lines(range(len(space.lines))):
         stats = space.stats.of([piece])
         for stat, known in texts.items():
-            known.update(dict.fromkeys(str(value) for value in stats.distinct(stat)))
+            known.update(dict.fromkeys(stats.distinct(stat)))
         trials |= tuned_modules(stats, len(piece))
-    for known in texts.values():
-        words.codes(known)
+    words = build.words
+    words.codes(space.names)
+    for stat in ("eager_op", "hlo_op"):
+        words.codes(str(value) for value in texts[stat])
     words.codes(meta.display_name or meta.name for meta in space.metas)
-    words.codes(device.labels(space))
-    space.give_back()
+    words.codes(device.labels(value for stat in device.LABELLED for value in texts[stat]))
     return trials

@@ -22,9 +22,10 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.correlate.profiles import matching
 from tftrace.correlate.profiles.handovers import RUNS, by_key
 from tftrace.correlate.profiles.launches import Launches
-from tftrace.correlate.profiles.matching import ROWS, Chunks, Sides
+from tftrace.correlate.profiles.matching import Chunks, Sides
 from tftrace.correlate.profiles.op_runs import ENTRIES
 from tftrace.correlate.tables.columns import NONE, Array, Int
 from tftrace.ingest.xplane import device
@@ -62,8 +63,8 @@ class _Handed:
     other: Array
 
     def pieces(self) -> Iterator[tuple[Int, Int]]:
-        for first in range(0, len(self.one), ROWS):
-            some = slice(first, first + ROWS)
+        for first in range(0, len(self.one), matching.ROWS):
+            some = slice(first, first + matching.ROWS)
             yield self.one[some].astype(np.int64), self.other[some].astype(np.int64)
 
 
@@ -123,11 +124,12 @@ def _in_order(space: XSpace, line: int) -> bool:
 def _moments(space: XSpace, lines: Sequence[int], events: int) -> Int:
     """Times between which lie about so many events."""
     step = max(min(_SAMPLED, events // 16), 1)
+    rows = max(matching.ROWS // step, 1) * step
     sampled: list[Int] = []
     for line in lines:
         begin, end = space.edges[line : line + 2].tolist()
-        for first in range(begin, end, ROWS // step * step):
-            sampled.append(space.start_ns[first : min(first + ROWS // step * step, end) : step].copy())
+        for first in range(begin, end, rows):
+            sampled.append(space.start_ns[first : min(first + rows, end) : step].copy())
             space.give_back()
     starts = np.sort(np.concatenate(sampled))
     return np.asarray(np.unique(starts[max(events // step, 1) :: max(events // step, 1)]), np.int64)
@@ -184,9 +186,9 @@ def _at_once(space: XSpace, begin: int, end: int) -> Iterator[Piece]:
     """These rows, so many at a time; those that begin at the same moment together."""
     first = begin
     while first < end:
-        last = min(first + ROWS, end)
+        last = min(first + matching.ROWS, end)
         while last < end:
-            start = space.start_ns[last - 1 : min(last + ROWS, end)]
+            start = space.start_ns[last - 1 : min(last + matching.ROWS, end)]
             later = np.flatnonzero(start[1:] > start[:-1])
             if len(later):
                 last += int(later[0])

@@ -21,17 +21,22 @@ those.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tftrace.ingest.xplane.space import XLineInfo, XSpace
+from tftrace.ingest.xplane.stats import Scalar
 
 STREAM: Final = "stream"
 UNIT: Final = "unit"
 PROGRAM: Final = "program"
 DERIVED: Final = "derived"
+
+LABELLED: Final = ("annotation", "tf_op")
+"""The stats that name an op, the second one better."""
 
 _STREAM_NUMBER = re.compile(r"^Stream #(-?\d+)")
 _UNITS: Final = frozenset({"XLA Ops", "Async XLA Ops", "XLA TraceMe"})
@@ -100,7 +105,7 @@ def op_labels(space: XSpace) -> tuple[npt.NDArray[np.int64], list[str]]:
     """
     out = np.full(len(space), -1, np.int64)
     places: dict[str, int] = {}
-    for stat in ("annotation", "tf_op"):
+    for stat in LABELLED:
         column = space.stats.coded(stat)
         if column is None:
             continue
@@ -112,10 +117,9 @@ def op_labels(space: XSpace) -> tuple[npt.NDArray[np.int64], list[str]]:
     return out, list(places)
 
 
-def labels(space: XSpace) -> list[str]:
-    """The texts of `op_labels`."""
-    found = (_first_level(str(v)) for stat in ("annotation", "tf_op") for v in space.stats.distinct(stat))
-    return list(dict.fromkeys(label for label in found if label))
+def labels(values: Iterable[Scalar]) -> list[str]:
+    """The ops that values of these name, each once."""
+    return list(dict.fromkeys(label for value in values if (label := _first_level(str(value)))))
 
 
 def _first_level(annotation: str) -> str:

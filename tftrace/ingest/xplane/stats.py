@@ -24,6 +24,7 @@ Values: TypeAlias = (
 Column: TypeAlias = tuple[Ints, UInt64s]
 
 _EXACT_IN_DOUBLE: Final = 2**53
+_MARKED: Final = 1 << 14
 
 
 class StatColumn(NamedTuple):
@@ -70,6 +71,7 @@ class StatColumns(Mapping[str, StatColumn]):
         names that were read, None all of them: to ask for another one is a fault."""
         self._parts, self._texts, self._wanted = parts, texts, wanted
         self._made: dict[str, StatColumn] = {}
+        self._marks: dict[tuple[str, int], Ints] = {}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._parts)
@@ -118,11 +120,21 @@ class StatColumns(Mapping[str, StatColumn]):
         """The stats of some of the events, which are counted anew."""
         parts: dict[str, dict[int, Column]] = {}
         for name, kinds in self._parts.items():
-            found = {kind: _of(event, bits, pieces) for kind, (event, bits) in kinds.items()}
+            found = {
+                kind: _of(event, bits, pieces, self._marked(name, kind, event))
+                for kind, (event, bits) in kinds.items()
+            }
             some = {kind: column for kind, column in found.items() if len(column[0])}
             if some:
                 parts[name] = some
         return StatColumns(parts, self._texts, self._wanted)
+
+    def _marked(self, name: str, kind: int, event: Ints) -> Ints:
+        """Every so many of a column's events: where a column is on disk, looking for one by these alone needs few pages
+        of it."""
+        if (name, kind) not in self._marks:
+            self._marks[name, kind] = event[::_MARKED].copy()
+        return self._marks[name, kind]
 
     def _part(self, name: str) -> dict[int, Column]:
         if self._wanted is not None and name not in self._wanted:
@@ -132,12 +144,18 @@ class StatColumns(Mapping[str, StatColumn]):
         return self._parts[name]
 
 
-def _of(event: npt.NDArray[Any], bits: UInt64s, pieces: Sequence[Piece]) -> Column:
+def _place(event: npt.NDArray[Any], marks: npt.NDArray[Any], wanted: int) -> int:
+    """Where `wanted` is or would be in `event`, of which `marks` are every so many."""
+    one = event.dtype.type(wanted)  # of the column's own type: else all of it would be converted
+    first = max(int(np.searchsorted(marks, one)) - 1, 0) * _MARKED
+    return first + int(np.searchsorted(event[first : first + _MARKED], one))
+
+
+def _of(event: npt.NDArray[Any], bits: UInt64s, pieces: Sequence[Piece], marks: npt.NDArray[Any]) -> Column:
     events, values = [event[:0]], [bits[:0]]
     first = 0  # of the piece, among all
     for piece in pieces:
-        # of the column's own type: else all of it would be converted
-        low, high = np.searchsorted(event, np.array((piece.first, piece.last), event.dtype)).tolist()
+        low, high = (_place(event, marks, edge) for edge in (piece.first, piece.last))
         at, some = event[low:high] - event.dtype.type(piece.first), bits[low:high]
         if piece.rows is not None:
             place = np.full(piece.last - piece.first, -1, event.dtype)

@@ -1,0 +1,18 @@
+"""Everything that is on disk where it is large, on disk where it is small, and looked at in small pieces."""
+
+from __future__ import annotations
+
+import pytest
+
+from tftrace.correlate.profiles import matching
+from tftrace.ingest.xplane import space, stats
+from tftrace.store import pages
+
+
+def put_on_disk(patch: pytest.MonkeyPatch, rows: int = 7) -> None:
+    """`rows`: so many are looked at, matched or written at once."""
+    for module, name, value in (
+        (pages, "SMALLEST", 1), (pages, "_BLOCK", 8 * rows), (space, "_ON_DISK", 1), (stats, "_MARKED", 4),
+        (matching, "ROWS", rows), (matching, "_IDS", rows),
+    ):  # fmt: skip
+        patch.setattr(module, name, value)
