@@ -154,15 +154,15 @@ FORMATS: dict[str, Format] = {
         "x.sqlite", "nsys export", made_records.nsys_export, peer_nsys, "a loop over sqlite3's rows"
     ),
     "verbose": Format(
-        "verbose.bin", "a run's own oneDNN lines, all whole", made_records.verbose, peer_verbose,
+        "verbose.bin", "a run's own verbose.bin", made_records.verbose, peer_verbose,
         "a loop over re.finditer", read_verbose,
     ),
     "messages": Format(
-        "tf_log.bin", "a run's own TensorFlow messages", made_records.messages, peer_messages,
+        "tf_log.bin", "a run's own tf_log.bin", made_records.messages, peer_messages,
         "a loop over messages", read_messages,
     ),
     "records": Format(
-        "process", "a run's own records of calls and primitives", made_records.records, peer_records,
+        "process", "a run's own dispatch.bin, itt.bin, onednn.bin", made_records.records, peer_records,
         "struct.iter_unpack", read_process,
     ),
 }  # fmt: skip

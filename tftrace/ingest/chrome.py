@@ -25,18 +25,16 @@ import pyarrow as pa
 
 from tftrace.errors import InputError
 from tftrace.ingest.chrome_events import BEGIN, Events
+from tftrace.ingest.chrome_plain import ABSENT, LIMIT, NONE, Block, Plain, Rows, Told, plain
 from tftrace.ingest.collector import resting
 
 NAME: Final = "chrome"
 TITLE: Final = "Chrome trace"
-NONE: Final = -1
 
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int32]
 Int = npt.NDArray[np.int64]
 _CORRELATION: Final = ("correlation_id", "correlation")
-_NAMELESS: Final = "(event without a name)"
-_LIMIT: Final = 9e15
 _SMALL: Final = 9e12
 
 
@@ -88,12 +86,12 @@ def sniff(path: Path, head: bytes) -> bool:
 
 def read(path: Path) -> ChromeTrace:
     """Reads a trace, plain or compressed, in pieces. Raises InputError where it cannot be read or holds no event."""
-    events = Events(path)
+    events = Events(path, Plain().read)
     scan = _Scan()
     any_ = False
     with resting():
         for some in events:
-            any_ |= bool(some)
+            any_ |= bool(len(some))
             scan.take(some)
     if not any_:
         raise InputError(f"{path}: holds no trace event; give a trace in Chrome's JSON format")
@@ -134,18 +132,29 @@ class _Scan:
         self.args: list[pa.Array] = []
         self.recategorized: list[int] = []
 
-    def take(self, events: list[Any]) -> None:
+    def take(self, events: list[Any] | Block) -> None:
+        if isinstance(events, Block):
+            before = events.odd_at - np.arange(len(events.odd_at))
+            parsed = self._parsed(events.odd, before.tolist())
+            self._add(events.rows if parsed is None else _merged(events.rows, parsed))
+        elif (parsed := self._parsed(events, None)) is not None:
+            self._add(parsed)
+
+    def _parsed(self, events: list[Any], before: list[int] | None) -> Rows | None:
+        """The rows of events that were parsed; `before`: how many rows of other events come before each."""
         kept: list[dict[str, Any]] = []
         starts: list[int | float] = []
         marks: dict[int, int] = {}
-        for event in events:
+        at: list[int] = []
+        for n, event in enumerate(events):
             if not isinstance(event, dict):
                 self.malformed += 1
                 continue
             start: Any = event.get("ts")
-            known = (type(start) is float or type(start) is int) and -_LIMIT < start < _LIMIT
+            known = (type(start) is float or type(start) is int) and -LIMIT < start < LIMIT
+            row = len(kept) + (before[n] if before else 0)
             if event.get("ph") != "X":
-                length = self._other(event, _ns(start) if known else None, self.rows + len(kept))
+                length = self._other(event, _ns(start) if known else None, self.rows + row)
                 if length is None:
                     continue
                 marks[len(kept)] = length
@@ -154,26 +163,47 @@ class _Scan:
                 continue
             kept.append(event)
             starts.append(start)
+            at.append(row)
         if not kept:
-            return
+            return None
         durations = _nanoseconds([event.get("dur", 0) for event in kept])
         durations[list(marks)] = list(marks.values())
         own = [_own(event) for event in kept]
-        self.columns.append(
-            (
-                _codes(self.name_of, [_plain(event.get("name", _NAMELESS)) for event in kept]),
-                _nanoseconds(starts), np.maximum(durations, NONE),
-                self._threads(kept),
-                _codes(self.category_of, [_plain(event.get("cat")) for event in kept]),
-                np.array([NONE if args is None else _correlation(args) for args in own], np.int64),
-            )
-        )  # fmt: skip
+        correlation = np.array([NONE if args is None else _correlation(args) for args in own], np.int64)
         for n, args in enumerate(own):
             if args is not None and "cat" in args and kept[n].get("cat") is not None:
                 own[n] = args | {"cat": str(kept[n]["cat"])}
-                self.recategorized.append(self.rows + n)
-        self.args.append(pa.array([_text(args) for args in own], pa.binary()).cast(pa.string()))
-        self.rows += len(kept)
+                self.recategorized.append(self.rows + at[n])
+        each = np.arange(len(kept))
+        name, category, pid, tid = (
+            Told(each, [plain(event.get(field, ABSENT[field])) for event in kept])
+            for field in ("name", "cat", "pid", "tid")
+        )
+        args = pa.array([_text(args) for args in own], pa.binary()).cast(pa.string())
+        return Rows(
+            np.array(at),
+            name,
+            category,
+            pid,
+            tid,
+            _nanoseconds(starts),
+            np.maximum(durations, NONE),
+            correlation,
+            args,
+        )
+
+    def _add(self, rows: Rows) -> None:
+        if not len(rows.at):
+            return
+        self.columns.append(
+            (
+                _codes(self.name_of, rows.name), rows.start_ns, rows.dur_ns,
+                self._threads(_codes(self.id_of, rows.pid), _codes(self.id_of, rows.tid)),
+                _codes(self.category_of, rows.category), rows.correlation,
+            )
+        )  # fmt: skip
+        self.args.append(rows.args)
+        self.rows += len(rows.at)
 
     def _other(self, event: dict[str, Any], start: int | None, row: int) -> int | None:
         """What an event is that is no interval: the length with which it becomes a row, or None for no row."""
@@ -203,10 +233,8 @@ class _Scan:
         self.open.setdefault((pid, tid), []).append((row, start))
         return NONE
 
-    def _threads(self, kept: list[dict[str, Any]]) -> Codes:
-        pid = _codes(self.id_of, [_plain(event.get("pid", "")) for event in kept]).astype(np.int64)
-        tid = _codes(self.id_of, [_plain(event.get("tid", "")) for event in kept])
-        _, first, of = np.unique(pid * (1 << 32) + tid, return_index=True, return_inverse=True)
+    def _threads(self, pid: Codes, tid: Codes) -> Codes:
+        _, first, of = np.unique(pid.astype(np.int64) << 32 | tid, return_index=True, return_inverse=True)
         codes, ids = np.empty(len(first), np.int32), list(self.ids)
         for n in np.argsort(first).tolist():  # as they come
             at = first[n]
@@ -237,14 +265,37 @@ def _numbered(codes: dict[Any, int], key: Any) -> int:
     return codes.setdefault(key, len(codes))
 
 
-def _codes(memo: _Memo, keys: list[Any]) -> Codes:
-    return np.array([memo[key] for key in keys], np.int32)
+def _codes(memo: _Memo, told: Told) -> Codes:
+    """Those of the values of all events; values get theirs as they come."""
+    number, values = told
+    first = np.full(len(values), len(number))
+    first[number[::-1]] = np.arange(len(number))[::-1]
+    codes = np.empty(len(values), np.int32)
+    for n in np.argsort(first, kind="stable").tolist():
+        if first[n] < len(number):
+            codes[n] = memo[values[n]]
+    return codes[number]
 
 
-def _plain(value: Any) -> Any:
-    """The value where it is told from others by being equal, else its text: 1, 1.0 and True are three things."""
-    kind = type(value)
-    return value if kind is str or kind is int or value is None else str(value)
+def _merged(one: Rows, other: Rows) -> Rows:
+    """The rows of both, each where its `at` says, or, of `one`, where there is room."""
+    count = len(one.at) + len(other.at)
+    free = np.ones(count, np.bool_)
+    free[other.at] = False
+    place = np.empty(count, np.int64)  # of each row in one behind the other
+    place[free], place[other.at] = np.arange(len(one.at)), np.arange(len(one.at), count)
+
+    def both(a: Told, b: Told) -> Told:
+        return Told(np.concatenate((a.number, b.number + len(a.values)))[place], a.values + b.values)
+
+    def column(a: Int, b: Int) -> Int:
+        return np.concatenate((a, b))[place]
+
+    return Rows(
+        np.arange(count), both(one.name, other.name), both(one.category, other.category), both(one.pid, other.pid),
+        both(one.tid, other.tid), column(one.start_ns, other.start_ns), column(one.dur_ns, other.dur_ns),
+        column(one.correlation, other.correlation), pa.concat_arrays([one.args, other.args]).take(pa.array(place)),
+    )  # fmt: skip
 
 
 def _own(event: dict[str, Any]) -> dict[str, Any] | None:
@@ -278,17 +329,17 @@ def _correlation(args: dict[str, Any]) -> int:
 def _nanoseconds(us: list[Any]) -> Int:
     """ns of these us, to the nearest; -1 for what is no number or out of bounds."""
     kinds = set(map(type, us))
-    if kinds == {int} and max(us) < _LIMIT and min(us) > -_LIMIT:
+    if kinds == {int} and max(us) < LIMIT and min(us) > -LIMIT:
         return np.array(us, np.int64) * 1000
     # a whole number is multiplied exactly, which in floats holds for small ones
     if kinds == {float} or (kinds == {int, float} and max(us) < _SMALL and min(us) > -_SMALL):
         values = np.array(us, np.float64)
-        within = (values > -_LIMIT) & (values < _LIMIT)
+        within = (values > -LIMIT) & (values < LIMIT)
         return np.where(within, np.rint(np.where(within, values, 0) * 1000), NONE).astype(np.int64)
     return np.array([NONE if (ns := _ns(value)) is None else ns for value in us], np.int64)
 
 
 def _ns(us: Any) -> int | None:
-    if isinstance(us, bool) or not isinstance(us, (int, float)) or not -_LIMIT < us < _LIMIT:
+    if isinstance(us, bool) or not isinstance(us, (int, float)) or not -LIMIT < us < LIMIT:
         return None
     return us * 1000 if isinstance(us, int) else round(us * 1000)

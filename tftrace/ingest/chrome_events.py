@@ -7,15 +7,18 @@ told by parsing: what begins at an element of a list and is a list when it is cl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from tftrace.ingest.chrome_plain import Block
 from tftrace.ingest.recorded_file import HEAD, Pieces
 
 PIECE: Final = 1 << 21
+ENOUGH: Final = 1 << 20
+"""Bytes of a list from which on its events are read by C where all in them is plain."""
 BEGIN: Final = re.compile(
     rb'\s*(?:\{[^\[]*?"traceEvents"\s*:\s*(?P<inside>\[)|(?P<list>\[)\s*\{[^}]*?"ph"\s*:)', re.DOTALL
 )
@@ -26,9 +29,11 @@ _SPACE: Final = b" \t\r\n"
 
 
 class Events:
-    """The events of one file, in lists; `cut`, once they are all taken, says what is damaged, None where nothing is."""
+    """The events of one file, in lists, or what `plain` makes of the beginning of a list where it can; `cut`, once they
+    are all taken, says what is damaged, None where nothing is."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, plain: Callable[[bytes], tuple[Block, int] | None]) -> None:
+        self._plain = plain
         self._pieces = Pieces(path, PIECE)
         self._more = iter(self._pieces)
         self._ended = False
@@ -38,7 +43,7 @@ class Events:
     def cut(self) -> str | None:
         return self._pieces.cut or self._cut
 
-    def __iter__(self) -> Iterator[list[Any]]:
+    def __iter__(self) -> Iterator[list[Any] | Block]:
         data = self._next()
         while len(data) < HEAD and not self._ended:
             data += self._next()
@@ -50,7 +55,7 @@ class Events:
             return
         data, enough, count = data[begin + 1 :], 0, 0
         while not self._ended:
-            found = _cut(data) if len(data) >= enough else None
+            found = (self._enough(data) or _cut(data)) if len(data) >= enough else None
             if found is None:
                 # one event may be longer than a piece, and so may be what stands behind the list
                 enough = 2 * len(data) if len(data) >= enough else enough
@@ -61,8 +66,13 @@ class Events:
             count += len(events)
             yield events
             del events, found  # before more of them are made
-            data += self._next()
+            if len(data) < PIECE:
+                data += self._next()
         yield self._last(before, data, count)
+
+    def _enough(self, data: bytes) -> tuple[Block, int] | None:
+        """What is read of the list without being parsed, where that is worth to have C compiled for it."""
+        return self._plain(data) if len(data) >= ENOUGH else None
 
     def _next(self) -> bytes:
         piece = next(self._more, None)

@@ -91,14 +91,18 @@ def quotients(number: npt.NDArray[np.uint64], behind: Int) -> tuple[npt.NDArray[
     return number.astype(np.float64) / 10.0 ** np.minimum(behind, 22), exact
 
 
-def texts_by_number(data: bytes, first: Int, last: Int) -> tuple[Int, list[bytes]]:
-    """The number of the text that stands between these places, ascending, and the texts in the order they came."""
+def texts(data: bytes, first: Int, last: Int) -> pa.Array:
+    """The texts between these places, ascending."""
     edges = np.empty(2 * len(first), np.int32 if len(data) < 1 << 31 else np.int64)
     edges[::2], edges[1::2] = first, last
     kind: Any = pa.binary() if edges.dtype == np.int32 else pa.large_binary()
     whole = pa.Array.from_buffers(
         kind, max(len(edges) - 1, 0), [None, pa.py_buffer(edges), pa.py_buffer(data)]
     )
-    wanted = whole.take(pa.array(np.arange(0, len(edges), 2)))
-    encoded = wanted.dictionary_encode()
+    return whole.take(pa.array(np.arange(0, len(edges), 2)))
+
+
+def texts_by_number(data: bytes, first: Int, last: Int) -> tuple[Int, list[bytes]]:
+    """The number of each of these, and the texts in the order they came."""
+    encoded = texts(data, first, last).dictionary_encode()
     return np.asarray(encoded.indices.to_numpy(), np.int64), encoded.dictionary.to_pylist()
