@@ -19,7 +19,7 @@ Int: TypeAlias = npt.NDArray[np.int64]
 NONE: Final = -1
 
 _BLOCKS: Final = 1 << 40  # numbers from here on are of blocks
-_AT_ONCE: Final = 1 << 17
+_AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,16 @@ class Attributes:
         self._first.append(self._first[-1] + len(first))
         return number
 
-    def texts(self, codes: Int) -> pa.ChunkedArray:
-        """The objects with these numbers; null for NONE. Few at a time are put together, each in several copies."""
-        parts = [self._texts(codes[at : at + _AT_ONCE]) for at in range(0, len(codes), _AT_ONCE)]
+    def texts(self, codes: Int, most: int | None = None) -> pa.ChunkedArray:
+        """The objects with these numbers; null for NONE. Few at a time are put together, each in several copies. With
+        `most` of the first numbers alone, so many that their objects have about so many bytes."""
+        parts: list[pa.Array] = []
+        size = 0
+        for at in range(0, len(codes), _AT_ONCE):
+            parts.append(self._texts(codes[at : at + _AT_ONCE]))
+            size += parts[-1].nbytes
+            if most is not None and size >= most:
+                break
         return pa.chunked_array(parts, pa.string())
 
     def _texts(self, codes: Int) -> pa.StringArray:

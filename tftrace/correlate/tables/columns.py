@@ -62,6 +62,8 @@ CODES: Final = frozenset({"layer", "name", "host", "device", "probe", "stack_id"
 """Columns of small numbers of our own."""
 ROWS: Final = 1 << 20
 """Rows that are written at once."""
+TEXT_BYTES: Final = 1 << 27
+"""Bytes of attributes that are written at once, about."""
 _TURN: Final = 1 << 40
 """Rows that may be added at a time."""
 
@@ -256,10 +258,24 @@ class TraceBuilder:
             part["layer"], part["attrs"] = layers(ids, part["layer"]), attrs(ids, part["attrs"])
             part["event_id"] = np.arange(first, first + count)
             first += count
-            yield self._table(schemas.EVENTS, part)
-            self._give_back()
+            yield from self._event_tables(part)
+            del part  # before the next one is read
         if not first:
             yield schemas.EVENTS.empty_table()
+
+    def _event_tables(self, part: dict[str, Any]) -> Iterator[pa.Table]:
+        """The rows in one or several slices: so many as memory should hold with their attributes as texts."""
+        codes = np.asarray(part["attrs"], np.int64)
+        at = 0
+        while at < len(codes):
+            texts = self.attrs.texts(codes[at:], TEXT_BYTES)
+            behind = at + len(texts)
+            columns = {name: values[at:behind] for name, values in part.items()}
+            table = self._table(schemas.EVENTS, columns | {"attrs": texts})
+            at = behind
+            yield table
+            del table, texts  # before the next ones are made
+            self._give_back()
 
     def _give_back(self) -> None:
         self._pages.give_back()
@@ -304,7 +320,7 @@ class TraceBuilder:
             if pa.types.is_dictionary(field.type):
                 arrays.append(_dictionary(values, self.words.values))
             elif field.name == "attrs":
-                arrays.append(self.attrs.texts(np.asarray(values, np.int64)))
+                arrays.append(values)
             elif pa.types.is_boolean(field.type):
                 arrays.append(pa.array(values == 1, mask=values == NONE, type=field.type))
             elif pa.types.is_floating(field.type):
