@@ -198,29 +198,13 @@ def by_time(events: list[tuple[str, int, int, dict[str, Any]]]) -> list[tuple[st
     return out
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(host_thread.map(by_time), min_size=1, max_size=3),
     st.lists(st.lists(work_event, min_size=1, max_size=30).map(by_time), max_size=2),
     st.integers(1, 8),
 )
-def test_any_profile_is_the_same_in_slices(
-    tmp_path: Path, threads: list[Any], streams: list[Any], events: int
-) -> None:
-    planes = [Plane("/host:CPU", {f"thread {at}": events for at, events in enumerate(threads)})]
-    planes += [
-        Plane(f"/device:GPU:{at}", {f"Stream #{at}(Compute)": events}) for at, events in enumerate(streams)
-    ]
-    assert_same(space(tmp_path, *planes), events)
-
-
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    st.lists(host_thread.map(by_time), min_size=1, max_size=3),
-    st.lists(st.lists(work_event, min_size=1, max_size=30).map(by_time), max_size=2),
-    st.integers(1, 8),
-)
-def test_any_profile_on_disk_is_the_same_as_in_memory(
+def test_any_profile_is_the_same_in_slices_and_on_disk(
     tmp_path: Path, threads: list[Any], streams: list[Any], events: int
 ) -> None:
     planes = [Plane("/host:CPU", {f"thread {at}": events for at, events in enumerate(threads)})]
@@ -228,13 +212,12 @@ def test_any_profile_on_disk_is_the_same_as_in_memory(
         Plane(f"/device:GPU:{at}", {f"Stream #{at}(Compute)": events}) for at, events in enumerate(streams)
     ]
     read = space(tmp_path, *planes)
-    known, facts = joined(read, WHOLE)
+    known = assert_same(read, events)
     with pytest.MonkeyPatch.context() as patch:
         put_on_disk(patch)
         on_disk = read_xspace(read.path, STATS, pages=Pages())
         assert on_disk.pages is not None
-        tables, found = joined(on_disk, events)
-    assert facts == found
+        tables, _ = joined(on_disk, events)
     for name, table in known.items():
         assert table.equals(tables[name]), name
 
