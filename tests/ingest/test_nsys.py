@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrace.errors import InputError
-from tftrace.ingest import nsys
+from tftrace.ingest import nsys, sqlite_columns
 from tftrace.ingest.recorded_file import read_head
-from tftrace.ingest.sqlite_numbers import Column, NotWholeError, combinations, numbers
+from tftrace.ingest.sqlite_columns import Column, NotPlainError, columns_of, combinations
 from tftrace.native.compiling import compiler
 
 
@@ -124,7 +124,7 @@ def straightforward(path: Path, table: str, name: str, attrs: tuple[str, ...]) -
 
 
 @pytest.mark.parametrize("many", [0, 1 << 40])
-@pytest.mark.parametrize("rows", [7, 1 << 20])
+@pytest.mark.parametrize("rows", [50, 1 << 20])
 def test_an_export_is_read_alike_however_many_rows_at_a_time(
     shared_data: Path, monkeypatch: pytest.MonkeyPatch, rows: int, many: int
 ) -> None:
@@ -160,8 +160,9 @@ VALUE = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.sampled_from([-1, 2**63 - 1, -(2**63), 111 << 24 | 5]),
 )
-ODD = st.sampled_from([1.0, 1.5, "1", "text", b"1", b""])
-OWN = (
+TEXT = st.none() | st.sampled_from(["", "a", "range", "\xe9", "x" * 30, "1"])
+ODD = st.sampled_from([1.0, 1.5, "1", "text", b"1", b"", 7, None])
+KERNEL = (
     "start",
     "end",
     "globalTid",
@@ -172,37 +173,47 @@ OWN = (
     "demangledName",
     "shortName",
 )
+NVTX = ("start", "end", "eventType", "globalTid", "category", "color", "textId", "jsonText", "text")
+COLUMNS_OF = {
+    "CUPTI_ACTIVITY_KIND_KERNEL": (KERNEL, st.tuples(*[VALUE] * len(KERNEL))),
+    "NVTX_EVENTS": (
+        NVTX,
+        st.tuples(VALUE, VALUE, st.sampled_from([59, 60, 34, 75, None]), *[VALUE] * 4, TEXT, TEXT),
+    ),
+}
 
 
 @settings(max_examples=80, deadline=None)
 @given(
-    st.lists(st.lists(VALUE, min_size=len(OWN), max_size=len(OWN)), min_size=1, max_size=12),
-    st.sets(st.sampled_from(OWN)),
-    st.none() | st.tuples(st.integers(0, 11), st.integers(0, len(OWN) - 1), ODD),
-    st.integers(1, 5),
-)
-def test_numbers_are_read_alike_with_and_without_c(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[Any]], left_out: set[str],
-    odd: tuple[int, int, Any] | None, at_once: int,
+    st.sampled_from(list(COLUMNS_OF)).flatmap(
+        lambda table: st.tuples(
+            st.just(table), st.lists(COLUMNS_OF[table][1].map(list), min_size=1, max_size=12),
+            st.sets(st.sampled_from(COLUMNS_OF[table][0])),
+        )
+    ),
+    st.none() | st.tuples(st.integers(0, 11), st.integers(0, 8), ODD), st.integers(1, 5),
+    st.sampled_from([40, 1 << 12]),
+)  # fmt: skip
+def test_rows_are_read_alike_with_and_without_c(
+    tmp_path_factory: pytest.TempPathFactory, generated: tuple[str, list[list[Any]], set[str]],
+    odd: tuple[int, int, Any] | None, at_once: int, texts: int,
 ) -> None:  # fmt: skip
+    table, rows, left_out = generated
+    names = COLUMNS_OF[table][0]
     path = tmp_path_factory.mktemp("made") / "x.sqlite"
     if odd is not None and odd[0] < len(rows):
         rows[odd[0]][odd[1]] = odd[2]
-    have = [n for n, name in enumerate(OWN) if name not in left_out]
+    have = [n for n, name in enumerate(names) if name not in left_out]
     with sqlite3.connect(path) as base:
         base.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
         base.execute("INSERT INTO StringIds VALUES (1, 'my_kernel'), (2, 'other')")
-        base.execute(
-            f"CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL ({', '.join(['extra', *(OWN[n] for n in have)])})"
-        )
+        base.execute(f"CREATE TABLE {table} ({', '.join(['extra', *(names[n] for n in have)])})")
         marks = ", ".join("?" * (len(have) + 1))
-        base.executemany(
-            f"INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES ({marks})",
-            [[0, *(r[n] for n in have)] for r in rows],
-        )
+        base.executemany(f"INSERT INTO {table} VALUES ({marks})", [[0, *(r[n] for n in have)] for r in rows])
     base.close()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nsys, "ROWS", at_once)
+        patch.setattr(sqlite_columns, "TEXTS", texts)
         patch.setattr(nsys, "MANY", 1 << 40)
         plain = told(nsys.read(path))
         patch.setattr(nsys, "MANY", 0)
@@ -210,20 +221,45 @@ def test_numbers_are_read_alike_with_and_without_c(
     path.unlink()
 
 
+def test_a_recorded_export_is_read_alike_with_and_without_c(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = shared_data / "nsys/h100_2gpu_1s.sqlite"
+    monkeypatch.setattr(nsys, "MANY", 1 << 40)
+    plain = told(nsys.read(path))
+    monkeypatch.setattr(nsys, "MANY", 0)
+    assert told(nsys.read(path)) == plain
+
+
 @pytest.mark.skipif(compiler() is None, reason="there is no C compiler")
-def test_columns_of_numbers_are_read_by_c_and_others_are_not(tmp_path: Path) -> None:
-    path = made(tmp_path / "x.sqlite", "CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, NULL), (-7, 5)")
-    (columns,) = numbers(path, "SELECT a, b FROM t", 2, 10)
-    assert [c.value.tolist() for c in columns] == [[1, -7], [0, 5]]
-    assert [c.null.tolist() for c in columns] == [[False, False], [True, False]]
+def test_columns_of_numbers_and_texts_are_read_by_c_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(
+        tmp_path / "x.sqlite", "CREATE TABLE t (a, b)", "INSERT INTO t VALUES (1, NULL), (-7, 5), (3, 6)"
+    )
+    (columns,) = columns_of(path, "SELECT a, b FROM t", 2, 10)
+    assert [c.value.tolist() for c in columns] == [[1, -7, 3], [0, 5, 6]]
+    assert [c.null.tolist() for c in columns] == [[False] * 3, [True, False, False]]
+    assert [c.at(np.array([2, 0])) for c in columns] == [[3, 1], [6, None]]
+    # as many rows as there is room for, of rows and of texts
+    assert [len(some[0].value) for some in columns_of(path, "SELECT a FROM t", 1, 2)] == [2, 1]
+    monkeypatch.setattr(sqlite_columns, "TEXTS", 25)
+    texts = list(columns_of(path, "SELECT value FROM StringIds UNION ALL SELECT NULL", 1, 10))
+    assert [some[0].at(np.arange(len(some[0].value))) for some in texts] == [
+        ["my_kernel"], ["cudaLaunchKernel_v7000", None],
+    ]  # fmt: skip
+    monkeypatch.setattr(sqlite_columns, "TEXTS", 20)
+    too_long = "SELECT value FROM StringIds"
     for query in (
-        "SELECT value FROM StringIds",
+        too_long,
         "SELECT a / 2.0 FROM t",
         "SELECT no FROM t",
         "SELECT x'00' FROM t",
+        "SELECT 'a' UNION SELECT 1",
     ):
-        with pytest.raises(NotWholeError):
-            list(numbers(path, query, 1, 10))
+        with pytest.raises(NotPlainError):
+            list(columns_of(path, query, 1, 10))
 
 
 @given(st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=1, max_size=20))

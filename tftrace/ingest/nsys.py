@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from tftrace.errors import InputError
 from tftrace.ingest.collector import resting
-from tftrace.ingest.sqlite_numbers import Column, NotWholeError, combinations, immutable, numbers
+from tftrace.ingest.sqlite_columns import Column, NotPlainError, columns_of, combinations, immutable
 
 NAME: Final = "nsys"
 TITLE: Final = "Nsight Systems SQLite export"
@@ -262,13 +262,13 @@ def _activity(
     have = base.tables[table]
     kept = [a for a in attrs if a in have]
     asked = [c for c in dict.fromkeys((*_COLUMNS, *name_columns, *kept)) if c in have]
-    if kind != "nvtx" and asked and base.count(table) >= MANY:
+    if asked and base.count(table) >= MANY:
         made = _Made(kind, name_columns, kept, texts, shift)
         try:
-            for columns in numbers(base.path, base.query(table, asked), len(asked), ROWS):
-                made.take_numbers(dict(zip(asked, columns, strict=True)), len(columns[0].value))
+            for columns in columns_of(base.path, base.query(table, asked), len(asked), ROWS):
+                made.take_columns(dict(zip(asked, columns, strict=True)), len(columns[0].value))
             return made.activity()
-        except NotWholeError:
+        except NotPlainError:
             pass
     made = _Made(kind, name_columns, kept, texts, shift)
     for rows in base.slices(table, asked):
@@ -311,24 +311,30 @@ class _Made:
             {c: _ints(column.get(c, nothing)) for c in _NUMBERS},
         )
 
-    def take_numbers(self, column: dict[str, Column], count: int) -> None:
-        """Whole numbers and nulls."""
-        none = Column(np.zeros(count, np.int64), np.ones(count, np.bool_))
+    def take_columns(self, column: dict[str, Column], count: int) -> None:
+        """Whole numbers, texts and nulls."""
+        nothing = Column(np.zeros(count, np.int64), np.ones(count, np.bool_))
+        if self.kind == "nvtx":
+            value, null, texts = column.get("eventType", nothing)
+            rows = np.flatnonzero(np.isin(value, _RANGES) & ~null & (texts is None))
+            count = len(rows)
+            column = {name: Column(v[rows], n[rows], t) for name, (v, n, t) in column.items()}
+            nothing = Column(nothing.value[:count], nothing.null[:count])
+        if not count:
+            return
 
         def codes(names: Sequence[str], code: Callable[[tuple[Any, ...]], int]) -> Int:
-            columns = [column.get(c, none) for c in names]
+            columns = [column.get(c, nothing) for c in names]
             number, rows = combinations(columns, count)
-            told = [
-                [None if n else v for v, n in zip(*(c[rows].tolist() for c in some), strict=True)]
-                for some in columns
-            ]
-            keys = zip(*told, strict=True) if told else [()] * len(rows)
+            keys = zip(*(some.at(rows) for some in columns), strict=True) if columns else [()] * len(rows)
             return np.array([code(key) for key in keys], np.int64)[number]
 
-        self._take(
-            codes(self.naming, self._name), codes(self.kept, self._value),
-            {c: np.where(some.null, NONE, some.value) for c in _NUMBERS for some in (column.get(c, none),)},
-        )  # fmt: skip
+        def numbers(name: str) -> Int:
+            value, null, texts = column.get(name, nothing)
+            return np.where(null | (texts is not None), NONE, value)
+
+        name, attrs = codes(self.naming, self._name), codes(self.kept, self._value)
+        self._take(name, attrs, {c: numbers(c) for c in _NUMBERS})
 
     def _name(self, key: tuple[Any, ...]) -> int:
         code = self.name_of.get(key)
