@@ -10,6 +10,7 @@ import pytest
 
 from tests.views.traces import eager_convs
 from tftrace.errors import InputError
+from tftrace.model.schemas import TABLES
 from tftrace.store.lazy import LazyTable, LazyTables
 from tftrace.store.tables import table_path, write_tables
 
@@ -90,3 +91,36 @@ def test_a_part_of_somebody_elses_table_is_named(stored: Path) -> None:
     pq.write_table(pa.table({"event_id": [1]}), table_path(stored, "events"))
     with pytest.raises(InputError, match=r"events\.parquet: is no events table of a trace \(no column name"):
         list(events(stored).parts(["event_id", "name"], lambda part, _: part))
+
+
+def test_a_column_that_the_file_says_is_empty_is_not_read(tmp_path: Path) -> None:
+    kinds = TABLES["calls"]
+    ids = pa.array(range(3000), pa.int64())
+    calls = pa.table([ids if f.name == "call_id" else pa.nulls(3000, f.type) for f in kinds], kinds)
+    write_tables(tmp_path, {"calls": [calls.slice(0, 1000), calls.slice(1000)]})
+    path = table_path(tmp_path, "calls")
+    spoiled = bytearray(path.read_bytes())
+    group = pq.read_metadata(path).row_group(1)
+    for column in map(group.column, range(1, group.num_columns)):
+        at = column.dictionary_page_offset or column.data_page_offset
+        spoiled[at : at + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(spoiled)
+    lazy = LazyTables(tmp_path).lazy("calls")
+    for rows in (None, 300):
+        found = pa.concat_tables(
+            lazy.parts(["shapes", "call_id", "total_ns"], lambda part, _: part, rows=rows)
+        )
+        assert found.column_names == ["shapes", "call_id", "total_ns"]
+        assert found == calls.select(found.column_names)
+    for name in ("warm_up", "call_id"):
+        assert lazy.column(name) == calls[name]
+
+
+def test_a_column_with_a_value_is_read_beside_empty_ones(tmp_path: Path) -> None:
+    kinds = TABLES["calls"]
+    late = pa.array([None] * 1500 + [7] * 1500, pa.int64())
+    calls = pa.table(
+        [late if f.name in ("call_id", "cpu_ns") else pa.nulls(3000, f.type) for f in kinds], kinds
+    )
+    write_tables(tmp_path, {"calls": [calls.slice(at, 1000) for at in range(0, 3000, 1000)]})
+    assert LazyTables(tmp_path).lazy("calls").column("cpu_ns").to_pylist() == late.to_pylist()

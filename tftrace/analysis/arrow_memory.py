@@ -2,13 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+import ctypes
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tftrace.native.compiling import SOURCES
+
 Bools = npt.NDArray[np.bool_]
+HEADER: Final = SOURCES / "analysis" / "columns.h"
+
+
+class Column(ctypes.Structure):
+    """A column of whole numbers, the codes of one with a dictionary, or where each text begins, as C has it (`HEADER`).
+    Holds no memory."""
+
+    _fields_ = [("values", ctypes.c_void_p), ("valid", ctypes.c_void_p), ("offset", ctypes.c_int64)]
+
+    @classmethod
+    def of(cls, array: pa.Array) -> Column:
+        valid, values = array.buffers()[:2]
+        return cls(
+            None if values is None else values.address,
+            None if valid is None or not array.null_count else valid.address,
+            array.offset,
+        )
 
 
 def is_whole(kind: pa.DataType) -> bool:

@@ -62,7 +62,7 @@ class _Reader(Arrays):
 
     def _group(self, g: int) -> Group:
         first = int(self.grouped.first[g])
-        row, site = int(self.chosen[first]), int(self.site[first])
+        site = int(self.site[first])
         mode = (self.text["mode"].of(site) if site >= 0 else None) or "native"
         mode = mode if mode in MODES else "native"
         library_calls, library, stacks = self._library(g)
@@ -75,7 +75,7 @@ class _Reader(Arrays):
         frames = self._frames(stacks[0]) if stacks else []
 
         def read(column: str) -> str | None:
-            return texts(self.calls, column).of(row)
+            return self.of_calls.texts(column).of(first)
 
         return Group(
             count=int(self.counts[g]),

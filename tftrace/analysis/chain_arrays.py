@@ -12,7 +12,7 @@ from tftrace.analysis.attributes import attributes
 from tftrace.analysis.columns import Ints, counted, numbers, positions, sorting, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
-from tftrace.analysis.grouping import Groups, Runs, group, runs, told_by
+from tftrace.analysis.grouping import Groups, Runs, group, runs, telling
 from tftrace.analysis.picked import Picked
 from tftrace.model.layers import EVIDENCE, LAYERS
 from tftrace.model.trace import Trace
@@ -22,7 +22,10 @@ NAMES = 16
 _SITE_TEXTS: Final = (
     "op", "api", "gen_op", "gen_op_file", "python_file", "python_code", "callers", "mode", "graph", "node",
 )  # fmt: skip
-_LAYER_TIMES: Final = tuple(f"{layer}_{part}_ns" for layer in LAYERS for part in ("total", "self"))
+_OF_CALLS: Final = (
+    "site_id", "device", "shapes", "dtypes", "op_attrs", "warm_up", "session_id", "total_ns", "cpu_ns",
+    *(f"{layer}_{part}_ns" for layer in LAYERS for part in ("total", "self")),
+)  # fmt: skip
 
 
 class Arrays:
@@ -32,17 +35,18 @@ class Arrays:
         self.trace, self.chosen = trace, chosen
         self.calls, self.sites, self.events = (table(trace, n) for n in ("calls", "sites", "events"))
         self.ranks = evidence.layer_ranks(trace)
-        self.links, self.members = evidence.members(trace, chosen, self.ranks)
+        self.members = evidence.members(trace, chosen, self.ranks)
         library, device = (
             self.members.event[self.members.layer == LAYERS.index(layer)] for layer in ("library", "device")
         )
         # attributes are the most of a large trace; the rest is read beside them
         with ThreadPoolExecutor(1) as pool:
             reading = pool.submit(attributes, trace, library, device)
+            self.links, self._link = evidence.links_from_above(trace, self.ranks, self.members.event)
             self._read()
             said = reading.result()
         self._trial = said.trial
-        self.grouped: Groups = group(trace, chosen, self.members, self.names, self._probes, said)
+        self.grouped: Groups = group(trace, self.of_calls, self.members, self.names, self._probes, said)
         self.group_of = self.grouped.of
         self.counts = np.bincount(self.group_of, minlength=self.grouped.count)
         self._grade_layers()
@@ -56,7 +60,8 @@ class Arrays:
     def _read(self) -> None:
         """What is asked of the sites, of the calls, and of the members, few of which are a large trace's events."""
         self.runs: Runs = runs(self.trace, self.chosen)
-        self.site = positions(self.sites, "site_id", numbers(self.calls, "site_id"))[self.chosen]
+        self.of_calls = Picked(self.trace, "calls", _OF_CALLS, self.chosen)
+        self.site = positions(self.sites, "site_id", self.of_calls.numbers("site_id"))
         self.text = {c: texts(self.sites, c) for c in _SITE_TEXTS}
         self.lines = {
             c: numbers(self.sites, c)
@@ -66,8 +71,6 @@ class Arrays:
         picked = Picked(self.trace, "events", ("name", "dur_ns", "stack_id", "probe"), self.members.event)
         self.names, self.stack_of = picked.texts("name"), picked.numbers("stack_id")
         self.durations, self._probes = picked.numbers("dur_ns").values, picked.texts("probe")
-        for column in ("total_ns", "cpu_ns", *_LAYER_TIMES):
-            numbers(self.calls, column)
 
     def _grade_layers(self) -> None:
         mode = self.text["mode"]
@@ -80,8 +83,10 @@ class Arrays:
             "gen_op": self.text["gen_op"].codes >= 0,
         }
         has = {layer: np.append(mask, False)[self.site] for layer, mask in known.items()}
-        telling = told_by(self.members, self.grouped, len(self.chosen))
-        codes = evidence.grades(telling, len(self.chosen), self.links, direct, has, self.runs.parent >= 0)
+        telling_ones = telling(self.members, self.grouped, len(self.chosen))
+        codes = evidence.grades(
+            self.members, self._link, telling_ones, self.links, direct, has, self.runs.parent >= 0
+        )
         # (group, layer): code -> calls
         width = len(EVIDENCE) * self.links.span + 1
         self.cells: dict[tuple[int, int], dict[int, int]] = {}
@@ -95,14 +100,14 @@ class Arrays:
 
     def _sum(self, column: str) -> list[float | None]:
         """Sum in us of a column of the calls for each group; None where no call has a value."""
-        data = numbers(self.calls, column)
+        data = self.of_calls.numbers(column)
         if not data.valid.any():
             return [None] * self.grouped.count
-        total = np.bincount(self.group_of, weights=data.values[self.chosen], minlength=self.grouped.count)
+        total = np.bincount(self.group_of, weights=data.values, minlength=self.grouped.count)
         if data.valid.all():
             known = self.counts
         else:
-            known = np.bincount(self.group_of[data.valid[self.chosen]], minlength=self.grouped.count)
+            known = np.bincount(self.group_of[data.valid], minlength=self.grouped.count)
         return [
             round(t / 1000, 3) if k else None for t, k in zip(total.tolist(), known.tolist(), strict=True)
         ]
@@ -112,7 +117,7 @@ class Arrays:
         for layer in LAYERS:
             for part in ("total", "self"):
                 self.times[f"{layer}_{part}"] = self._sum(f"{layer}_{part}_ns")
-        warm = numbers(self.calls, "warm_up").values[self.chosen]
+        warm = self.of_calls.numbers("warm_up").values
         self.warm = (
             np.bincount(self.group_of, weights=warm, minlength=self.grouped.count).astype(int).tolist()
         )
@@ -123,10 +128,10 @@ class Arrays:
         m = self.members
         width = max(len(self.names.values), 1)
         slot = self.group_of[m.call] * len(LAYERS) + m.layer
-        named = self.names.codes >= 0
+        linked = self._link >= 0
         entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
-        entered[slot[m.link >= 0]] = True
-        keep = named & ((m.link >= 0) | ~entered[slot])
+        entered[slot[linked]] = True
+        keep = (self.names.codes >= 0) & (linked | ~entered[slot])
         found, counts = counted(
             slot[keep] * width + self.names.codes[keep], self.grouped.count * len(LAYERS) * width
         )
@@ -142,9 +147,9 @@ class Arrays:
 
     def _count_sessions(self) -> None:
         """By group the sessions that ran its calls, the one with the most first, with the count of those calls."""
-        session = numbers(self.calls, "session_id")
-        ran = session.valid[self.chosen]
-        pairs = np.stack([self.group_of[ran], session.values[self.chosen][ran]])
+        session = self.of_calls.numbers("session_id")
+        ran = session.valid
+        pairs = np.stack([self.group_of[ran], session.values[ran]])
         found, counts = np.unique(pairs, axis=1, return_counts=True)
         self.sessions_of: dict[int, dict[int, int]] = {}
         for at in np.argsort(-counts, kind="stable").tolist():

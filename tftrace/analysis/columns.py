@@ -244,6 +244,11 @@ class Positions:
         made._n = n
         return made
 
+    @property
+    def are_rows(self) -> bool:
+        """Whether the ids are 0 .. n - 1."""
+        return self._order is None
+
     def of(self, wanted: Ints) -> Ints:
         """Position of each wanted id, -1 where the table has no such row."""
         if self._order is None:
@@ -279,7 +284,7 @@ def _rows_of(source: LazyTable, name: str) -> Positions:
         ids = numbers(part, name)
         return bool(ids.valid.all()) and np.array_equal(ids.values, np.arange(first, first + part.num_rows))
 
-    if all(source.parts([name], is_row)):
+    if all(source.parts([name], is_row, rows=1 << 16)):
         return Positions.counted(source.num_rows)
     return Positions(numbers(source, name).values)
 

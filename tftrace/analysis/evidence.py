@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 
+from tftrace.analysis import native_members
 from tftrace.analysis.columns import (
     Bools,
     Ints,
+    Positions,
     Ranks,
     numbers,
     parts,
@@ -19,6 +23,7 @@ from tftrace.analysis.columns import (
     table,
     texts,
 )
+from tftrace.analysis.native_members import Above, Best, Places
 from tftrace.model.layers import EVIDENCE, LAYERS, Layer
 from tftrace.model.trace import Trace
 
@@ -28,19 +33,21 @@ NODE_RULE = "node name"
 MEMBER_RULE = "same call"
 """An event that belongs to the call, but that no link leads into."""
 
+IN_C: Final = 1 << 19
+"""Rows from which on C, which may have to be compiled first, is worth it."""
+_ROWS: Final = 1 << 16
+"""Rows that are looked at together: they then stay in the processor's caches."""
 _INFERRED = EVIDENCE.index("inferred")
-_NO_LINK = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Members:
     """Events of the chosen calls: member i is the event in row `event[i]`, in layer `layer[i]` (index into LAYERS), of
-    the chosen call number `call[i]`. `link[i]` is the code of the link from above (`Links`), -1 for none."""
+    the chosen call number `call[i]`."""
 
     event: Ints
-    layer: Ints
-    call: Ints
-    link: Ints
+    layer: Ranks
+    call: Places
 
 
 class Links:
@@ -72,13 +79,24 @@ class Links:
 
 def layer_ranks(trace: Trace) -> Ranks:
     """Index into LAYERS of each event; -1 for tftrace's own."""
+    fast, none = _in_c(trace), np.zeros(0, np.int8)
 
     def make(part: pa.Table, _: int) -> Ranks:
+        if fast is not None and native_members.known(part, "events"):
+            return np.concatenate([none, *(fast.ranks(batch, _rank) for batch in part.to_batches())])
         layer = texts(part, "layer")
-        rank = np.array([LAYERS.index(v) if v in LAYERS else -1 for v in layer.values] + [-1], np.int8)
-        return rank[layer.codes]
+        return np.array([*map(_rank, layer.values), -1], np.int8)[layer.codes]
 
-    return np.concatenate([np.zeros(0, np.int8), *parts(trace, "events", ["layer"], make)])
+    return np.concatenate([none, *parts(trace, "events", ["layer"], make, rows=_ROWS)])
+
+
+def _rank(layer: object) -> int:
+    return LAYERS.index(layer) if layer in LAYERS else -1
+
+
+def _in_c(trace: Trace) -> native_members.Functions | None:
+    rows = table(trace, "events").num_rows
+    return native_members.functions(rows) if rows >= IN_C else None
 
 
 def links_from_above(trace: Trace, ranks: Ranks, wanted: Ints) -> tuple[Links, Ints]:
@@ -91,93 +109,102 @@ def links_from_above(trace: Trace, ranks: Ranks, wanted: Ints) -> tuple[Links, I
         9      4 (runtime)     range id       measured     ->      9      native stack, measured, from kernel
         9      6 (kernel)      native stack   measured
     """
+    fast = _in_c(trace)
     ids = rows_of(table(trace, "events"), "event_id")
     place = np.full(len(ranks) + 1, -1, np.int32)  # the last is of what has no row
-    place[wanted] = np.arange(len(wanted))
-    rank = np.append(ranks, np.int8(-1))
+    place[wanted] = np.arange(len(wanted), dtype=np.int32)
 
-    def make(part: pa.Table, _: int) -> tuple[Ints, Ints, Ints, list[str]]:
-        """Of each link from above: the place of what it leads into, how good it is, its rule; and the rules."""
-        into = place[positions_in(ids, numbers(part, "child_id"))]
-        here = np.flatnonzero(into >= 0)
-        into = into[here]
-        upper = rank[positions_in(ids, numbers(part, "parent_id"))[here]]
-        above = (upper >= 0) & (rank_of[into] > upper)
-        here, into, upper = here[above], into[above], upper[above]
-        rule, grade = texts(part, "rule"), texts(part, "evidence")
-        known = [EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values]
-        strength = np.array([*known, _INFERRED], np.int64)[grade.codes[here]]
-        # nearest layer first, then strength
-        return (
-            into.astype(np.int64),
-            (len(LAYERS) - upper) * len(EVIDENCE) + strength,
-            rule.codes[here],
-            rule.values,
-        )
+    def make(part: pa.Table, _: int) -> list[Above]:
+        if fast is not None and native_members.known(part, "links"):
+            return [fast.above(batch, ids, ranks, place) for batch in part.to_batches()]
+        return [_above(part, ids, np.append(ranks, np.int8(-1)), place)]
 
-    rank_of = rank[wanted]
-    found = list(parts(trace, "links", ["child_id", "parent_id", "rule", "evidence"], make))
-    links = Links(list(dict.fromkeys(rule for _, _, _, rules in found for rule in rules)))
-    n_rules = len(links.rules)
-    best = np.full(len(wanted), _NO_LINK, np.int64)
-    for into, good, rule, rules in found:
-        code_of = np.array([*map(links.rules.index, rules), links.rules.index(MEMBER_RULE)], np.int64)
-        np.minimum.at(best, into, good * n_rules + code_of[rule])
-    best = best[place[wanted]]
-    linked = best != _NO_LINK
-    rest, by_rule = np.divmod(best, n_rules)
-    far, by_grade = np.divmod(rest, len(EVIDENCE))
-    code = by_grade * links.span + (len(LAYERS) - far + 1) * n_rules + by_rule
-    return links, np.where(linked, code, -1)
+    best = Best(len(wanted), fast)
+    for found in parts(trace, "links", ["child_id", "parent_id", "rule", "evidence"], make, rows=_ROWS):
+        for some in found:
+            best.add(some)
+    links = Links(best.rules)
+    return links, best.codes(place[wanted], len(links.rules), links.rules.index(MEMBER_RULE))
 
 
-def members(trace: Trace, chosen: Ints, ranks: Ranks) -> tuple[Links, Members]:
-    """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls; and what the codes
-    of their links mean."""
+def _above(part: pa.Table, ids: Positions, rank: Ranks, place: Places) -> Above:
+    """The links of a part of the table that lead from a layer above into an event with a place, without C."""
+    child, parent = (positions_in(ids, numbers(part, c)) for c in ("child_id", "parent_id"))
+    here = np.flatnonzero(place[child] >= 0)
+    upper = rank[parent[here]]
+    above = (upper >= 0) & (rank[child[here]] > upper)
+    here, upper = here[above], upper[above]
+    rule, grade = texts(part, "rule"), texts(part, "evidence")
+    known = [EVIDENCE.index(v) if v in EVIDENCE else _INFERRED for v in grade.values]
+    strength = np.array([*known, _INFERRED], np.int16)[grade.codes[here]]
+    # nearest layer first, then strength
+    good = (len(LAYERS) - upper.astype(np.int16)) * len(EVIDENCE) + strength
+    return Above(place[child[here]], good, rule.codes[here].astype(np.int32), rule.values)
+
+
+def members(trace: Trace, chosen: Ints, ranks: Ranks) -> Members:
+    """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls."""
     calls = table(trace, "calls")
-    number = np.full(calls.num_rows + 1, -1, np.int64)
-    number[chosen] = np.arange(len(chosen))
-    ids, events = rows_of(calls, "call_id"), rows_of(table(trace, "events"), "event_id")
-    rank = np.append(ranks, np.int8(-1))
+    number = np.full(calls.num_rows + 1, -1, np.int32)
+    number[chosen] = np.arange(len(chosen), dtype=np.int32)
+    ids = rows_of(table(trace, "events"), "event_id"), rows_of(calls, "call_id")
+    fast = _in_c(trace)
 
-    def make(part: pa.Table, _: int) -> tuple[Ints, Ranks, Ints]:
-        call = number[positions_in(ids, numbers(part, "call_id"))]
+    def make(part: pa.Table, _: int) -> Members:
+        if fast is not None and native_members.known(part, "event_calls"):
+            some = [fast.members(batch, ids, ranks, number[:-1]) for batch in part.to_batches()]
+            return _joined([Members(*one) for one in some])
+        call = number[positions_in(ids[1], numbers(part, "call_id"))]
         here = np.flatnonzero(call >= 0)
-        event = positions_in(events, numbers(part, "event_id"))[here]
-        layer = rank[event]
+        event = positions_in(ids[0], numbers(part, "event_id"))[here]
+        layer = np.append(ranks, np.int8(-1))[event]
         keep = layer >= 0
-        return event[keep], layer[keep], call[here][keep]
+        return Members(event[keep], layer[keep], call[here][keep])
 
-    none = np.zeros(0, np.int64)
-    found = [(none, none, none), *parts(trace, "event_calls", ["event_id", "call_id"], make)]
-    event, layer, call = (np.concatenate(of).astype(np.int64) for of in zip(*found, strict=True))
-    links, linked = links_from_above(trace, ranks, event)
-    return links, Members(event, layer, call, linked)
+    return _joined(parts(trace, "event_calls", ["event_id", "call_id"], make, rows=_ROWS))
 
 
-def grades(m: Members, calls: int, links: Links, eager: Bools, has: dict[str, Bools], runs: Bools) -> Ints:
+def _joined(found: Iterable[Members]) -> Members:
+    some = [Members(np.zeros(0, np.int64), np.zeros(0, np.int8), np.zeros(0, np.int32)), *found]
+    return Members(*(np.concatenate([getattr(one, of) for one in some]) for of in ("event", "layer", "call")))
+
+
+def grades(
+    m: Members,
+    link: Ints,
+    telling: Bools | None,
+    links: Links,
+    eager: Bools,
+    has: dict[str, Bools],
+    runs: Bools,
+) -> Places:
     """The code of the link into each layer of each call, shape (calls, 8); -1 where the layer was not observed.
 
-    A call's layer is as good as its weakest linked event. What no event shows may still be known from the site: the
-    line, the public function and the wrapper (`has`, a mask of calls a layer) that stood in one Python stack when the
-    op, or the node, was made. From a node to the run of its graph (`runs`: there was one) only the node's name leads.
+    A call's layer is as good as its weakest linked event; `link` has the codes of the members, -1 for none, and
+    `telling` is a mask of those that count, or None. What no event shows may still be known from the site: the line,
+    the public function and the wrapper (`has`, a mask of calls a layer) that stood in one Python stack when the op, or
+    the node, was made. From a node to the run of its graph (`runs`: there was one) only the node's name leads.
     """
-    codes = np.full(calls * len(LAYERS), -1, np.int64)
-    slot = m.call * len(LAYERS) + m.layer
-    np.maximum.at(codes, slot, m.link)
-    seen = np.zeros(len(codes), np.bool_)
-    seen[slot] = True
-    out = codes.reshape(calls, len(LAYERS))
-    here = seen.reshape(calls, len(LAYERS))
+    unseen = -2
+    codes = np.full((len(eager), len(LAYERS)), unseen, np.int32)
+    fast = native_members.functions(len(m.event)) if len(m.event) >= IN_C else None
+    if fast is not None:
+        fast.weakest(m.call, m.layer, link, telling, codes)
+    else:
+        kept = slice(None) if telling is None else telling
+        slot = m.call[kept].astype(np.int64) * len(LAYERS) + m.layer[kept]
+        np.maximum.at(codes.reshape(-1), slot, link[kept].astype(np.int32))
+    here = codes > unseen
     stack, node = links.code("measured", STACK_RULE), links.code("inferred", NODE_RULE)
-    out[here & (out < 0)] = links.code("inferred", MEMBER_RULE)
-    out[here[:, 0], 0] = stack  # nothing lies above the line: it is where the stack was taken
+    codes[codes == -1] = links.code("inferred", MEMBER_RULE)
+    codes[~here] = -1
+    codes[here[:, 0], 0] = stack  # nothing lies above the line: it is where the stack was taken
     for layer, known in has.items():
         at = LAYERS.index(layer)
-        out[known & (out[:, at] < 0), at] = stack
+        codes[known & (codes[:, at] < 0), at] = stack
     runtime = LAYERS.index("runtime")
-    out[~eager & (runs | here[:, runtime]), runtime] = node
-    return out
+    codes[~eager & (runs | here[:, runtime]), runtime] = node
+    return codes
 
 
 class Within:

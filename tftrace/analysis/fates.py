@@ -74,7 +74,9 @@ def fates(trace: Trace, rows: Ints | None = None) -> list[Fate]:
     target = positions(sites, "site_id", into)
     chosen = np.flatnonzero(text["fate"].where(np.array([v != ADDED for v in text["fate"].values], bool)))
     if rows is not None:
-        chosen = np.intersect1d(chosen, rows)
+        asked = np.zeros(len(line.values), np.bool_)
+        asked[rows] = True
+        chosen = chosen[asked[chosen]]
     return [
         Fate(
             text["op"].of(row) or "(op not known)", text["node"].of(row), text["graph"].of(row),

@@ -9,6 +9,7 @@ import numpy as np
 from tftrace.analysis import libraries
 from tftrace.analysis.attributes import Attributes
 from tftrace.analysis.columns import (
+    Bools,
     Ints,
     Texts,
     combined,
@@ -17,9 +18,10 @@ from tftrace.analysis.columns import (
     numbers,
     positions,
     table,
-    texts,
 )
 from tftrace.analysis.evidence import Members
+from tftrace.analysis.native_members import Places
+from tftrace.analysis.picked import Picked
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
@@ -44,22 +46,21 @@ class Groups:
 
 
 def group(
-    trace: Trace, chosen: Ints, members: Members, names: Texts, probes: Texts, said: Attributes
+    trace: Trace, calls: Picked, members: Members, names: Texts, probes: Texts, said: Attributes
 ) -> Groups:
-    """The groups of the calls in the rows `chosen` of the calls table; `names` and `probes` are those of the members,
-    `said` the attributes of the library events among them.
+    """The groups of the chosen calls, of which `calls` holds the columns; `names` and `probes` are those of the
+    members, `said` the attributes of the library events among them.
 
     Calls that only rearrange memory (a oneDNN reorder of the weights, made once) set no call apart from its
     neighbours, unless it made no other.
     """
-    calls = table(trace, "calls")
-    site = numbers(calls, "site_id").values[chosen]
-    columns = [texts(calls, c).codes[chosen] for c in ("device", "shapes", "dtypes", "op_attrs")]
+    site = calls.numbers("site_id").values
+    columns = [calls.texts(c).codes for c in ("device", "shapes", "dtypes", "op_attrs")]
     here = np.flatnonzero(members.layer == LAYERS.index("library"))
     kinds = libraries.told(trace, names.at(here), probes.at(here), said)
-    calls_made = signatures(len(chosen), members.call[here], kinds)
+    calls_made = signatures(len(site), members.call[here], kinds)
     code, count = combined(site, *columns, calls_made)
-    time = np.bincount(code, weights=numbers(calls, "total_ns").values[chosen], minlength=count)
+    time = np.bincount(code, weights=calls.numbers("total_ns").values, minlength=count)
     place = np.empty(count, np.int64)
     place[np.argsort(-time, kind="stable")] = np.arange(count)
     of = place[code]
@@ -68,21 +69,25 @@ def group(
     return Groups(of, first, count, kinds, here)
 
 
-def told_by(members: Members, groups: Groups, calls: int) -> Members:
-    """The members that tell how well a layer is known: without a call's launches on a device where the call also has
-    calls into a library proper. Launches are what those ended in, or TensorFlow's own, and stand beside them."""
-    if not len(groups.library_members):
-        return members
-    launching = groups.kinds.launching[groups.kind]
+def telling(members: Members, groups: Groups, calls: int) -> Bools | None:
+    """Mask of the members that tell how well a layer is known, None for all: without a call's launches on a device
+    where the call also has calls into a library proper. Launches are what those ended in, or TensorFlow's own, and
+    stand beside them."""
+    launching = groups.kinds.launching
+    if not len(groups.library_members) or not launching.any():
+        return None
+    launches = launching[groups.kind]
     call = members.call[groups.library_members]
     proper = np.zeros(calls, np.bool_)
-    proper[call[~launching]] = True
+    proper[call[~launches]] = True
+    if not proper.any():
+        return None
     keep = np.ones(len(members.call), np.bool_)
-    keep[groups.library_members[launching & proper[call]]] = False
-    return Members(members.event[keep], members.layer[keep], members.call[keep], members.link[keep])
+    keep[groups.library_members[launches & proper[call]]] = False
+    return keep
 
 
-def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
+def signatures(calls: int, call: Places, kinds: libraries.Kinds) -> Ints:
     """One code for each set of kinds of library call that a call made; -1 for none.
 
     call kind           call signature
@@ -99,7 +104,7 @@ def signatures(calls: int, call: Ints, kinds: libraries.Kinds) -> Ints:
     telling[call[~auxiliary]] = True
     keep = ~auxiliary | ~telling[call]
     span = len(kinds.kinds)
-    pairs, _ = counted(call[keep] * span + kinds.code[keep], calls * span)
+    pairs, _ = counted(call[keep] * np.int64(span) + kinds.code[keep], calls * span)
     owner, kind = np.divmod(pairs, span)
     begins = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
     length = np.diff(np.append(begins, len(owner)))
@@ -126,7 +131,10 @@ class Runs:
 
 def runs(trace: Trace, chosen: Ints) -> Runs:
     calls = table(trace, "calls")
-    above = positions(calls, "call_id", numbers(calls, "parent_call_id"))
+    told = numbers(calls, "parent_call_id")
+    if not told.valid.any():
+        return Runs(*(np.full(len(chosen), -1, np.int64) for _ in range(2)))
+    above = positions(calls, "call_id", told)
     parent = above[chosen]
     outer = parent.copy()
     for _ in range(64):

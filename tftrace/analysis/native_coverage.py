@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from tftrace.analysis import arrow_memory
 from tftrace.analysis.columns import Bools, Ints, spelled
 from tftrace.model.layers import LAYERS
 from tftrace.model.schemas import EVENTS
@@ -25,14 +26,10 @@ COLUMNS: Final = ("layer", "start_ns", "dur_ns", *THREAD)
 _TEXTS: Final = {"layer": "ranks", "host": "hosts", "device": "devices"}
 
 
-class _Column(ctypes.Structure):
-    _fields_ = [("values", ctypes.c_void_p), ("valid", ctypes.c_void_p), ("offset", ctypes.c_int64)]
-
-
 class _Part(ctypes.Structure):
     _fields_ = [
         ("rows", ctypes.c_int64), *((name, ctypes.c_void_p) for name in ("ranks", "hosts", "devices", "kept")),
-        *((name, _Column) for name in COLUMNS),
+        *((name, arrow_memory.Column) for name in COLUMNS),
     ]  # fmt: skip
 
 
@@ -45,7 +42,7 @@ class _Found(ctypes.Structure):
 @cache
 def _functions() -> Any:
     """None where they cannot be had."""
-    functions, _ = loops("coverage", _SOURCE)
+    functions, _ = loops("coverage", _SOURCE, arrow_memory.HEADER)
     if functions is not None:
         functions.tft_sweep_new.restype = ctypes.POINTER(_Found)
         functions.tft_sweep_free.argtypes, functions.tft_sweep_free.restype = [ctypes.POINTER(_Found)], None
@@ -144,11 +141,8 @@ class _Sweep:
                 setattr(given, _TEXTS[name], codes.ctypes.data)
                 held.append(codes)
                 column = column.indices
-            valid, values = column.buffers()
             held.append(column)
-            told = None if values is None else values.address
-            known = None if valid is None or not column.null_count else valid.address
-            setattr(given, name, _Column(told, known, column.offset))
+            setattr(given, name, arrow_memory.Column.of(column))
         return given, held
 
     def _codes(self, name: str, values: list[Any]) -> npt.NDArray[Any]:

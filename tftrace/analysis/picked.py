@@ -22,38 +22,37 @@ class Picked:
 
     def __init__(self, trace: Trace, name: str, columns: Sequence[str], rows: Ints) -> None:
         some = Ascending(rows)
+        self._numbers = {
+            c: Numbers(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_))
+            for c in columns
+            if pa.types.is_integer(TABLES[name].field(c).type)
+            or pa.types.is_boolean(TABLES[name].field(c).type)
+        }
+        self._texts = {
+            c: Texts(np.full(len(rows), -1, np.int64), []) for c in columns if c not in self._numbers
+        }
 
-        def make(part: pa.Table, first: int) -> dict[str, Texts | Numbers]:
-            here = some.within(first, part.num_rows)
-            found: dict[str, Texts | Numbers] = {}
-            for column in columns:
-                if pa.types.is_integer(TABLES[name].field(column).type):
-                    data = numbers(part, column)
-                    found[column] = Numbers(data.values[here], data.valid[here])
-                else:
-                    found[column] = _texts_at(part.column(column), column, here)
-            return found
+        def make(part: pa.Table, first: int) -> tuple[dict[str, Texts], slice | Ints]:
+            here, to = some.placed(first, part.num_rows)
+            for column, into in self._numbers.items():
+                _put_numbers(part, column, here, into, to)
+            return {c: _texts_at(part.column(c), c, here) for c in self._texts}, to
 
-        self._some, self._parts = some, list(parts(trace, name, columns, make))
+        numbered: dict[str, dict[str, int]] = {c: {} for c in self._texts}
+        for found, to in parts(trace, name, columns, make):
+            for column, one in found.items():
+                of = numbered[column]
+                known = np.array([*(of.setdefault(v, len(of)) for v in one.values), -1], np.int64)
+                self._texts[column].codes[to] = known[one.codes]
+        for column, of in numbered.items():
+            self._texts[column].values.extend(of)
 
     def numbers(self, column: str) -> Numbers:
-        found = [part[column] for part in self._parts]
-        values, valid = ([getattr(one, what) for one in found] for what in ("values", "valid"))
-        return Numbers(
-            self._some.back(np.concatenate([np.zeros(0, np.int64), *values])),
-            self._some.back(np.concatenate([np.zeros(0, np.bool_), *valid])),
-        )
+        return self._numbers[column]
 
     def texts(self, column: str) -> Texts:
         """Numbered as those of the whole column are."""
-        numbered: dict[str, int] = {}
-        codes = [np.zeros(0, np.int64)]
-        for part in self._parts:
-            one = part[column]
-            assert isinstance(one, Texts)
-            known = np.array([*(numbered.setdefault(v, len(numbered)) for v in one.values), -1], np.int64)
-            codes.append(known[one.codes])
-        return Texts(self._some.back(np.concatenate(codes)), list(numbered))
+        return self._texts[column]
 
 
 class Ascending:
@@ -63,10 +62,18 @@ class Ascending:
         self._order = None if (rows[1:] >= rows[:-1]).all() else np.argsort(rows, kind="stable")
         self._rows = rows if self._order is None else rows[self._order]
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def within(self, first: int, count: int) -> Ints:
         """Those of a part of the table, counted from its first row."""
-        begin, end = np.searchsorted(self._rows, (first, first + count))
-        return self._rows[begin:end] - first
+        return self.placed(first, count)[0]
+
+    def placed(self, first: int, count: int) -> tuple[Ints, slice | Ints]:
+        """The same, and where they stand in the order in which the rows were given."""
+        begin, end = self._rows.searchsorted((first, first + count)).tolist()
+        here = slice(begin, end)
+        return self._rows[here] - first, here if self._order is None else self._order[here]
 
     def back(self, values: npt.NDArray[V]) -> npt.NDArray[V]:
         """What was found, in the order in which the rows were given."""
@@ -75,6 +82,23 @@ class Ascending:
         given = np.empty_like(values)
         given[self._order] = values
         return given
+
+
+def _put_numbers(part: pa.Table, name: str, rows: Ints, into: Numbers, to: slice | Ints) -> None:
+    """Puts what some rows of a part hold into `to` of what is all null so far."""
+    column = part.column(name)
+    if column.null_count == len(column):
+        return
+    if column.num_chunks != 1 or not arrow_memory.is_whole(column.type):
+        whole = numbers(part, name)
+        into.values[to], into.valid[to] = whole.values[rows], whole.valid[rows]
+        return
+    values = arrow_memory.values(column.chunk(0))[rows]
+    if not column.null_count:
+        into.values[to], into.valid[to] = values, True
+        return
+    valid = arrow_memory.valid(column.chunk(0))[rows]
+    into.values[to], into.valid[to] = np.where(valid, values, 0), valid
 
 
 def _texts_at(column: pa.ChunkedArray, name: str, rows: Ints) -> Texts:

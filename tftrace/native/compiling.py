@@ -55,10 +55,10 @@ def compiled(target: Path, arguments: Sequence[str]) -> str | None:
     return None
 
 
-def loops(name: str, source: Path) -> tuple[Any, str | None]:
+def loops(name: str, source: Path, *headers: Path) -> tuple[Any, str | None]:
     """(the functions of one C source that only goes over arrays, None), or (None, why there are none). Compiles it
-    where that is not in the cache yet."""
-    target = cached(name, _LOOPS, [source])
+    where that, or one of the `headers` that it includes, is not in the cache yet as it is."""
+    target = cached(name, _LOOPS, [source, *headers])
     if not target.exists() and (reason := compiled(target, [*_LOOPS, str(source)])) is not None:
         return None, reason
     try:

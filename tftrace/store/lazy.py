@@ -78,6 +78,7 @@ class LazyTable:
         with readable(directory, name) as path:
             self._metadata = pq.read_metadata(path)
         self._stored = frozenset(self._metadata.schema.to_arrow_schema().names)
+        self._places = {self._metadata.schema.column(i).path: i for i in range(self._metadata.num_columns)}
         self._kept: dict[Any, Any] = {}
         self.num_rows: int = self._metadata.num_rows
         self.column_names: list[str] = TABLES[name].names
@@ -146,13 +147,35 @@ class LazyTable:
                 pool.shutdown(cancel_futures=True)
 
     def _row_group(self, group: int, columns: Sequence[str], rows: int | None) -> Iterator[pa.Table]:
+        asked = [c for c in columns if c in self._stored]
+        stored = [c for c in asked if not self._empty(group, c)]
+        count = self._metadata.row_group(group).num_rows
         with readable(self._directory, self._name) as path:
+            if not stored and asked:
+                for first in range(0, count, rows or count):
+                    kinds = [TABLES[self._name].field(c).type for c in asked]
+                    some = min(rows or count, count - first)
+                    part = pa.table([pa.nulls(some, kind) for kind in kinds], asked)
+                    yield conforming(part, self._directory, self._name, columns)
+                return
             # a file of its own for each thread; what it holds is known already
             file = pq.ParquetFile(path, metadata=self._metadata)
-            stored = [c for c in columns if c in self._stored]
             if rows is None:
-                table = file.read_row_group(group, stored, use_threads=False)
-                yield conforming(table, self._directory, self._name, columns)
+                yield self._complete(file.read_row_group(group, stored, use_threads=False), columns)
                 return
             for batch in file.iter_batches(rows, [group], stored, use_threads=False):
-                yield conforming(pa.Table.from_batches([batch]), self._directory, self._name, columns)
+                yield self._complete(pa.Table.from_batches([batch]), columns)
+
+    def _empty(self, group: int, column: str) -> bool:
+        """Whether the file says that all rows of the column are null."""
+        rows = self._metadata.row_group(group)
+        at = self._places.get(column)
+        told = None if at is None else rows.column(at).statistics
+        return told is not None and told.has_null_count and 0 < rows.num_rows == told.null_count
+
+    def _complete(self, part: pa.Table, columns: Sequence[str]) -> pa.Table:
+        for column in columns:
+            if column in self._stored and column not in part.column_names:
+                kind = TABLES[self._name].field(column).type
+                part = part.append_column(column, pa.nulls(part.num_rows, kind))
+        return conforming(part, self._directory, self._name, columns)

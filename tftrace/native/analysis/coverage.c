@@ -2,7 +2,8 @@
 
    The same as `_Sweep` of analysis/coverage.py says with arrays: the events come in the order of their start, and for
    each thread stands how far each layer covers it, and it and all below. Columns are Arrow's own memory. */
-#include <stdint.h>
+#include "columns.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +29,6 @@ typedef struct {
     int64_t count, room;
 } tft_sweep;
 
-/* A column: values of its type and, unless all rows have one, a bit for each that has. */
-typedef struct {
-    const void *values;
-    const uint8_t *valid;
-    int64_t offset;
-} tft_column;
-
 typedef struct {
     int64_t rows;
     const int8_t *ranks;            /* by code of `layer`: position of the layer, or -1 */
@@ -42,19 +36,6 @@ typedef struct {
     const uint8_t *kept;            /* a byte for each row, or all of them */
     tft_column layer, start_ns, dur_ns, stream, tid, pid, device, host;
 } tft_part;
-
-static inline int has(const tft_column *column, int64_t row) {
-    int64_t at = row + column->offset;
-    return column->values && (!column->valid || (column->valid[at >> 3] >> (at & 7) & 1));
-}
-
-static inline int64_t wide(const tft_column *column, int64_t row) {
-    return has(column, row) ? ((const int64_t *)column->values)[row + column->offset] : 0;
-}
-
-static inline int32_t narrow(const tft_column *column, int64_t row, int32_t missing) {
-    return has(column, row) ? ((const int32_t *)column->values)[row + column->offset] : missing;
-}
 
 static inline int32_t numbered(const tft_column *column, int64_t row, const int32_t *numbers) {
     int32_t code = narrow(column, row, -1);
@@ -142,7 +123,7 @@ static inline tft_key key_of(const tft_part *part, int64_t row) {
         key.device = numbered(&part->device, row, part->devices);
         key.on_device = 1;
     } else
-        key.number = wide(&part->tid, row);
+        key.number = wide(&part->tid, row, 0);
     return key;
 }
 
@@ -167,7 +148,7 @@ int tft_sweep_add(tft_sweep *sweep, const tft_part *part) {
     tft_thread *thread = NULL;
     tft_key last;
     for (int64_t row = 0; row < part->rows; row++) {
-        int64_t start = wide(&part->start_ns, row);
+        int64_t start = wide(&part->start_ns, row, 0);
         if (start < sweep->until)
             return 1;
         sweep->until = start;
@@ -181,7 +162,7 @@ int tft_sweep_add(tft_sweep *sweep, const tft_part *part) {
                 return 2;
             last = key;
         }
-        int64_t dur = wide(&part->dur_ns, row);
+        int64_t dur = wide(&part->dur_ns, row, 0);
         int64_t end = (int64_t)((uint64_t)start + (uint64_t)(dur > 0 ? dur : 0));
         sweep->events[rank]++;
         cover(&sweep->own[rank], &thread->alone[rank], start, end);

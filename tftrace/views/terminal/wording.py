@@ -30,7 +30,7 @@ def plain(value: Any, limit: int = 300) -> str:
     text = str(value)
     if len(text) > limit:
         text = text[: limit - 3] + "..."
-    return "".join(_spelled(c) for c in text)
+    return text if text.isprintable() else "".join(_spelled(c) for c in text)
 
 
 def _spelled(char: str) -> str:
