@@ -27,10 +27,11 @@ from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
 from tftrace.correlate.libraries.cudnn import add_cudnn
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
 from tftrace.correlate.libraries.native import NativeStacks
-from tftrace.correlate.libraries.primitives import add_primitives, own_ns
+from tftrace.correlate.libraries.primitives import add_primitives
 from tftrace.correlate.nesting import nest, past
 from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.optimized import optimized
+from tftrace.correlate.own_work import add_own_work, own_cost
 from tftrace.correlate.profiles.handovers import hand_over
 from tftrace.correlate.profiles.launched_work import launched_work
 from tftrace.correlate.profiles.profile import ProfileEvents, read_windows
@@ -40,7 +41,7 @@ from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.correlate.tf_logs import add_tf_log
 from tftrace.correlate.tracings import tracing_rows
 from tftrace.correlate.uncompared import Uncompared
-from tftrace.ingest.agent_raw import RawProcess, Records
+from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.cudnn.calls import read_cudnn, version_text
 
 
@@ -134,7 +135,7 @@ def add_process(
         profile = read_windows(raw, clock, build, common, calls, cudnn.calls, onednn)
     mark_launched_in_trials(build, profile, cudnn)
     primitives = joined(onednn, cudnn.calls)
-    _own_work(raw, clock, build, host)
+    add_own_work(raw, clock, build, host)
 
     parent_of, root_of = _links(build, calls, profile, primitives)
     compiled = thunks(build, graphs, calls, profile, parent_of, root_of)
@@ -167,7 +168,7 @@ def add_process(
     facts.device_work = asdict(profile.counts)
     facts.profile_lost = _outside(raw, clock, calls) if logged is None else 0
     facts.primitives = primitives.counts
-    facts.own_us = _own_cost(raw, found.records)
+    facts.own_us = own_cost(raw, found.records)
     return facts
 
 
@@ -220,35 +221,6 @@ def _graph_construction(
     )  # fmt: skip
     innermost = np.where(gen_op != NONE, gen_op, np.where(api != NONE, api, python))
     return np.asarray(innermost[np.array(event_of)], np.int64)
-
-
-_LONG_NS = (
-    10_000  # of tftrace's own time beside a library call, below which it makes no event: it stays in the sums
-)
-
-
-def _own_work(raw: RawProcess, clock: Clock, build: TraceBuilder, host: dict[str, int]) -> None:
-    closing = [(int(w["close"]), int(w["closed"])) for w in raw.windows if w.get("closed")]
-    start, end = np.array(closing, np.int64).reshape(-1, 2).T
-    _own_events(build, clock, "tftrace: writes a profile window", start, end, host, host["pid"])
-    itt = raw.itt[(raw.itt["t0"] > 0) & (raw.itt["t1"] > 0)]
-    tid, t0, t1, after = (itt[name].astype(np.int64) for name in ("tid", "t0", "t1", "after_ns"))
-    begin = t0 - (own_ns(itt) - after)
-    long = t0 - begin >= _LONG_NS
-    _own_events(build, clock, "tftrace: native stack", begin[long], t0[long], host, tid[long])
-    long = after >= _LONG_NS
-    _own_events(build, clock, "tftrace: oneDNN's line", t1[long], (t1 + after)[long], host, tid[long])
-
-
-def _own_events(
-    build: TraceBuilder, clock: Clock, name: str, start: Int, end: Int, host: dict[str, int], tid: Int | int
-) -> None:
-    if len(start):
-        begun = clock.from_raw(start)
-        build.events(
-            len(start), name=build.words.code(name), start_ns=begun, dur_ns=clock.from_raw(end) - begun, tid=tid,
-            probe=build.words.code("tftrace"), **host,
-        )  # fmt: skip
 
 
 def _place_by_work(
@@ -390,16 +362,3 @@ def _outside(raw: RawProcess, clock: Clock, calls: Dispatches) -> int:
             span = clock.from_raw(np.array([window["open"], window["close"]], np.int64))
             covered |= (calls.start >= span[0]) & (calls.start < span[1])
     return int((~covered).sum())
-
-
-def _own_cost(raw: RawProcess, cudnn: Records) -> dict[str, float | None]:
-    """What the probes spent in the process, in us: the sum where each record was timed, else from those that were (one
-    in 61, the first left out)."""
-    cost: dict[str, float | None] = {}
-    for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt), ("cudnn", cudnn)):
-        own = records[records["t0"] > 0]["own_ns"].astype(np.int64)
-        timed = own if (own > 0).all() else own[1:][own[1:] > 0]
-        cost[name] = round(float(np.mean(timed)) * len(own) / 1000, 1) if len(timed) else None
-    closing = raw.status.get("probes", [])
-    cost["tf_profiler"] = next((p.get("closing_us") for p in closing if p["name"] == "tf_profiler"), None)
-    return cost
