@@ -14,7 +14,7 @@ from ..pydispatch import PythonDispatch
 from .base import Probe
 
 ENTRIES = ("TFE_Py_FastPathExecute", "TFE_Py_Execute", "TFE_Py_ExecuteCancelable")
-BY_TYPE, BY_IDENTITY, BY_DIMS, BY_SHAPE, BY_HASH = range(5)  # native/dispatch.c
+BY_TYPE, BY_IDENTITY, BY_DIMS, BY_SHAPE, BY_HASH = range(5)  # native/description.c
 
 
 def strategy(value: Any) -> int:
