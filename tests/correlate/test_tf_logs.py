@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.capture.running import SCRIPTS, environment, run
+from tftrace.agent import contract
 from tftrace.api import load
 from tftrace.correlate.imported import import_files
 
@@ -22,6 +24,26 @@ def test_import_accounts_for_every_message(shared_data: Path, tmp_path: Path) ->
     assert set(rows["source"]) == {"tf_log"}
     assert sorted(rows[rows["chosen"]]["direction"]) == ["backprop_filter", "backprop_input", "forward"]
     assert rows[rows["chosen"]]["time_us"].tolist() == [190.25, 195.5, 204.25]
+
+
+def test_messages_of_a_process_without_any_call_are_events_without_a_parent(tmp_path: Path) -> None:
+    """Its records of calls were lost, or it made none."""
+    raw = tmp_path / "t" / "raw" / "vm-7"
+    raw.mkdir(parents=True)
+    (tmp_path / "t" / "run.json").write_text("{}")
+    (raw / "process.json").write_text(
+        json.dumps({"format": contract.FORMAT, "pid": 7, "host": "vm", "python": "3.11"})
+    )
+    clocks = np.array([(1, 10**18 + 1, 1), (900, 10**18 + 900, 900)], np.dtype(contract.CLOCK.dtype))
+    clocks.tofile(raw / "clocks.bin")
+    text = b"I0000 00:00:1795444437.616833       7 cuda_dnn.cc:1] Loaded cuDNN version 91900\n"
+    lines = [b"7 %d %d 0 %d %s" % (t, call, len(text), text) for t, call in ((100, 0), (200, 3))]
+    (raw / "tf_log.bin").write_bytes(b"".join(line + bytes(-len(line) % 32) for line in lines))
+    trace = load(tmp_path / "t")
+    assert trace.events["start_ns"].tolist() == [10**18 + 100, 10**18 + 200]
+    assert (set(trace.events["layer"]), len(trace.links)) == ({"stream_executor"}, 0)
+    (process,) = trace.manifest["processes"]
+    assert process["tf_log"] == {"messages": 2, "other_messages": 0, "cut_messages": 0}
 
 
 @pytest.mark.tf

@@ -185,11 +185,10 @@ def _tf_log(
     ids, records, counts = add_tf_log(messages, clock, build, common, done.tuned_on)
     if not any(counts.values()):
         return {}
-    inside = (records >= 0) & (records < len(calls.record))
-    rows = (
-        np.where(inside, calls.record[np.where(inside, records, 0)], NONE) if len(calls.record) else records
-    )
-    build.link(ids, np.where(rows >= 0, calls.runtime[np.maximum(rows, 0)], NONE), "range id", "measured")
+    inside = np.flatnonzero((records >= 0) & (records < len(calls.record)))
+    rows = calls.record[records[inside]]
+    known = rows >= 0
+    build.link(ids[inside[known]], calls.runtime[rows[known]], "range id", "measured")
     return counts | {"cut_messages": messages.cut}
 
 

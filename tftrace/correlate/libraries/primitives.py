@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
@@ -13,6 +14,7 @@ from tftrace.correlate.ledger.algorithm_rows import add_candidate
 from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
 from tftrace.correlate.libraries.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
@@ -201,17 +203,16 @@ def _describe(head: str) -> dict[str, Any]:
 
 
 def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, line_of: Int) -> Int:
-    texts = [compact({k: v for k, v in d.items() if v not in (None, "", [])}) for d in described]
-    codes = build.attrs.codes(texts)
-    found = line_of >= 0
-    out = np.full(len(line_of), NONE, np.int64)
-    if not found.any():
-        return out
-    out[found] = codes[lines.head[line_of[found]]]
-    for at in np.flatnonzero(found & (lines.ms[np.maximum(line_of, 0)] >= _SURE_MS)).tolist():
-        line = int(line_of[at])
-        out[at] = build.attrs.code(f'{texts[int(lines.head[line])][:-1]},"verbose_ms":{lines.ms[line]:g}}}')
-    return out
+    told = [compact({k: v for k, v in d.items() if v not in (None, "", [])})[1:-1] for d in described]
+    found = np.flatnonzero(line_of >= 0)
+    form, time = np.full((2, len(line_of)), NONE, np.int64)
+    form[found] = lines.head[line_of[found]]
+    ms = lines.ms[line_of[found]]
+    long = ms >= _SURE_MS
+    values, time[found[long]] = np.unique(ms[long], return_inverse=True)
+    times = [f'"verbose_ms":{value:g}' for value in values.tolist()]
+    parts = [Part(form, pa.array(told, pa.string())), Part(time, pa.array(times, pa.string()))]
+    return build.attrs.block(len(line_of), parts)
 
 
 def _algorithms(
