@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tftrace.ingest import executor_log
 from tftrace.ingest.executor_log import NodeRun, StepRun, parse
 
 DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
@@ -42,7 +44,7 @@ def test_a_run_of_a_node_with_its_attributes_and_the_tensors_it_was_given() -> N
         "use_cudnn_on_gpu": True,
     }  # fmt: skip
     inputs: list[list[Any] | None] = [["float32", [2, 16]], None]
-    assert log.nodes == [NodeRun(3, "Conv2D", "_MklNativeConv2D", attrs, inputs, DEVICE, 7, 10, 30)]
+    assert list(log.nodes) == [NodeRun(3, "Conv2D", "_MklNativeConv2D", attrs, inputs, DEVICE, 7, 10, 30)]
     assert log.other == 0
 
 
@@ -131,3 +133,98 @@ def test_what_is_worded_is_read(
     assert (node.step, node.node, node.kernel, node.start, node.end) == (step, name, kernel, *times)
     assert node.attrs == attrs
     assert node.inputs == [None] * len(inputs)
+
+
+RUN = re.compile(
+    r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) (?:\{\{function_node [^}]*\}\})?"
+    r"\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
+)
+TENSOR = re.compile(
+    r'__LOG_MEMORY__ MemoryLogTensorOutput \{ step_id: (-?\d+) kernel_name: "([^"]*)" (?:index: (\d+) )?'
+    r"tensor \{ (?:dtype: DT_(\w+) )?shape \{ ((?:dim \{ (?:size: -?\d+ )?\} )*)\}"
+)
+
+
+def one_by_one(data: bytes) -> tuple[list[NodeRun], int]:
+    """The straightforward reader of runs and of the tensors they were given, and how many lines are others."""
+    nodes: list[NodeRun] = []
+    open_: dict[tuple[int, str], list[int]] = {}
+    made: dict[tuple[int, str, int], list[Any]] = {}
+    wanted: list[list[tuple[str, int]]] = []
+    other = 0
+    for line in data.replace(b"\0", b"").split(b"\n"):
+        parts = line.decode("utf-8", "replace").split(" ", 2)
+        if len(parts) != 3 or not parts[0].isdigit() or not parts[1].isdigit():
+            other += bool(line)
+            continue
+        tid, t = int(parts[0]), int(parts[1])
+        message = parts[2].partition("] ")[2]
+        if run := RUN.match(message):
+            what, number, step, name, kernel, attrs, inputs, _, device = run.groups()
+            key = (int(step), number)
+            if what == "Process node":
+                open_.setdefault(key, []).append(len(nodes))
+                names = [part.strip() for part in inputs.split(",")]
+                told = [n.partition(":") for n in names if n and not n.startswith("^")]
+                wanted.append([(n, int(index) if index.isdigit() else 0) for n, _, index in told])
+                nodes.append(
+                    NodeRun(key[0], name, kernel, executor_log.attributes(attrs), [], device, tid, t, None)
+                )
+                continue
+            rows = open_.get(key, [])
+            if what.startswith("Sync"):
+                rows = [row for row in rows if nodes[row].tid == tid][-1:]
+            if rows:
+                ended = rows[0]
+                open_[key].remove(ended)
+                nodes[ended] = nodes[ended]._replace(end=t)
+        elif output := TENSOR.match(message):
+            step, name, index, dtype, sizes = output.groups()
+            shape = [int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes)]
+            dtype = {"FLOAT": "float32"}.get(dtype, (dtype or "INVALID").lower())
+            made[int(step), name, int(index or 0)] = [dtype, shape]
+        else:
+            other += 1
+    for row, of in enumerate(wanted):
+        nodes[row].inputs.extend(made.get((nodes[row].step, *name)) for name in of)
+    return nodes, other
+
+
+STEP = st.sampled_from([-1, 0, 1, 2, 10**17])
+NODE = st.sampled_from(["a", "b", "c/d", "_arg"])
+MESSAGES = st.one_of(
+    st.builds(
+        lambda what, number, step, node, attrs, inputs, cut: (
+            f"{what}: {number} step {step} {{{{node {node}}}}} = Op[{attrs}]({', '.join(inputs)}) device: {DEVICE}"
+        )[:cut],
+        st.sampled_from(["Process node", "Process node", "Synchronous kernel done", "Async kernel done"]),
+        st.integers(1, 2), STEP, NODE, st.sampled_from(["", "T=DT_FLOAT", "T=DT_HALF, n=1"]),
+        st.lists(st.sampled_from(["a", "a:1", "b:0", "c/d:x", "^b", "never"]), max_size=3),
+        st.sampled_from([None, None, 60]),
+    ),
+    st.builds(
+        lambda step, node, index, dtype, sizes: (
+            f'__LOG_MEMORY__ MemoryLogTensorOutput {{ step_id: {step} kernel_name: "{node}" {index}'
+            f"tensor {{ {dtype}shape {{ "
+            + "".join(f"dim {{ size: {n} }} " if n else "dim { } " for n in sizes) + "}"
+        ),
+        STEP, NODE, st.sampled_from(["", "index: 1 "]), st.sampled_from(["", "dtype: DT_FLOAT ", "dtype: DT_INT8 "]),
+        st.lists(st.integers(-1, 3), max_size=2),
+    ),
+    st.sampled_from(["", "else", "\0\0", "\xff"]),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 99), MESSAGES), max_size=25), st.integers(0, 60))
+def test_columns_hold_what_each_line_says(rows: list[tuple[int, int, str]], cut: int) -> None:
+    data = lines(*rows)
+    data = data[: len(data) - cut] if cut < len(data) else data
+    log = parse(data)
+    assert (list(log.nodes), log.other + len(log.methods)) == one_by_one(data)
+
+
+def test_what_repeats_is_kept_once() -> None:
+    begun = [(1, 10 + n, f"Process node: 8 step {n} {BEGUN}") for n in range(50)]
+    log = parse(lines(*begun))
+    assert (len(log.nodes), len(log.nodes.forms), log.nodes.inputs) == (50, 1, [[None, None]])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
@@ -21,9 +22,17 @@ from tftrace.correlate.federated import Asked
 from tftrace.correlate.profiles.device_work import joined
 from tftrace.correlate.profiles.launches import Counts
 from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
-from tftrace.ingest.executor_log import ExecutorLog, NodeRun, StepRun, parse_lines, read_executor_log
+from tftrace.ingest.executor_log import (
+    ExecutorLog,
+    NodeRun,
+    NodeRuns,
+    StepRun,
+    parse_lines,
+    read_executor_log,
+)
 
 PROBE: Final = "executor_log"
 _ENTRY: Final = contract.ENTRIES.index("Session::Run")
@@ -51,27 +60,22 @@ class Executors:
         words, nodes, steps = build.words, self.log.nodes, self.log.steps
         run = calls.record[self.entry] if len(self.entry) else self.entry
         n, m = len(nodes), len(steps)
-        start = clock.from_raw(np.array([node.start for node in nodes], np.int64))
-        open_ = np.array([node.end is None for node in nodes], bool)
-        stop = np.maximum(
-            clock.from_raw(np.array([node.end or node.start for node in nodes], np.int64)), start
-        )
-        name = words.codes(f"{node.node}:{node.kernel}" for node in nodes)
-        tid = np.array([node.tid for node in nodes], np.int64)
-        devices = words.codes(short_device(node.device) for node in nodes)
+        start = clock.from_raw(nodes.start)
+        stop = np.maximum(clock.from_raw(_ended(nodes)), start)
+        name = words.codes(f"{form.node}:{form.kernel}" for form in nodes.forms)[nodes.form]
+        tid = nodes.tid
+        devices = words.codes(short_device(form.device) for form in nodes.forms)[nodes.form]
         ids = build.events(
-            n, layer=words.code("kernel"), name=name, start_ns=start, dur_ns=np.where(open_, NONE, stop - start),
-            tid=tid, probe=words.code(PROBE), **(common | {"device": devices}),
-            attrs=build.attrs.codes(
-                compact({"step": node.step, "op_attrs": node.attrs, "inputs": node.inputs}) for node in nodes
-            ),
+            n, layer=words.code("kernel"), name=name, start_ns=start,
+            dur_ns=np.where(nodes.end == NONE, NONE, stop - start), tid=tid, probe=words.code(PROBE),
+            **(common | {"device": devices}), attrs=_attrs(build, nodes),
         )  # fmt: skip
         is_run = np.arange(n + m) >= n
         given: dict[str, Any] = {
             "ids": np.concatenate([ids, calls.runtime[run]]), "start": np.concatenate([start, calls.start[run]]),
             "end": np.concatenate([stop, calls.end[run]]), "tid": np.concatenate([tid, calls.tid[run]]),
             "name": np.concatenate([name, np.full(m, words.code("SessionRun"))]), "is_kernel": ~is_run,
-            "step": np.array([node.step for node in nodes] + [step.step for step in steps], np.int64),
+            "step": np.concatenate([nodes.step, np.array([step.step for step in steps], np.int64)]),
             # the event of a run is that of its entry: it is neither linked to itself nor counted twice
             "told": is_run, "is_launch": is_run,
             "options": [], "problems": [], "work": joined([]), "counts": Counts(), "op_work": [],
@@ -83,7 +87,8 @@ class Executors:
 
     def devices(self, build: TraceBuilder) -> Int:
         """The device of each row of `events`; NONE for a run, which has none of its own."""
-        known = build.words.codes(short_device(node.device) for node in self.log.nodes)
+        nodes = self.log.nodes
+        known = build.words.codes(short_device(form.device) for form in nodes.forms)[nodes.form]
         return np.concatenate([known, np.full(len(self.log.steps), NONE, np.int64)])
 
     def join(self, build: TraceBuilder, clock: Clock, calls: Dispatches, common: dict[str, int]) -> None:
@@ -121,11 +126,11 @@ def read_executors(raw: RawProcess, asked: Asked | None) -> Executors | None:
     if not log.nodes:
         return None
     log.steps = _with_silent(log)
-    nodes_of = _nodes_by_step(log)
+    ran = _Steps(log.nodes)
     run_of = np.full(len(log.steps), NONE, np.int64)
     if asked is not None:
-        run_of = np.array([asked.invocation_at(s.start, nodes_of[s.step]) for s in log.steps], np.int64)
-    graph_of, graphs = _graphs(log, nodes_of, asked, run_of)
+        run_of = np.array([asked.invocation_at(s.start, ran.nodes(s.step)) for s in log.steps], np.int64)
+    graph_of, graphs = _graphs(log, ran, asked, run_of)
     nodes, making = _nodes(graphs, asked)
     ends = _ends(log)
     dispatch = np.zeros(len(log.steps), np.dtype(contract.DISPATCH.dtype))
@@ -172,20 +177,26 @@ def _of_library(raw: RawProcess) -> Executors | None:
     if not log.nodes or not log.steps:
         return None
     entry = np.array([call_of[s.tid, s.start] for s in log.steps], np.int64)
-    graphs = {
+    graphs: dict[int, Any] = {
         step.step: (raw.sessions.get(int(raw.dispatch[at]["meta"])) or {}).get("graph")
         for step, at in zip(log.steps, entry.tolist(), strict=True)
     }
-    rows: dict[tuple[int, str], dict[str, Any]] = {}
-    for run in log.nodes:
-        graph = graphs.get(run.step)
-        if graph is not None and not run.node.startswith("_"):
-            rows.setdefault((int(graph), run.node), _row(int(graph), run))
+    rows = [_row(int(graphs[run.step]), run) for run in _first_in_graphs(log.nodes, graphs)]
     nothing = np.full(len(rows), NONE, np.int64)
     none = np.full(len(log.steps), NONE, np.int64)
-    return Executors(
-        replace(raw, nodes=list(rows.values())), log, nothing, None, none, entry, told_runs=False
-    )
+    return Executors(replace(raw, nodes=rows), log, nothing, None, none, entry, told_runs=False)
+
+
+def _first_in_graphs(nodes: NodeRuns, graphs: dict[int, Any]) -> list[NodeRun]:
+    """The first run of each node of each graph; TensorFlow's runtime made nodes whose name begins with `_`."""
+    steps, of = np.unique(nodes.step, return_inverse=True)
+    known = {graph: n for n, graph in enumerate(dict.fromkeys(graphs.values())) if graph is not None}
+    graph = np.array([known.get(graphs.get(step), NONE) for step in steps.tolist()], np.int64)[of]
+    names = _Steps(nodes).names
+    own = np.array([not form.node.startswith("_") for form in nodes.forms], np.bool_)
+    rows = np.flatnonzero((graph != NONE) & own[nodes.form])
+    _, first = np.unique(graph[rows] * len(nodes.forms) + names[nodes.form[rows]], return_index=True)
+    return [nodes[row] for row in rows[np.sort(first)].tolist()]
 
 
 def _as_lines(raw: RawProcess, call_of: dict[tuple[int, int], int]) -> Iterator[bytes]:
@@ -208,29 +219,75 @@ def _row(graph: int, run: NodeRun) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _attrs(build: TraceBuilder, nodes: NodeRuns) -> Int:
+    steps, of = np.unique(nodes.step, return_inverse=True)
+    both = nodes.form * len(nodes.inputs) + nodes.given
+    _, first, rest = np.unique(both, return_index=True, return_inverse=True)
+    told = (nodes[row] for row in first.tolist())
+    texts = [compact({"op_attrs": node.attrs, "inputs": node.inputs})[1:-1] for node in told]
+    return build.attrs.block(
+        len(nodes),
+        [
+            Part(of, pa.array([f'"step":{step}' for step in steps.tolist()], pa.string())),
+            Part(rest, pa.array(texts, pa.string())),
+        ],
+    )
+
+
+def _ended(nodes: NodeRuns) -> Int:
+    """When each run ended, or began where its end is not known."""
+    return np.where(nodes.end > 0, nodes.end, nodes.start)
+
+
 def _with_silent(log: ExecutorLog) -> list[StepRun]:
     """Runs that told when they began, and those of which only nodes are known."""
     known = {s.step for s in log.steps}
-    first: dict[int, NodeRun] = {}
-    for node in log.nodes:
-        first.setdefault(node.step, node)
-    silent = [StepRun(step, n.tid, n.start, []) for step, n in first.items() if step not in known]
-    return sorted([s for s in log.steps if s.step in first] + silent, key=lambda s: s.start)
+    steps, first = np.unique(log.nodes.step, return_index=True)
+    ran = set(steps.tolist())
+    silent = [
+        StepRun(node.step, node.tid, node.start, [])
+        for node in (log.nodes[row] for row in np.sort(first).tolist())
+        if node.step not in known
+    ]
+    return sorted([s for s in log.steps if s.step in ran] + silent, key=lambda s: s.start)
 
 
 def _ends(log: ExecutorLog) -> list[int]:
-    last: dict[int, int] = {}
-    for node in log.nodes:
-        last[node.step] = max(last.get(node.step, 0), node.end or node.start)
-    return [last.get(s.step, s.start) for s in log.steps]
+    steps, of = np.unique(log.nodes.step, return_inverse=True)
+    last = np.zeros(len(steps), np.int64)
+    np.maximum.at(last, of, _ended(log.nodes))
+    found = dict(zip(steps.tolist(), last.tolist(), strict=True))
+    return [found.get(s.step, s.start) for s in log.steps]
 
 
-def _nodes_by_step(log: ExecutorLog) -> dict[int, list[NodeRun]]:
-    """A run of each node of each step."""
-    of_step: dict[int, dict[str, NodeRun]] = {}
-    for node in log.nodes:
-        of_step.setdefault(node.step, {}).setdefault(node.node, node)
-    return {step: list(nodes.values()) for step, nodes in of_step.items()}
+class _Steps:
+    """The nodes that ran in each step, a run of each; `names` is the same number for forms of nodes of one name."""
+
+    def __init__(self, runs: NodeRuns) -> None:
+        self._runs = runs
+        numbers: dict[str, int] = {}
+        self.names = np.array([numbers.setdefault(form.node, len(numbers)) for form in runs.forms], np.int64)
+        order = np.argsort(runs.step, kind="stable")
+        steps, first = np.unique(runs.step[order], return_index=True)
+        self._rows = dict(zip(steps.tolist(), np.split(order, first[1:]), strict=True)) if len(steps) else {}
+        self._kinds: dict[bytes, tuple[tuple[str, str], ...]] = {}
+
+    def _first(self, step: int) -> Int:
+        rows = self._rows[step]
+        _, first = np.unique(self.names[self._runs.form[rows]], return_index=True)
+        return np.asarray(rows[np.sort(first)], np.int64)
+
+    def nodes(self, step: int) -> list[NodeRun]:
+        return [self._runs[row] for row in self._first(step).tolist()]
+
+    def kernels(self, step: int) -> tuple[tuple[str, str], ...]:
+        """Names and kernels of the nodes, in their order."""
+        forms = self._runs.form[self._first(step)]
+        found = self._kinds.get(forms.tobytes())
+        if found is None:
+            told = (self._runs.forms[form] for form in forms.tolist())
+            found = self._kinds[forms.tobytes()] = tuple(sorted((form.node, form.kernel) for form in told))
+        return found
 
 
 @dataclass(frozen=True)
@@ -242,19 +299,18 @@ class _Graph:
 
 
 def _graphs(
-    log: ExecutorLog, nodes_of: dict[int, list[NodeRun]], asked: Asked | None, run_of: Int
+    log: ExecutorLog, ran: _Steps, asked: Asked | None, run_of: Int
 ) -> tuple[dict[int, int], list[_Graph]]:
     """(graph of each step, the graphs): those with the same nodes that were sent as the same are one."""
     known: dict[Any, int] = {}
     graph_of: dict[int, int] = {}
     graphs: list[_Graph] = []
     for step, of in zip(log.steps, run_of.tolist(), strict=True):
-        nodes = nodes_of[step.step]
-        sent = asked.sent_as(of, nodes) if asked is not None else frozenset()
-        key = (tuple(sorted((n.node, n.kernel) for n in nodes)), sent)
+        sent = asked.sent_as(of, ran.nodes(step.step)) if asked is not None else frozenset()
+        key = ran.kernels(step.step), sent
         if key not in known:
             known[key] = len(graphs)
-            graphs.append(_Graph(nodes, sent))
+            graphs.append(_Graph(ran.nodes(step.step), sent))
         graph_of[step.step] = known[key]
     return graph_of, graphs
 

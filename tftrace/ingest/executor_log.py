@@ -20,25 +20,30 @@ ended when TensorFlow had worded the second one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-_RUN = re.compile(r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d+) ")
+import numpy as np
+import numpy.typing as npt
+
+_RUN = re.compile(r"(Process node|Synchronous kernel done|Async kernel done): (\d+) step (-?\d{1,18}) ")
 _NODE = re.compile(
     r"(?:\{\{function_node [^}]*\}\})?\{\{node ([^}]*)\}\} = ([\w>]+)\[(.*)\]\((.*?)\)( is dead)? device: (\S*)"
 )
-_HEAD = (
-    r"\{\s+(?:goo\.gle/\w+\s+)?step_id: (-?\d+) "  # the word is put there lest anybody parses what follows
-)
+_HEAD = r"\{\s+(?:goo\.gle/\w+\s+)?step_id: (-?\d{1,18}) "  # the word is put there lest anybody parses what follows
 _STEP = re.compile(rf'__LOG_MEMORY__ MemoryLogStep {_HEAD}handle: "([^"]*)"')
 _OUTPUT = re.compile(
     rf'__LOG_MEMORY__ MemoryLogTensorOutput {_HEAD}kernel_name: "([^"]*)" (?:index: (\d+) )?'
     r"tensor \{ (?:dtype: DT_(\w+) )?shape \{ ((?:dim \{ (?:size: -?\d+ )?\} )*)\}"
 )
 _METHOD = re.compile(r"\w+(?:::\w+)+")
+NONE: Final = -1
+Int = npt.NDArray[np.int64]
+_DIGITS: Final = 18
 _FORMS: Final = 1 << 12
 """Nodes of which is kept what the log says whenever they run."""
 _TYPES: Final = {"FLOAT": "float32", "HALF": "float16", "DOUBLE": "float64"}
@@ -59,6 +64,44 @@ class NodeRun(NamedTuple):
     end: int | None
 
 
+class Form(NamedTuple):
+    """What the log says of a node whenever it runs; of each input the node that makes it, and the place there."""
+
+    node: str
+    kernel: str
+    attrs: dict[str, Any]
+    inputs: list[tuple[str, int]]
+    device: str
+
+
+@dataclass(frozen=True)
+class NodeRuns:
+    """Runs of nodes, in the order in which they began: arrays with one element a run. `end` is -1 where there is none,
+    `form` a code into `forms`, `given` one into `inputs`, as in `NodeRun`."""
+
+    step: Int
+    tid: Int
+    start: Int
+    end: Int
+    form: Int
+    given: Int
+    forms: list[Form]
+    inputs: list[list[list[Any] | None]]
+
+    def __len__(self) -> int:
+        return len(self.step)
+
+    def __getitem__(self, at: int) -> NodeRun:
+        form, end = self.forms[self.form[at]], int(self.end[at])
+        return NodeRun(
+            int(self.step[at]), form.node, form.kernel, form.attrs, self.inputs[self.given[at]], form.device,
+            int(self.tid[at]), int(self.start[at]), None if end == NONE else end,
+        )  # fmt: skip
+
+    def __iter__(self) -> Iterator[NodeRun]:
+        return (self[at] for at in range(len(self)))
+
+
 class StepRun(NamedTuple):
     """One run of a graph by a session: it begins at `start`, and ends when its last node has ended."""
 
@@ -76,7 +119,7 @@ class Method(NamedTuple):
 
 @dataclass
 class ExecutorLog:
-    nodes: list[NodeRun] = field(default_factory=list)
+    nodes: NodeRuns
     steps: list[StepRun] = field(default_factory=list)
     methods: list[Method] = field(default_factory=list)
     other: int = 0  # lines that say something else
@@ -85,7 +128,7 @@ class ExecutorLog:
 def read_executor_log(path: Path) -> ExecutorLog:
     """What `path` tells; nothing where there is no such file."""
     if not path.exists():
-        return ExecutorLog()
+        return parse_lines(())
     with path.open("rb") as file:
         return parse_lines(line.removesuffix(b"\n") for line in file)
 
@@ -97,70 +140,132 @@ def parse(data: bytes) -> ExecutorLog:
 
 def parse_lines(lines: Iterable[bytes]) -> ExecutorLog:
     """What these lines tell, each without its newline; zeros in them are left out."""
-    log = ExecutorLog()
-    open_: dict[tuple[int, str], list[int]] = {}
-    made: dict[tuple[int, str, int], list[Any]] = {}
-    wanted: list[list[tuple[str, int]]] = []
-    ran = lru_cache(_FORMS)(_ran)
+    scan = _Scan()
     for line in lines:
-        line = line.replace(b"\0", b"")
-        parts = line.decode("utf-8", "replace").split(" ", 2)
-        if len(parts) != 3 or not parts[0].isdigit() or not parts[1].isdigit():
-            log.other += bool(line)
-            continue
+        scan.take(line.replace(b"\0", b"").decode("utf-8", "replace"))
+    return scan.log()
+
+
+class _Scan:
+    """One pass over the lines of a log."""
+
+    def __init__(self) -> None:
+        self.steps: list[StepRun] = []
+        self.methods: list[Method] = []
+        self.other = 0
+        self.step, self.tid, self.start, self.end, self.form = (array("q") for _ in range(5))
+        self.open: dict[tuple[int, str], list[int]] = {}
+        self.told = lru_cache(_FORMS)(_form)
+        self.forms: list[Form] = []
+        self.codes: dict[str, int] = {}
+        self.made = tuple(array("q") for _ in range(3))  # tensors: step, output, type and shape
+        self.outputs: dict[tuple[str, int], int] = {}
+        self.kinds: dict[tuple[str, tuple[int, ...]], int] = {}
+
+    def log(self) -> ExecutorLog:
+        step, tid, start, end, form = (
+            np.array(values, np.int64) for values in (self.step, self.tid, self.start, self.end, self.form)
+        )
+        given, inputs = self._inputs(step, form)
+        nodes = NodeRuns(step, tid, start, end, form, given, self.forms, inputs)
+        return ExecutorLog(nodes, self.steps, self.methods, self.other)
+
+    def take(self, line: str) -> None:
+        parts = line.split(" ", 2)
+        if len(parts) != 3 or not _whole(parts[0]) or not _whole(parts[1]):
+            self.other += bool(line)
+            return
         tid, t = int(parts[0]), int(parts[1])
         message = parts[2].partition("] ")[2]
-        if (run := _RUN.match(message)) and (node := ran(message[run.end() :])):
-            what, number, step = run.groups()
-            key = (int(step), number)
-            if what == "Process node":
-                open_.setdefault(key, []).append(len(log.nodes))
-                wanted.append(node.inputs)
-                log.nodes.append(
-                    NodeRun(key[0], node.name, node.kernel, node.attrs, [], node.device, tid, t, None)
-                )
-                continue
-            rows = open_.get(key, [])
-            if what.startswith(
-                "Sync"
-            ):  # it ends on the thread it began on; another may run the same node of a loop
-                rows = [row for row in rows if log.nodes[row].tid == tid][-1:]
-            if rows:
-                ended = rows[0]
-                open_[key].remove(ended)
-                log.nodes[ended] = log.nodes[ended]._replace(end=t)
+        if (run := _RUN.match(message)) and (form := self.told(message[run.end() :])):
+            self._run(run, form, message[run.end() :], tid, t)
         elif begun := _STEP.match(message):
             fetches = begun[2].partition("->")[2].partition("/")[0]
-            log.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))
+            self.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))
         elif output := _OUTPUT.match(message):
             step, name, index, dtype, sizes = output.groups()
-            shape = [int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes)]
-            made[int(step), name, int(index or 0)] = [_dtype(dtype or "INVALID"), shape]
+            shape = tuple(int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes))
+            out = self.outputs.setdefault((name, int(index or 0)), len(self.outputs))
+            kind = self.kinds.setdefault((_dtype(dtype or "INVALID"), shape), len(self.kinds))
+            for column, value in zip(self.made, (int(step), out, kind), strict=True):
+                column.append(value)
         elif _METHOD.fullmatch(message):
-            log.methods.append(Method(tid, t, message))
+            self.methods.append(Method(tid, t, message))
         else:
-            log.other += 1
-    for row, names in enumerate(wanted):
-        log.nodes[row].inputs.extend(made.get((log.nodes[row].step, *name)) for name in names)
-    return log
+            self.other += 1
+
+    def _run(self, run: re.Match[str], form: Form, text: str, tid: int, t: int) -> None:
+        what, number, step = run.groups()
+        key = int(step), number
+        if what == "Process node":
+            self.open.setdefault(key, []).append(len(self.step))
+            code = self.codes.setdefault(text, len(self.forms))
+            if code == len(self.forms):
+                self.forms.append(form)
+            for column, value in (
+                (self.step, key[0]), (self.tid, tid), (self.start, t), (self.end, NONE), (self.form, code),
+            ):  # fmt: skip
+                column.append(value)
+            return
+        rows = waiting = self.open.get(key, [])
+        if what.startswith(
+            "Sync"
+        ):  # it ends on the thread it began on; another may run the same node of a loop
+            rows = [row for row in rows if self.tid[row] == tid][-1:]
+        if rows:
+            self.end[rows[0]] = t
+            waiting.remove(rows[0])
+            if not waiting:
+                del self.open[key]
+
+    def _inputs(self, step: Int, form: Int) -> tuple[Int, list[list[list[Any] | None]]]:
+        """For each run a code of what it was given: the tensors that were told last in its step, under these names."""
+        made_step, output, kind = (np.array(values, np.int64) for values in self.made)
+        steps, in_step = np.unique(made_step, return_inverse=True)
+        order = np.argsort(in_step * len(self.outputs) + output, kind="stable")
+        keys = (in_step * len(self.outputs) + output)[order]
+        last = np.append(keys[1:] != keys[:-1], True)[: len(keys)]
+        keys, kind = np.append(keys[last], NONE), np.append(kind[order][last], NONE)
+        of = np.searchsorted(steps, step)
+        of[np.append(steps, 0)[of] != step] = NONE
+        of[of == len(steps)] = NONE
+        told = [[dtype, list(shape)] for dtype, shape in self.kinds]
+        given, inputs = np.zeros(len(step), np.int64), list[list[list[Any] | None]]()
+        by_form = np.argsort(form, kind="stable")
+        ends = np.cumsum(np.bincount(form, minlength=len(self.forms))).tolist()
+        for one, first, end in zip(self.forms, [0, *ends], ends, strict=False):
+            rows, names = by_form[first:end], one.inputs
+            found = np.full((len(rows), len(names)), NONE, np.int64)
+            for n, name in enumerate(names):
+                key = of[rows] * len(self.outputs) + self.outputs.get(name, 0)
+                at = np.searchsorted(keys[:-1], key)
+                known = (keys[at] == key) & (of[rows] != NONE) & (name in self.outputs)
+                found[known, n] = kind[at[known]]
+            number, kinds = _told_apart(found)
+            given[rows] = len(inputs) + number
+            inputs += [[None if k == NONE else told[k] for k in some] for some in kinds]
+        return given, inputs
 
 
-class _Ran(NamedTuple):
-    """What the log says of a node whenever it runs."""
-
-    name: str
-    kernel: str
-    attrs: dict[str, Any]
-    inputs: list[tuple[str, int]]
-    device: str
+def _told_apart(rows: Int) -> tuple[Int, list[list[int]]]:
+    """The number of each of these rows, and the different ones."""
+    if not rows.shape[1]:
+        return np.zeros(len(rows), np.int64), [[]]
+    kinds, number = np.unique(rows, axis=0, return_inverse=True)
+    return np.asarray(number, np.int64).reshape(-1), kinds.tolist()
 
 
-def _ran(text: str) -> _Ran | None:
+def _whole(text: str) -> bool:
+    """Whether this is a number that a record holds."""
+    return text.isdecimal() and len(text) <= _DIGITS
+
+
+def _form(text: str) -> Form | None:
     match = _NODE.match(text)
     if match is None:
         return None
-    name, kernel, attrs, inputs, _, device = match.groups()
-    return _Ran(name, kernel, attributes(attrs), _inputs(inputs), device)
+    node, kernel, attrs, inputs, _, device = match.groups()
+    return Form(node, kernel, attributes(attrs), _inputs(inputs), device)
 
 
 def _inputs(text: str) -> list[tuple[str, int]]:
