@@ -11,7 +11,7 @@ import orjson
 from tftrace.analysis import evidence, fates, observed
 from tftrace.analysis.chain_arrays import NAMES, Arrays
 from tftrace.analysis.chain_parts import Entry, Group, Place
-from tftrace.analysis.columns import Ints, counted, numbers, positions, sorting, table, texts, whole
+from tftrace.analysis.columns import Ints, numbers, positions, sorting, table, texts, whole
 from tftrace.analysis.hops import hops
 from tftrace.analysis.libraries import Library
 from tftrace.analysis.pattern import by_site, match
@@ -279,35 +279,35 @@ class _Reader(Arrays):
 
     def _library(self, g: int) -> tuple[list[dict[str, Any]], Library | None, list[int]]:
         """(library calls by kind in the order they were first made, the main one, its stacks by frequency)."""
-        mine = self.library_order[self.library_starts[g] : self.library_starts[g + 1]]
-        if not len(mine):
+        made = self.library_calls
+        mine = made.of(g)
+        if mine.start == mine.stop:
             return [], None, []
-        kind = self.grouped.kind[mine]
-        member = self.grouped.library_members[mine]
-        event = self.members.event[member]
-        used = counted(kind, len(self.grouped.kinds.kinds))[0]
-        inverse = np.searchsorted(used, kind)
-        first = np.full(len(used), np.iinfo(np.int64).max)
-        np.minimum.at(first, inverse, event)  # rows stand in the order of start
-        count = np.bincount(inverse, weights=self.grouped.kinds.calls[mine])
-        time = np.bincount(inverse, weights=self.durations[member])
+        kinds = self.grouped.kinds
+        used, count, time = made.kind[mine], made.calls[mine], made.time[mine]
         rows = [
             {
-                **self.grouped.kinds.kinds[k].document(),
+                **kinds.kinds[k].document(),
                 "count": int(count[i]),
                 "total_us": round(float(time[i]) / 1000, 3),
             }
             for i, k in enumerate(used.tolist())
         ]
-        order = np.argsort(first, kind="stable").tolist()
-        auxiliary = self.grouped.kinds.auxiliary[used]
-        launch = ["Launch" in str(self.grouped.kinds.kinds[k].call) for k in used.tolist()]
+        order = np.argsort(made.first[mine], kind="stable").tolist()
+        auxiliary = kinds.auxiliary[used]
+        launch = ["Launch" in str(kinds.kinds[k].call) for k in used.tolist()]
         main = min(range(len(used)), key=lambda i: (bool(auxiliary[i]), not launch[i], -float(time[i])))
-        of_main = member[inverse == main]
-        stacks = self.stack_of.values[of_main][self.stack_of.valid[of_main]]
+        return [rows[i] for i in order], kinds.kinds[int(used[main])], self._stacks(g, int(used[main]))
+
+    def _stacks(self, g: int, kind: int) -> list[int]:
+        """Stacks of the library calls of a kind, the most frequent first."""
+        if not self.stack_of.valid.any():
+            return []
+        mine = self.library_order[self.library_starts[g] : self.library_starts[g + 1]]
+        member = self.grouped.library_members[mine[self.grouped.kind[mine] == kind]]
+        stacks = self.stack_of.values[member][self.stack_of.valid[member]]
         found, times = np.unique(stacks, return_counts=True)
-        by_use = found[np.argsort(-times, kind="stable")].tolist()
-        return [rows[i] for i in order], self.grouped.kinds.kinds[int(used[main])], by_use
+        return [int(stack) for stack in found[np.argsort(-times, kind="stable")]]
 
     def _stack(self, stack: int) -> list[dict[str, Any]]:
         rows = whole(self.trace, "stacks")

@@ -12,7 +12,7 @@ from tftrace.analysis.attributes import attributes
 from tftrace.analysis.columns import Ints, counted, numbers, positions, sorting, table, texts
 from tftrace.analysis.device_work import device_work
 from tftrace.analysis.graph_runs import GraphsMade
-from tftrace.analysis.grouping import Groups, Runs, group, runs, telling
+from tftrace.analysis.grouping import Groups, Runs, group, library_calls, runs, telling
 from tftrace.analysis.picked import Picked
 from tftrace.model.layers import EVIDENCE, LAYERS
 from tftrace.model.trace import Trace
@@ -54,13 +54,14 @@ class Arrays:
         self._name_layers()
         self._order_members()
         self._count_sessions()
+        self.library_calls = library_calls(self.grouped, self.members, self.durations)
 
     # -- arrays
 
     def _read(self) -> None:
         """What is asked of the sites, of the calls, and of the members, few of which are a large trace's events."""
         self.runs: Runs = runs(self.trace, self.chosen)
-        self.of_calls = Picked(self.trace, "calls", _OF_CALLS, self.chosen)
+        self.of_calls = Picked(self.trace, "calls", _OF_CALLS, self.chosen, 1 << 17)
         self.site = positions(self.sites, "site_id", self.of_calls.numbers("site_id"))
         self.text = {c: texts(self.sites, c) for c in _SITE_TEXTS}
         self.lines = {
@@ -90,10 +91,13 @@ class Arrays:
         # (group, layer): code -> calls
         width = len(EVIDENCE) * self.links.span + 1
         self.cells: dict[tuple[int, int], dict[int, int]] = {}
-        for layer in range(len(LAYERS)):
-            key = self.group_of * width + codes[:, layer] + 1
-            cells = counted(key, self.grouped.count * width)
-            for cell, n in zip(cells[0].tolist(), cells[1].tolist(), strict=True):
+        for layer, of_calls in enumerate(codes):
+            if (of_calls == of_calls[:1]).all():  # as most layers are
+                cells = [(g * width + int(of_calls[0]) + 1, int(n)) for g, n in enumerate(self.counts)]
+            else:
+                found, times = counted(self.group_of * width + of_calls + 1, self.grouped.count * width)
+                cells = list(zip(found.tolist(), times.tolist(), strict=True))
+            for cell, n in cells:
                 group, code = divmod(cell, width)
                 if code:
                     self.cells.setdefault((group, layer), {})[code - 1] = n
@@ -125,19 +129,21 @@ class Arrays:
     def _name_layers(self) -> None:
         """Names of the events that links lead into from above, for each group and layer, the most frequent first; of
         what a device ran the costliest."""
-        m = self.members
+        m, groups = self.members, self.grouped.count
         width = max(len(self.names.values), 1)
-        slot = self.group_of[m.call] * len(LAYERS) + m.layer
-        linked = self._link >= 0
-        entered = np.zeros(self.grouped.count * len(LAYERS), np.bool_)
-        entered[slot[linked]] = True
-        keep = (self.names.codes >= 0) & (linked | ~entered[slot])
-        found, counts = counted(
-            slot[keep] * width + self.names.codes[keep], self.grouped.count * len(LAYERS) * width
-        )
-        self.device_work = device_work(
-            m, self.names, self.durations, self._trial, self.group_of, self.grouped.count
-        )
+        fast, span = evidence.of_members(m), groups * len(LAYERS) * width
+        if fast is not None and span <= 8 * len(m.event):
+            every = fast.named(m.call, m.layer, self._link, self.names.codes, self.group_of, (groups, width))
+            found = np.flatnonzero(every)
+            counts = every[found]
+        else:
+            slot = self.group_of[m.call] * len(LAYERS) + m.layer
+            linked = self._link >= 0
+            entered = np.zeros(groups * len(LAYERS), np.bool_)
+            entered[slot[linked]] = True
+            keep = (self.names.codes >= 0) & (linked | ~entered[slot])
+            found, counts = counted(slot[keep] * width + self.names.codes[keep], span)
+        self.device_work = device_work(m, self.names, self.durations, self._trial, self.group_of, groups)
         self.layer_names: dict[tuple[int, int], list[str]] = {}
         for i in np.argsort(-counts, kind="stable").tolist():
             at, name = divmod(int(found[i]), width)

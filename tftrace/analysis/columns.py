@@ -281,8 +281,14 @@ def rows_of(source: pa.Table | LazyTable, name: str) -> Positions:
 
 def _rows_of(source: LazyTable, name: str) -> Positions:
     def is_row(part: pa.Table, first: int) -> bool:
-        ids = numbers(part, name)
-        return bool(ids.valid.all()) and np.array_equal(ids.values, np.arange(first, first + part.num_rows))
+        ids = part.column(name)
+        if ids.null_count or ids.type != pa.int64():
+            return False
+        begins = np.cumsum([first, *map(len, ids.chunks)]).tolist()
+        return all(
+            np.array_equal(arrow_memory.values(chunk), np.arange(at, at + len(chunk)))
+            for at, chunk in zip(begins, ids.chunks, strict=False)
+        )
 
     if all(source.parts([name], is_row, rows=1 << 16)):
         return Positions.counted(source.num_rows)

@@ -169,6 +169,11 @@ def _joined(found: Iterable[Members]) -> Members:
     return Members(*(np.concatenate([getattr(one, of) for one in some]) for of in ("event", "layer", "call")))
 
 
+def of_members(m: Members) -> native_members.Functions | None:
+    """What goes over many members by C."""
+    return native_members.functions(len(m.event)) if len(m.event) >= IN_C else None
+
+
 def grades(
     m: Members,
     link: Ints,
@@ -178,7 +183,7 @@ def grades(
     has: dict[str, Bools],
     runs: Bools,
 ) -> Places:
-    """The code of the link into each layer of each call, shape (calls, 8); -1 where the layer was not observed.
+    """The code of the link into each layer of each call, shape (8, calls); -1 where the layer was not observed.
 
     A call's layer is as good as its weakest linked event; `link` has the codes of the members, -1 for none, and
     `telling` is a mask of those that count, or None. What no event shows may still be known from the site: the line,
@@ -186,24 +191,23 @@ def grades(
     the node, was made. From a node to the run of its graph (`runs`: there was one) only the node's name leads.
     """
     unseen = -2
-    codes = np.full((len(eager), len(LAYERS)), unseen, np.int32)
-    fast = native_members.functions(len(m.event)) if len(m.event) >= IN_C else None
+    codes = np.full((len(LAYERS), len(eager)), unseen, np.int32)
+    fast = of_members(m)
     if fast is not None:
         fast.weakest(m.call, m.layer, link, telling, codes)
     else:
         kept = slice(None) if telling is None else telling
-        slot = m.call[kept].astype(np.int64) * len(LAYERS) + m.layer[kept]
-        np.maximum.at(codes.reshape(-1), slot, link[kept].astype(np.int32))
+        np.maximum.at(codes, (m.layer[kept], m.call[kept]), link[kept].astype(np.int32))
     here = codes > unseen
     stack, node = links.code("measured", STACK_RULE), links.code("inferred", NODE_RULE)
     codes[codes == -1] = links.code("inferred", MEMBER_RULE)
     codes[~here] = -1
-    codes[here[:, 0], 0] = stack  # nothing lies above the line: it is where the stack was taken
+    codes[0, here[0]] = stack  # nothing lies above the line: it is where the stack was taken
     for layer, known in has.items():
         at = LAYERS.index(layer)
-        codes[known & (codes[:, at] < 0), at] = stack
+        codes[at, known & (codes[at] < 0)] = stack
     runtime = LAYERS.index("runtime")
-    codes[~eager & (runs | here[:, runtime]), runtime] = node
+    codes[runtime, ~eager & (runs | here[runtime])] = node
     return codes
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.analysis import libraries
 from tftrace.analysis.attributes import Attributes
@@ -104,6 +105,10 @@ def signatures(calls: int, call: Places, kinds: libraries.Kinds) -> Ints:
     telling[call[~auxiliary]] = True
     keep = ~auxiliary | ~telling[call]
     span = len(kinds.kinds)
+    if span < 63:  # a bit for each kind
+        kinds_of = np.zeros(calls, np.int64)
+        np.bitwise_or.at(kinds_of, call[keep].astype(np.int64), np.int64(1) << kinds.code[keep])
+        return np.where(kinds_of == 0, -1, distinct(kinds_of)[0])
     pairs, _ = counted(call[keep] * np.int64(span) + kinds.code[keep], calls * span)
     owner, kind = np.divmod(pairs, span)
     begins = np.flatnonzero(np.concatenate(([True], owner[1:] != owner[:-1])))
@@ -118,6 +123,37 @@ def signatures(calls: int, call: Places, kinds: libraries.Kinds) -> Ints:
             empty = np.ones(calls, np.bool_)
             empty[owner] = False
     return np.where(empty, -1, signature)
+
+
+@dataclass(frozen=True)
+class LibraryCalls:
+    """The library calls of each group by kind, in the order of the kinds: how many, how much time they took in ns, and
+    the row of the first event."""
+
+    begins: Ints
+    kind: Ints
+    calls: Ints
+    time: npt.NDArray[np.float64]
+    first: Ints
+
+    def of(self, group: int) -> slice:
+        return slice(int(self.begins[group]), int(self.begins[group + 1]))
+
+
+def library_calls(groups: Groups, members: Members, durations: Ints) -> LibraryCalls:
+    """`durations` are those of the members."""
+    here, span = groups.library_members, max(len(groups.kinds.kinds), 1)
+    key = groups.of[members.call[here]] * span + groups.kind
+    code, count = distinct(key)
+    keys = np.zeros(count, np.int64)
+    keys[code] = key
+    first = np.full(count, np.iinfo(np.int64).max)
+    np.minimum.at(first, code, members.event[here])  # rows stand in the order of start
+    calls = np.bincount(code, weights=groups.kinds.calls, minlength=count).astype(np.int64)
+    time = np.asarray(np.bincount(code, weights=durations[here], minlength=count), np.float64)
+    order = np.argsort(keys)
+    begins = np.searchsorted(keys[order], np.arange(groups.count + 1) * span)
+    return LibraryCalls(begins, keys[order] % span, calls[order], time[order], first[order])
 
 
 @dataclass(frozen=True)

@@ -111,11 +111,28 @@ class Functions:
 
     def weakest(self, call: Places, layer: Ranks, link: Ints, kept: Bools | None, codes: Places) -> None:
         """Puts the largest `link` of the members that are `kept`, or of all, into the `codes` of their calls and
-        layers, shape (calls, layers)."""
+        layers, shape (layers, calls)."""
         self._functions.tft_weakest(
             _count(len(call)), _at(call), _at(layer), _at(link), None if kept is None else _at(kept),
             _count(codes.shape[1]), _at(codes),
         )  # fmt: skip
+
+    def named(
+        self, call: Places, layer: Ranks, link: Ints, name: Ints, group: Ints, shape: tuple[int, int]
+    ) -> Ints:
+        """How many events of each name each group has in each layer, one after the other: of those that a `link` leads
+        into, or of all where none leads into that layer. `group` is of the calls; `shape` is how many groups and names
+        there are."""
+        groups, names = shape
+        entered, counts = (
+            np.zeros(groups * len(LAYERS), np.uint8),
+            np.zeros(groups * len(LAYERS) * names, np.int64),
+        )
+        self._functions.tft_named(
+            _count(len(call)), _at(call), _at(layer), _at(link), _at(name), _at(group), _count(len(LAYERS)),
+            _count(names), _at(entered), _at(counts),
+        )  # fmt: skip
+        return counts
 
     def best(self, links: Above, number: Places, best: Ints) -> None:
         """Puts the links into `best`: how good, and in the lower 32 bits the `number` of the rule, which has one of

@@ -60,8 +60,9 @@ def match(trace: Trace, pattern: str) -> Match:
     if not mask.any():
         fused = _fused(trace, glob) if made and column == "op" else []
         raise InputError(_nothing(trace, pattern, glob, known, made, fused, calls.num_rows))
-    rows = np.unique(site[mask])
-    return Match(numbers(sites, "site_id").values[rows[rows >= 0]], mask)
+    ran = np.zeros(sites.num_rows + 1, np.bool_)  # the last is of calls of no site
+    ran[site[mask]] = True
+    return Match(numbers(sites, "site_id").values[ran[:-1]], mask)
 
 
 def by_site(trace: Trace, pattern: str) -> Bools | None:

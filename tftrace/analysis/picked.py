@@ -18,9 +18,12 @@ V = TypeVar("V", np.int64, np.bool_)
 
 
 class Picked:
-    """Some columns of the rows in `rows` of a table, in that order."""
+    """Some columns of the rows in `rows` of a table, in that order. `piece` is how many rows of it are read together;
+    less than a row group takes less memory where there are many columns."""
 
-    def __init__(self, trace: Trace, name: str, columns: Sequence[str], rows: Ints) -> None:
+    def __init__(
+        self, trace: Trace, name: str, columns: Sequence[str], rows: Ints, piece: int | None = None
+    ) -> None:
         some = Ascending(rows)
         self._numbers = {
             c: Numbers(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.bool_))
@@ -39,7 +42,7 @@ class Picked:
             return {c: _texts_at(part.column(c), c, here) for c in self._texts}, to
 
         numbered: dict[str, dict[str, int]] = {c: {} for c in self._texts}
-        for found, to in parts(trace, name, columns, make):
+        for found, to in parts(trace, name, columns, make, rows=piece):
             for column, one in found.items():
                 of = numbered[column]
                 known = np.array([*(of.setdefault(v, len(of)) for v in one.values), -1], np.int64)

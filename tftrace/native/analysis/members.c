@@ -10,14 +10,6 @@ void tft_ranks(int64_t rows, const tft_column *code, const int8_t *of_code, int8
     }
 }
 
-/* Whether the ids are the numbers of their rows, which begin with `first`. */
-int tft_numbered(int64_t rows, const tft_column *ids, int64_t first) {
-    for (int64_t row = 0; row < rows; row++)
-        if (wide(ids, row, -1) != first + row)
-            return 0;
-    return 1;
-}
-
 static inline int64_t row_of(const tft_column *ids, int64_t row, int64_t rows) {
     int64_t id = wide(ids, row, -1);
     return id < rows ? id : -1;
@@ -89,13 +81,28 @@ void tft_codes(int64_t count, const int32_t *place, const int64_t *best, int64_t
     }
 }
 
-/* By call and layer the weakest link of those members that are kept (or all of them): the largest code. `codes` has
+/* By layer and call the weakest link of those members that are kept (or all of them): the largest code. `codes` has
    less than -1 where nothing was seen. */
 void tft_weakest(int64_t count, const int32_t *call, const int8_t *layer, const int64_t *link, const uint8_t *kept,
-                 int64_t layers, int32_t *codes) {
+                 int64_t calls, int32_t *codes) {
     for (int64_t at = 0; at < count; at++) {
-        int32_t *code = codes + call[at] * layers + layer[at];
+        int32_t *code = codes + layer[at] * calls + call[at];
         if ((!kept || kept[at]) && *code < link[at])
             *code = (int32_t)link[at];
+    }
+}
+
+/* How many events of each name each group has in each layer: of those that a link leads into from above, or of all where
+   none leads into that layer. `entered` and `counts` begin as zeros, with places for (group, layer) and for (group, layer,
+   name). */
+void tft_named(int64_t count, const int32_t *call, const int8_t *layer, const int64_t *link, const int64_t *name,
+               const int64_t *group, int64_t layers, int64_t names, uint8_t *entered, int64_t *counts) {
+    for (int64_t at = 0; at < count; at++)
+        if (link[at] >= 0)
+            entered[group[call[at]] * layers + layer[at]] = 1;
+    for (int64_t at = 0; at < count; at++) {
+        int64_t slot = group[call[at]] * layers + layer[at];
+        if (name[at] >= 0 && (link[at] >= 0 || !entered[slot]))
+            counts[slot * names + name[at]]++;
     }
 }
