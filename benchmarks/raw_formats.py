@@ -33,6 +33,7 @@ from measure import Spent, machine, machine_line, on_one_core, print_document, t
 from tftrace.ingest.agent_raw import read_process
 from tftrace.ingest.agent_tf_log import LoggedMessages
 from tftrace.ingest.agent_verbose import read_verbose
+from tftrace.ingest.executor_log import read_executor_log
 from tftrace.ingest.tf_log import parse_message
 
 ROUNDS = 2
@@ -42,6 +43,10 @@ ENTRIES = 1_000_000
 
 _VERBOSE_LINE = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) ([^\0\n]*)\n")
 _MESSAGE_HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
+_NODE_RUN = re.compile(
+    r"(Process node|kernel done): (\d+) step (\d+) \{\{node ([^}]*)\}\} = (\w+)\[(.*)\]\((.*?)\) device: (\S*)"
+)
+_OUTPUT = re.compile(r'step_id: (\d+) kernel_name: "([^"]*)"')
 _TF_HEAD = re.compile(rb"^([IWEF])\d{4} \S+ +(\d+) ([^:]+):(\d+)\] (.*)", re.MULTILINE)
 
 
@@ -116,6 +121,18 @@ def peer_messages(path: Path) -> int:
     return len(found)
 
 
+def peer_executor(path: Path) -> int:
+    runs, made, count = [], {}, 0
+    for line in path.read_bytes().replace(b"\0", b"").splitlines():
+        tid, t, message = line.decode().split(" ", 2)
+        count += 1
+        if run := _NODE_RUN.search(message):
+            runs.append((int(tid), int(t), *run.groups()))
+        elif output := _OUTPUT.search(message):
+            made[output[1], output[2]] = re.findall(r"size: (\d+)", message)
+    return count
+
+
 def peer_records(path: Path) -> int:
     return sum(
         len(list(record.struct.iter_unpack((path / name).read_bytes())))
@@ -160,6 +177,10 @@ FORMATS: dict[str, Format] = {
     "messages": Format(
         "tf_log.bin", "a run's own tf_log.bin", made_records.messages, peer_messages,
         "a loop over messages", read_messages,
+    ),
+    "executor": Format(
+        "executor.bin", "a run's own executor.bin", made_records.executor, peer_executor,
+        "a loop of re.search", read_executor_log,
     ),
     "records": Format(
         "process", "a run's own dispatch.bin, itt.bin, onednn.bin", made_records.records, peer_records,

@@ -23,7 +23,6 @@ import re
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -44,8 +43,6 @@ _METHOD = re.compile(r"\w+(?:::\w+)+")
 NONE: Final = -1
 Int = npt.NDArray[np.int64]
 _DIGITS: Final = 18
-_FORMS: Final = 1 << 12
-"""Nodes of which is kept what the log says whenever they run."""
 _TYPES: Final = {"FLOAT": "float32", "HALF": "float16", "DOUBLE": "float64"}
 
 
@@ -155,12 +152,12 @@ class _Scan:
         self.other = 0
         self.step, self.tid, self.start, self.end, self.form = (array("q") for _ in range(5))
         self.open: dict[tuple[int, str], list[int]] = {}
-        self.told = lru_cache(_FORMS)(_form)
+        self.told: dict[str, Form | None] = {}  # by the text behind the step
         self.forms: list[Form] = []
         self.codes: dict[str, int] = {}
         self.made = tuple(array("q") for _ in range(3))  # tensors: step, output, type and shape
         self.outputs: dict[tuple[str, int], int] = {}
-        self.kinds: dict[tuple[str, tuple[int, ...]], int] = {}
+        self.kinds: dict[tuple[str | None, str], int] = {}
 
     def log(self) -> ExecutorLog:
         step, tid, start, end, form = (
@@ -177,22 +174,28 @@ class _Scan:
             return
         tid, t = int(parts[0]), int(parts[1])
         message = parts[2].partition("] ")[2]
-        if (run := _RUN.match(message)) and (form := self.told(message[run.end() :])):
-            self._run(run, form, message[run.end() :], tid, t)
+        if (run := _RUN.match(message)) and (form := self._form(text := message[run.end() :])):
+            self._run(run, form, text, tid, t)
         elif begun := _STEP.match(message):
             fetches = begun[2].partition("->")[2].partition("/")[0]
             self.steps.append(StepRun(int(begun[1]), tid, t, [f for f in fetches.split(",") if f]))
         elif output := _OUTPUT.match(message):
             step, name, index, dtype, sizes = output.groups()
-            shape = tuple(int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", sizes))
-            out = self.outputs.setdefault((name, int(index or 0)), len(self.outputs))
-            kind = self.kinds.setdefault((_dtype(dtype or "INVALID"), shape), len(self.kinds))
-            for column, value in zip(self.made, (int(step), out, kind), strict=True):
-                column.append(value)
+            steps, outputs, kinds = self.made
+            steps.append(int(step))
+            outputs.append(self.outputs.setdefault((name, int(index or 0)), len(self.outputs)))
+            kinds.append(self.kinds.setdefault((dtype, sizes), len(self.kinds)))
         elif _METHOD.fullmatch(message):
             self.methods.append(Method(tid, t, message))
         else:
             self.other += 1
+
+    def _form(self, text: str) -> Form | None:
+        try:
+            return self.told[text]
+        except KeyError:
+            form = self.told[text] = _form(text)
+            return form
 
     def _run(self, run: re.Match[str], form: Form, text: str, tid: int, t: int) -> None:
         what, number, step = run.groups()
@@ -202,10 +205,11 @@ class _Scan:
             code = self.codes.setdefault(text, len(self.forms))
             if code == len(self.forms):
                 self.forms.append(form)
-            for column, value in (
-                (self.step, key[0]), (self.tid, tid), (self.start, t), (self.end, NONE), (self.form, code),
-            ):  # fmt: skip
-                column.append(value)
+            self.step.append(key[0])
+            self.tid.append(tid)
+            self.start.append(t)
+            self.end.append(NONE)
+            self.form.append(code)
             return
         rows = waiting = self.open.get(key, [])
         if what.startswith(
@@ -229,7 +233,7 @@ class _Scan:
         of = np.searchsorted(steps, step)
         of[np.append(steps, 0)[of] != step] = NONE
         of[of == len(steps)] = NONE
-        told = [[dtype, list(shape)] for dtype, shape in self.kinds]
+        told = [[_dtype(dtype or "INVALID"), _shape(sizes)] for dtype, sizes in self.kinds]
         given, inputs = np.zeros(len(step), np.int64), list[list[list[Any] | None]]()
         by_form = np.argsort(form, kind="stable")
         ends = np.cumsum(np.bincount(form, minlength=len(self.forms))).tolist()
@@ -275,6 +279,10 @@ def _inputs(text: str) -> list[tuple[str, int]]:
             node, _, index = name.partition(":")
             found.append((node, int(index) if index.isdigit() else 0))
     return found
+
+
+def _shape(text: str) -> list[int]:
+    return [int(size or 0) for size in re.findall(r"dim \{ (?:size: (-?\d+) )?\}", text)]
 
 
 def _dtype(name: str) -> str:
