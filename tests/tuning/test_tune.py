@@ -319,6 +319,22 @@ def test_a_forced_tuning_that_fails_leaves_the_old_trace_as_it_was(tmp_path: Pat
     assert sorted(p.name for p in tmp_path.iterdir()) == ["onednn.log", "python", "t"]
 
 
+@pytest.mark.parametrize("taken", ["by a trace", "by a file", "by other files"])
+def test_that_the_place_is_taken_is_said_before_anything_is_started(tmp_path: Path, taken: str) -> None:
+    log, place = tmp_path / "onednn.log", tmp_path / "t"
+    log.write_text(FORWARD + "\n")
+    if taken == "by a trace":
+        import_files([log], place)
+    elif taken == "by a file":
+        place.write_text("")
+    else:
+        place.mkdir()
+        (place / "letter.txt").write_text("")
+    said = {"by a trace": "there is a trace already", "by a file": "is a file"}.get(taken, "no trace")
+    with pytest.raises(UsageError, match=said):  # and not that there is no TensorFlow
+        tune(request(SMALL, output=place, python=without_tensorflow(tmp_path)))
+
+
 def test_samples_of_two_tunings_can_be_compared(replaced: Replaced) -> None:
     trace = load(replaced.trace)
     found = tuned.document(trace)

@@ -111,12 +111,23 @@ def new_directory(path: Path | None, script: str, force: bool = False) -> Path:
         if path.is_dir():
             _take_over(path, force)
         elif path.exists() or path.is_symlink():
-            raise UsageError(f"{path}: is a file; choose another place with -o")
+            raise _is_file(path)
         path.mkdir(parents=True, exist_ok=True)
         _check_writable(path)
     except OSError as error:
         raise _unwritable(path, error) from error
     return path
+
+
+def check_free(path: Path | None, force: bool) -> None:
+    """Raises UsageError where `new_directory` would because `path` is taken, before much is done for it."""
+    if path is None:
+        return
+    if path.is_dir():
+        if os.listdir(path):
+            _check_replaceable(path, force)
+    elif path.exists() or path.is_symlink():
+        raise _is_file(path)
 
 
 def _default(script: str) -> Path:
@@ -257,6 +268,10 @@ def replacing(path: Path | None, script: str, force: bool) -> Iterator[Path]:
         place.complete()
     finally:
         place.drop()
+
+
+def _is_file(path: Path) -> UsageError:
+    return UsageError(f"{path}: is a file; choose another place with -o")
 
 
 def _check_replaceable(path: Path, force: bool) -> None:

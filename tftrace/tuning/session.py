@@ -30,7 +30,7 @@ from tftrace.correlate.ledger import replays
 from tftrace.correlate.ledger.replays import Replays
 from tftrace.errors import CaptureError, UsageError
 from tftrace.model.trace import Trace
-from tftrace.store.directory import Place, completing, place_for
+from tftrace.store.directory import Place, check_free, completing, place_for
 from tftrace.tuning import recorded, traced
 from tftrace.tuning.notebook import Notebook, Progress
 from tftrace.tuning.race import Race, share
@@ -68,6 +68,7 @@ def tune(request: TuneRequest, progress: Progress | None = None) -> Tuned:
     begun = time.monotonic()
     python = interpreter(request.python)
     _check(request, machine())
+    check_free(request.output, request.force)
     with contextlib.ExitStack() as finishing:
         with (
             tempfile.TemporaryDirectory(prefix="tftrace-tune-") as folder,
