@@ -29,6 +29,8 @@ from tftrace.model.trace import Trace
 
 IN_C: Final = 1 << 19
 """Rows from which on C, which may have to be compiled first, is worth it."""
+_ROWS: Final = 1 << 16
+"""Rows that are looked at together: what is made of them then stays in the processor's caches."""
 OTHER = len(LAYERS)
 """Layer of what tftrace itself did."""
 
@@ -67,7 +69,7 @@ def own_time(trace: Trace) -> OwnTime:
     layer, start, dur = _read(trace)
     if fast is not None:
         lines = native_coverage.threads(
-            parts(trace, "events", native_coverage.THREAD, lambda part, _: part), events.num_rows
+            parts(trace, "events", native_coverage.THREAD, lambda part, _: part, rows=_ROWS), events.num_rows
         )
         if lines is not None:
             return _own_time_in_c(fast, trace, lines, layer, start, dur)
@@ -92,18 +94,19 @@ def _in_c(trace: Trace) -> native_nesting.Functions | None:
 def _read(trace: Trace) -> tuple[npt.NDArray[np.int8], Ints, Ints]:
     """Layer, start and length of the events."""
 
-    def make(part: pa.Table, _: int) -> tuple[npt.NDArray[np.int8], Ints, Ints]:
+    count = table(trace, "events").num_rows
+    layer, start, dur = (np.zeros(count, kind) for kind in (np.int8, np.int64, np.int64))
+
+    def make(part: pa.Table, first: int) -> None:
+        here = slice(first, first + part.num_rows)
         names = texts(part, "layer")
         place = np.array([LAYERS.index(v) if v in LAYERS else OTHER for v in names.values] + [OTHER], np.int8)
-        start, dur = (numbers(part, c).values for c in ("start_ns", "dur_ns"))
-        return place[names.codes], start, np.maximum(dur, 0)
+        layer[here] = place[names.codes]
+        start[here] = numbers(part, "start_ns").values
+        np.maximum(numbers(part, "dur_ns").values, 0, out=dur[here])
 
-    none: Ints = np.zeros(0, np.int64)
-    found = [
-        (none.astype(np.int8), none, none),
-        *parts(trace, "events", ["layer", "start_ns", "dur_ns"], make),
-    ]
-    layer, start, dur = (np.concatenate(of) for of in zip(*found, strict=True))
+    for _ in parts(trace, "events", ["layer", "start_ns", "dur_ns"], make, rows=_ROWS):
+        pass
     return layer, start, dur
 
 
@@ -135,7 +138,7 @@ def _linked_in_c(fast: native_nesting.Functions, trace: Trace, start: Ints) -> n
         return child, parent, np.array([*known, len(EVIDENCE)], np.int8)[grade.codes]
 
     above, weakest = np.full(len(start), -1, np.int32), np.zeros(len(start), np.int8)
-    for child, parent, weak in parts(trace, "links", ["child_id", "parent_id", "evidence"], make):
+    for child, parent, weak in parts(trace, "links", ["child_id", "parent_id", "evidence"], make, rows=_ROWS):
         fast.link(child, parent, weak, start, above, weakest)
     return above
 
@@ -221,7 +224,7 @@ def _call_of_in_c(fast: native_nesting.Functions, trace: Trace, of: OwnTime) -> 
         return event, call, np.asarray(part.column("share").to_numpy(), np.float32)
 
     found, most = np.full(len(of.dur), -1, np.int32), np.zeros(len(of.dur), np.float32)
-    for event, call, share in parts(trace, "event_calls", ["event_id", "call_id", "share"], make):
+    for event, call, share in parts(trace, "event_calls", ["event_id", "call_id", "share"], make, rows=_ROWS):
         fast.shares(event, call, share, found, most)
     fast.inherit(np.ascontiguousarray(of.inside, np.int32), found)
     return found
