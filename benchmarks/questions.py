@@ -3,8 +3,8 @@
     python benchmarks/questions.py [--quick] [--json] [--events N]
 
 Commands and queries are processes of their own, from the start of Python to the end, on all cores; the best of three,
-since other work on the machine only adds. The queries answer less: time and count by op, and the kernels of one op.
-The other questions and pictures are asked once, with the most memory that each took.
+since other work on the machine only adds, with the most memory that such a process took. The queries answer less: time
+and count by op, and the kernels of one op. The other questions and pictures are asked once.
 """
 
 from __future__ import annotations
@@ -105,8 +105,8 @@ def measured(events: int, place: Path, rounds: int) -> dict[str, Any]:
         on_one_core(__file__, "import", str(profile), str(trace))
     found = {}
     for name, command in commands(trace).items():
-        runs = [one_run(command) for _ in range(rounds)]
-        found[name] = {key: min(run[key] for run in runs) for key in ("wall_s", "cpu_s")}
+        runs = [with_memory(command) for _ in range(rounds)]
+        found[name] = {key: min(run[key] for run in runs) for key in ("wall_s", "cpu_s", "peak_mb")}
     return {"events": events, "commands": found}
 
 
@@ -140,14 +140,12 @@ def main() -> None:
         print_document({"benchmark": "questions", "machine": machine(), "goal_s": GOAL_S, **found})
         return
     print(f"{machine_line()}\n\n{found['events']:,} events")
-    rows = [[name, f"{f['wall_s']:.2f}", f"{f['cpu_s']:.2f}"] for name, f in found["commands"].items()]
-    print(table(["", "s", "CPU s"], rows))
-    print()
-    rows = [
-        [name, f"{f['wall_s']:.2f}", f"{f['cpu_s']:.2f}", f"{f['peak_mb']:,.0f}"]
-        for name, f in found["others"].items()
-    ]
-    print(table(["", "s", "CPU s", "MB"], rows))
+    for part in ("commands", "others"):
+        rows = [
+            [name, f"{f['wall_s']:.2f}", f"{f['cpu_s']:.2f}", f"{f['peak_mb']:,.0f}"]
+            for name, f in found[part].items()
+        ]
+        print(table(["", "s", "CPU s", "MB"], rows) + "\n")
 
 
 if __name__ == "__main__":

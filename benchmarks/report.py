@@ -107,14 +107,15 @@ def asking(events: int, place: Path, rounds: int) -> Iterator[Row]:
     ):
         here, peer = found[ours], found[by_hand]
         yield (
-            f"`{ours}` of {events:,} events", "<= 3 s", f"{here['wall_s']:.1f} s ({here['cpu_s']:.1f} s CPU)",
-            f"{by_hand} {peer['wall_s']:.1f} s ({peer['cpu_s']:.1f} s CPU)", "questions.py",
+            f"`{ours}` of {events:,} events", "<= 3 s", _taken(here), f"{by_hand} {_taken(peer)}", "questions.py",
         )  # fmt: skip
     others = questions.asked_once(events, place)
     for name in questions.PICTURES:
-        one = others[name]
-        here = f"{one['wall_s']:.1f} s ({one['cpu_s']:.1f} s CPU), peak {one['peak_mb']:,.0f} MB"
-        yield f"`{name}` of {events:,} events", "", here, "", "questions.py"
+        yield f"`{name}` of {events:,} events", "", _taken(others[name]), "", "questions.py"
+
+
+def _taken(one: dict[str, float]) -> str:
+    return f"{one['wall_s']:.1f} s ({one['cpu_s']:.1f} s CPU), peak {one['peak_mb']:,.0f} MB"
 
 
 def recording(quick: bool) -> Iterator[Row]:

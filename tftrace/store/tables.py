@@ -24,7 +24,7 @@ _SOUGHT: Final = ("event_id", "call_id", "start_ns", "dur_ns", "tid")
 quarter of the time."""
 _OFTEN_EMPTY: Final = ("calls",)
 """Tables with many columns of which most hold nothing: that is counted, and such columns need not be read. Of events it
-would cost a tenth of the time that they take to write."""
+would cost time where it is scarce."""
 _PACKED: Final = ("dur_ns",)
 """Packed as differences, durations are noise: compressing them takes a third of the column's time and gains nothing."""
 _PAGES: Final = (
