@@ -111,13 +111,14 @@ def links_from_above(trace: Trace, ranks: Ranks, wanted: Ints) -> tuple[Links, I
     """
     fast = _in_c(trace)
     ids = rows_of(table(trace, "events"), "event_id")
-    place = np.full(len(ranks) + 1, -1, np.int32)  # the last is of what has no row
+    rank = np.append(ranks, np.int8(-1))  # the last is of what has no row
+    place = np.full(len(rank), -1, np.int32)
     place[wanted] = np.arange(len(wanted), dtype=np.int32)
 
     def make(part: pa.Table, _: int) -> list[Above]:
         if fast is not None and native_members.known(part, "links"):
             return [fast.above(batch, ids, ranks, place) for batch in part.to_batches()]
-        return [_above(part, ids, np.append(ranks, np.int8(-1)), place)]
+        return [_above(part, ids, rank, place)]
 
     best = Best(len(wanted), fast)
     for found in parts(trace, "links", ["child_id", "parent_id", "rule", "evidence"], make, rows=_ROWS):
@@ -145,7 +146,7 @@ def _above(part: pa.Table, ids: Positions, rank: Ranks, place: Places) -> Above:
 def members(trace: Trace, chosen: Ints, ranks: Ranks) -> Members:
     """The events of the calls in the rows `chosen` of the calls table, many to many by event_calls."""
     calls = table(trace, "calls")
-    number = np.full(calls.num_rows + 1, -1, np.int32)
+    number, rank = np.full(calls.num_rows + 1, -1, np.int32), np.append(ranks, np.int8(-1))
     number[chosen] = np.arange(len(chosen), dtype=np.int32)
     ids = rows_of(table(trace, "events"), "event_id"), rows_of(calls, "call_id")
     fast = _in_c(trace)
@@ -157,7 +158,7 @@ def members(trace: Trace, chosen: Ints, ranks: Ranks) -> Members:
         call = number[positions_in(ids[1], numbers(part, "call_id"))]
         here = np.flatnonzero(call >= 0)
         event = positions_in(ids[0], numbers(part, "event_id"))[here]
-        layer = np.append(ranks, np.int8(-1))[event]
+        layer = rank[event]
         keep = layer >= 0
         return Members(event[keep], layer[keep], call[here][keep])
 
