@@ -111,14 +111,14 @@ def test_a_day_can_be_zoomed_to_its_nanoseconds(page: Opened) -> None:
 @pytest.mark.parametrize("page", ["instant"], indirect=True)
 def test_everything_at_one_instant_is_drawn_counted_and_said(page: Opened) -> None:
     assert "more events run at once than there are rows" in page.page.inner_text("#notes")
+    _, without_panel, _ = lane(page, "kernel")
     page.page.evaluate("location.hash = '#r=0,1'")
     page.page.wait_for_selector("#panel .totals")
     cells = page.page.locator("#panel .totals").first.locator("tbody td").all_inner_texts()
     assert cells[:3] == ["kernel", f"{AT_ONCE:,}", "0 ns"]
-    _, beside_panel, _ = lane(page, "kernel")
     page.page.keyboard.press("Escape")
     page.page.wait_for_selector("#panel", state="hidden")
-    page.until(f"document.querySelector('#events').getBoundingClientRect().width > {beside_panel}")
+    page.until(f"document.querySelector('#events').getBoundingClientRect().width >= {without_panel}")
     left, width, y = lane(page, "kernel")
     assert in_view(page) == "1.2 ns"  # of which 0.1 lie before the instant
     page.page.mouse.click(left + width / 12, y)
