@@ -97,14 +97,23 @@ static int64_t position(tft_texts *texts, const char *text, int64_t length) {
    position of its text, -1 for null. Returns 0 without memory. */
 int tft_texts_add(tft_texts *texts, const tft_column *column, const char *bytes, int64_t count, const int64_t *rows, int64_t *code) {
     const int32_t *begins = (const int32_t *)column->values + column->offset;
+    const char *last = NULL;
+    int64_t known = -1, size = 0;
     for (int64_t at = 0; at < count; at++) {
         if (!has(column, rows[at])) {
             code[at] = -1;
             continue;
         }
-        int32_t begin = begins[rows[at]];
-        if ((code[at] = position(texts, bytes + begin, begins[rows[at] + 1] - begin)) < 0)
-            return 0;
+        const char *text = bytes + begins[rows[at]];
+        int64_t length = begins[rows[at] + 1] - begins[rows[at]];
+        /* neighbours are often alike */
+        if (!last || length != size || memcmp(text, last, (size_t)length)) {
+            if ((known = position(texts, text, length)) < 0)
+                return 0;
+            last = text;
+            size = length;
+        }
+        code[at] = known;
     }
     return 1;
 }
