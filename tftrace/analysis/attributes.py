@@ -23,7 +23,7 @@ _TRIAL: Final = '"tuning":true'  # searched for as a regular expression, which t
 _NONE: Final = pa.DictionaryArray.from_arrays(pa.nulls(0, pa.int32()), pa.nulls(0, pa.string()))
 _NO_ROWS: Final[Ints] = np.zeros(0, np.int64)
 _ROWS: Final = 1 << 16
-_IN_C_ROWS: Final = 1 << 13
+_IN_C_ROWS: Final = 1 << 14
 """Rows that are looked at together: their texts then stay in the processor's caches."""
 IN_C: Final = 1 << 16
 """Rows from which on C, which may have to be compiled first, is worth it."""

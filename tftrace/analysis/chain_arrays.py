@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import numpy as np
@@ -39,12 +38,10 @@ class Arrays:
         library, device = (
             self.members.event[self.members.layer == LAYERS.index(layer)] for layer in ("library", "device")
         )
-        # attributes are the most of a large trace; the rest is read beside them
-        with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(attributes, trace, library, device)
-            self.links, self._link = evidence.links_from_above(trace, self.ranks, self.members.event)
-            self._read()
-            said = reading.result()
+        self.links, self._link = evidence.links_from_above(trace, self.ranks, self.members.event)
+        self._read()
+        # parts are read on all cores: two tables at once would only take each other's room in the caches
+        said = attributes(trace, library, device)
         self._trial = said.trial
         self.grouped: Groups = group(trace, self.of_calls, self.members, self.names, self._probes, said)
         self.group_of = self.grouped.of
