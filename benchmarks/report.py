@@ -77,8 +77,8 @@ def other_formats(entries: int, place: Path, rounds: int) -> Iterator[Row]:
         yield "the same imported: read, joined and written", "", here, "", "raw_formats.py"
 
 
-def joining(sizes: list[int], place: Path) -> Iterator[Row]:
-    found = correlate.measured(sizes, place)
+def joining(sizes: list[int], place: Path, rounds: int) -> Iterator[Row]:
+    found = correlate.measured(sizes, place, rounds)
     each = ", ".join(f"{one['join_s'] / one['events'] * 1e6:.2f}" for one in found["join"])
     last, near, pairs = found["join"][-1], found["merge_asof"], found["interval_join"]
     beside = (
@@ -168,7 +168,8 @@ def main() -> None:
             starting(options.quick), recording(options.quick),
             reading(sizes[-1], place, options.xprof, 1 if options.quick else profile_reader.ROUNDS),
             other_formats(10_000 if options.quick else raw_formats.ENTRIES, place, 1),
-            joining(sizes, place), asking(sizes[-1], place, 1 if options.quick else 2),
+            joining(sizes, place, 1 if options.quick else correlate.ROUNDS),
+            asking(sizes[-1], place, 1 if options.quick else 3),
         ):  # fmt: skip
             for row in rows:
                 lines.append("| " + " | ".join(row) + " |")
