@@ -31,6 +31,16 @@ class Column(ctypes.Structure):
         )
 
 
+def pointer(values: npt.NDArray[Any]) -> ctypes.c_void_p:
+    """Where numpy's values are, for C; whoever passes it keeps them."""
+    return ctypes.c_void_p(values.ctypes.data)
+
+
+def int64(number: int) -> ctypes.c_int64:
+    """The number as C takes it, whatever a function is said to take."""
+    return ctypes.c_int64(number)
+
+
 def is_whole(kind: pa.DataType) -> bool:
     """Whether `values` knows this type: signed integers and booleans."""
     return bool(pa.types.is_signed_integer(kind) or pa.types.is_boolean(kind))

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tftrace.analysis import arrow_memory
-from tftrace.analysis.arrow_memory import Column
+from tftrace.analysis.arrow_memory import Column, int64, pointer
 from tftrace.analysis.columns import Bools, Ints, Positions, Ranks, numbers, positions_in, spelled
 from tftrace.model.layers import EVIDENCE, LAYERS
 from tftrace.model.schemas import TABLES
@@ -66,7 +66,7 @@ class Functions:
         rank: Ranks = np.empty(batch.num_rows, np.int8)
         of_code = np.array([*map(of, spelled(column.dictionary)), -1], np.int8)
         codes = Column.of(column.indices)
-        self._functions.tft_ranks(_count(len(rank)), ctypes.byref(codes), _at(of_code), _at(rank))
+        self._functions.tft_ranks(int64(len(rank)), ctypes.byref(codes), pointer(of_code), pointer(rank))
         return rank
 
     def members(
@@ -77,8 +77,8 @@ class Functions:
         (event, call), _held = _rows(batch, zip(("event_id", "call_id"), ids, strict=True))
         of, layer, owner = (np.empty(batch.num_rows, kind) for kind in (np.int64, np.int8, np.int32))
         found = self._functions.tft_members(
-            _count(batch.num_rows), ctypes.byref(event), ctypes.byref(call), _count(len(ranks)), _at(ranks),
-            _count(len(number)), _at(number), _at(of), _at(layer), _at(owner),
+            int64(batch.num_rows), ctypes.byref(event), ctypes.byref(call), int64(len(ranks)), pointer(ranks),
+            int64(len(number)), pointer(number), pointer(of), pointer(layer), pointer(owner),
         )  # fmt: skip
         return of[:found].copy(), layer[:found].copy(), owner[:found].copy()
 
@@ -94,9 +94,9 @@ class Functions:
         into, good, code = (np.empty(batch.num_rows, kind) for kind in (np.int32, np.int16, np.int32))
         rules, grades = Column.of(rule.indices), Column.of(grade.indices)
         found = self._functions.tft_above(
-            _count(batch.num_rows), *map(ctypes.byref, (child, parent, rules, grades)), _at(strength),
-            ctypes.c_int8(weakest), _count(len(ranks)), _at(ranks), _at(place), ctypes.c_int8(len(LAYERS)),
-            ctypes.c_int8(len(EVIDENCE)), _at(into), _at(good), _at(code),
+            int64(batch.num_rows), *map(ctypes.byref, (child, parent, rules, grades)), pointer(strength),
+            ctypes.c_int8(weakest), int64(len(ranks)), pointer(ranks), pointer(place), ctypes.c_int8(len(LAYERS)),
+            ctypes.c_int8(len(EVIDENCE)), pointer(into), pointer(good), pointer(code),
         )  # fmt: skip
         return Above(into[:found].copy(), good[:found].copy(), code[:found].copy(), spelled(rule.dictionary))
 
@@ -104,8 +104,8 @@ class Functions:
         """As `Best` says."""
         code: Ints = np.empty(len(of), np.int64)
         self._functions.tft_codes(
-            _count(len(of)), _at(of), _at(best), *map(_count, (rules, _UNNAMED, unnamed)),
-            *map(_count, (len(LAYERS), len(EVIDENCE))), _at(code),
+            int64(len(of)), pointer(of), pointer(best), *map(int64, (rules, _UNNAMED, unnamed)),
+            *map(int64, (len(LAYERS), len(EVIDENCE))), pointer(code),
         )  # fmt: skip
         return code
 
@@ -113,8 +113,8 @@ class Functions:
         """Puts the largest `link` of the members that are `kept`, or of all, into the `codes` of their calls and
         layers, shape (layers, calls)."""
         self._functions.tft_weakest(
-            _count(len(call)), _at(call), _at(layer), _at(link), None if kept is None else _at(kept),
-            _count(codes.shape[1]), _at(codes),
+            int64(len(call)), pointer(call), pointer(layer), pointer(link), None if kept is None else pointer(kept),
+            int64(codes.shape[1]), pointer(codes),
         )  # fmt: skip
 
     def named(
@@ -129,8 +129,8 @@ class Functions:
             np.zeros(groups * len(LAYERS) * names, np.int64),
         )
         self._functions.tft_named(
-            _count(len(call)), _at(call), _at(layer), _at(link), _at(name), _at(group), _count(len(LAYERS)),
-            _count(names), _at(entered), _at(counts),
+            int64(len(call)), pointer(call), pointer(layer), pointer(link), pointer(name), pointer(group),
+            int64(len(LAYERS)), int64(names), pointer(entered), pointer(counts),
         )  # fmt: skip
         return counts
 
@@ -138,8 +138,8 @@ class Functions:
         """Puts the links into `best`: how good, and in the lower 32 bits the `number` of the rule, which has one of
         no rule at its end."""
         self._functions.tft_best(
-            _count(len(links.into)), _at(links.into), _at(links.good), _at(links.rule), _at(number),
-            ctypes.c_int32(int(number[-1])), _at(best),
+            int64(len(links.into)), pointer(links.into), pointer(links.good), pointer(links.rule), pointer(number),
+            ctypes.c_int32(int(number[-1])), pointer(best),
         )  # fmt: skip
 
 
@@ -193,11 +193,3 @@ def _rows(
             given.append(Column(array.ctypes.data, None, 0))
         held.append(array)
     return given, held
-
-
-def _at(values: npt.NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)
-
-
-def _count(number: int) -> ctypes.c_int64:
-    return ctypes.c_int64(number)

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from tftrace.analysis.arrow_memory import int64, pointer
 from tftrace.native.compiling import SOURCES, loops
 
 _SOURCE: Final = SOURCES / "analysis" / "nesting.c"
@@ -46,7 +47,7 @@ class Functions:
         held = [_of(start, np.int64), _of(dur, np.int64), _of(layer, np.int8)]
         events = _Events(*(one.ctypes.data for one in held))
         done = self._functions.tft_nest(
-            _count(count), _at(line), _count(lines), ctypes.byref(events), _at(inside), _at(taken)
+            int64(count), pointer(line), int64(lines), ctypes.byref(events), pointer(inside), pointer(taken)
         )
         if not done:
             raise MemoryError
@@ -59,12 +60,12 @@ class Functions:
         the beginning, and links come in the order of their table."""
         held = [_of(child, np.int64), _of(parent, np.int64), _of(weak, np.int8), _of(start, np.int64)]
         self._functions.tft_link(
-            _count(len(child)), *map(_at, held), _count(len(above)), _at(above), _at(weakest)
+            int64(len(child)), *map(pointer, held), int64(len(above)), pointer(above), pointer(weakest)
         )
 
     def depths(self, parent: Rows) -> Rows:
         depth: Rows = np.full(len(parent), -2, np.int32)
-        self._functions.tft_depths(_count(len(parent)), _at(parent), _at(depth))
+        self._functions.tft_depths(int64(len(parent)), pointer(parent), pointer(depth))
         return depth
 
     def shares(self, event: _Array, call: _Array, share: _Array, found: Rows, most: _Array) -> None:
@@ -72,21 +73,13 @@ class Functions:
         `most`; of equal ones the last call."""
         held = [_of(event, np.int64), _of(call, np.int64), _of(share, np.float32)]
         self._functions.tft_shares(
-            _count(len(event)), *map(_at, held), _count(len(found)), _at(found), _at(most)
+            int64(len(event)), *map(pointer, held), int64(len(found)), pointer(found), pointer(most)
         )
 
     def inherit(self, inside: Rows, found: Rows) -> None:
         """Gives each event without a call that of what it runs inside."""
-        self._functions.tft_inherit(_count(len(found)), _at(inside), _at(found))
+        self._functions.tft_inherit(int64(len(found)), pointer(inside), pointer(found))
 
 
 def _of(values: _Array, kind: Any) -> _Array:
     return np.ascontiguousarray(values, kind)
-
-
-def _at(values: _Array) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)
-
-
-def _count(number: int) -> ctypes.c_int64:
-    return ctypes.c_int64(number)

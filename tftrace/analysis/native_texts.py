@@ -8,10 +8,10 @@ from threading import Lock
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from tftrace.analysis import arrow_memory
+from tftrace.analysis.arrow_memory import int64, pointer
 from tftrace.analysis.columns import Bools, Ints
 from tftrace.native.compiling import SOURCES, loops
 
@@ -64,7 +64,7 @@ class Texts:
         column, data = _memory(chunk)
         with self._adding:
             done = self._functions.tft_texts_add(
-                self._texts, ctypes.byref(column), data, ctypes.c_int64(len(rows)), _at(rows), _at(code)
+                self._texts, ctypes.byref(column), data, int64(len(rows)), pointer(rows), pointer(code)
             )
         if not done:
             raise MemoryError
@@ -77,11 +77,11 @@ class Texts:
         self._functions.tft_holding(
             ctypes.byref(column),
             data,
-            ctypes.c_int64(len(rows)),
-            _at(rows),
+            int64(len(rows)),
+            pointer(rows),
             part,
-            ctypes.c_int64(len(part)),
-            _at(holds),
+            int64(len(part)),
+            pointer(holds),
         )
         return holds
 
@@ -106,7 +106,3 @@ def _memory(chunk: pa.Array) -> tuple[arrow_memory.Column, ctypes.c_void_p]:
     """Where the texts begin, and their bytes."""
     data = chunk.buffers()[2]
     return arrow_memory.Column.of(chunk), ctypes.c_void_p(None if data is None else data.address)
-
-
-def _at(values: npt.NDArray[Any]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(values.ctypes.data)

@@ -17,7 +17,7 @@ from typing import Final
 
 import numpy as np
 
-from tftrace.ingest.text_columns import Bytes, Int, leading, texts_by_number
+from tftrace.ingest.text_columns import Bytes, Int, leading, texts_by_number, windows
 
 PIECE: Final = 1 << 21
 
@@ -125,7 +125,7 @@ def _one_behind_the_other(first: Int, end: Int) -> Int:
 
 def _forms(data: bytes, raw: Bytes, first: Int, last: Int, level: Int) -> tuple[Int, list[int]]:
     """The form of each message, and the first one of each form."""
-    rows = np.lib.stride_tricks.sliding_window_view(raw, _ROOM)[first]
+    rows = windows(raw, first, _ROOM)
     blank = rows == ord(" ")
     words = np.cumsum(~blank[:, 1:] & blank[:, :-1], axis=1, dtype=np.int8)
     # severity and day, time, thread: digits up to the fourth word say nothing of what happened

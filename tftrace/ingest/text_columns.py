@@ -23,7 +23,7 @@ def padded(data: bytes) -> Bytes:
     return np.frombuffer(data + bytes(_WIDTH), np.uint8)
 
 
-def _windows(raw: Bytes, at: Int, width: int) -> Bytes:
+def windows(raw: Bytes, at: Int, width: int) -> Bytes:
     """The bytes from each place on, in rows."""
     rows = np.lib.stride_tricks.as_strided(raw, (len(raw) - width + 1, width), (1, 1), writeable=False)
     return np.asarray(rows[at])
@@ -34,7 +34,7 @@ def begins(raw: Bytes, at: Int, text: bytes) -> Bool:
     found = np.ones(len(at), np.bool_)
     for first in (*range(0, len(text) - 8, 8), len(text) - 8):
         word = np.frombuffer(text[first : first + 8], np.uint64)[0]
-        found &= _windows(raw, at + first, 8).view(np.uint64).reshape(-1) == word
+        found &= windows(raw, at + first, 8).view(np.uint64).reshape(-1) == word
     return found
 
 

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from tftrace.errors import InputError
 from tftrace.ingest.recorded_file import Pieces
+from tftrace.ingest.text_columns import begins, windows
 from tftrace.ingest.tf_log_messages import KINDS
 
 NAME: Final = "tf_log"
@@ -36,7 +37,7 @@ _HEAD = re.compile(
     rb"|(?P<date>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{1,6}): (?P<letter>[IWEF]) +(?:(?P<number>\d{1,10}) )?)"
     rb"(?P<file>[^\s:\]]{1,300}):(?P<line>\d{1,7})\] ?"
 )
-_COMMON: Final = tuple(int.from_bytes(begin, "little") for begin in (b"launchin", b"successf"))
+_COMMON: Final = (b"launchin", b"successf")
 _HEAD_ROOM: Final = 128  # bytes in which the end of a head is looked for
 _AT_ONCE: Final = 1 << 16
 _SHORTEST_HEAD: Final = 11  # bytes by which a line is seen to be one
@@ -200,13 +201,11 @@ def _candidates(data: bytes, heads: npt.NDArray[np.int64]) -> list[int]:
     line for each launch and copy. In a file these are counted only: reading them would take most of the time, and tells
     little."""
     raw = np.frombuffer(data + bytes(_HEAD_ROOM + 8), np.uint8)
-    rows = np.lib.stride_tricks.sliding_window_view(raw, _HEAD_ROOM)
     common = np.empty(len(heads), bool)
     for at in range(0, len(heads), _AT_ONCE):
         some = heads[at : at + _AT_ONCE]
-        message = some + np.argmax(rows[some] == ord("]"), axis=1) + 2
-        begins = np.lib.stride_tricks.sliding_window_view(raw, 8)[message].copy().view("<u8").reshape(-1)
-        common[at : at + _AT_ONCE] = (begins == _COMMON[0]) | (begins == _COMMON[1])
+        message = some + np.argmax(windows(raw, some, _HEAD_ROOM) == ord("]"), axis=1) + 2
+        common[at : at + _AT_ONCE] = begins(raw, message, _COMMON[0]) | begins(raw, message, _COMMON[1])
     return [int(n) for n in np.flatnonzero(~common)]
 
 

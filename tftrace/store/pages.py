@@ -126,11 +126,8 @@ class Growing:
         if not self._in_file or self._file is None:
             self._wait(values)
             return
-        data = memoryview(values.data).cast("B")
         try:
-            while data:
-                count = self._file.write(data)
-                data = data[count:]
+            write_whole(self._file, values)
         except OSError:
             self._in_file = False
             self._wait(values)
@@ -141,11 +138,23 @@ class Growing:
         out = np.empty(self._written // self._kind.itemsize, self._kind)
         if self._file is not None:
             self._file.seek(0)
-            data = memoryview(out.data).cast("B")
-            while data and (read := self._file.readinto(data)):  # type: ignore[attr-defined]
-                data = data[read:]
+            read_whole(self._file, out)
             self._file.close()
         return out
+
+
+def write_whole(file: IO[bytes], values: Array) -> None:
+    """The values' bytes where the file, which has no buffer, stands."""
+    data = memoryview(values.data).cast("B")
+    while data:
+        data = data[file.write(data) :]
+
+
+def read_whole(file: IO[bytes], values: Array) -> None:
+    """The bytes from where the file, which has no buffer, stands, into `values`."""
+    data = memoryview(values.data).cast("B")
+    while data and (read := file.readinto(data)):  # type: ignore[attr-defined]
+        data = data[read:]
 
 
 def _spacious() -> Path | None:

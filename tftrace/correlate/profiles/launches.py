@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.profiles.matching import Chunks, Sides
+from tftrace.correlate.profiles.matching import Sides, chunks
 from tftrace.correlate.tables.columns import NONE, Array, Int, numbered
 from tftrace.ingest.xplane import device as lines
 from tftrace.ingest.xplane.space import Piece, XSpace, rows_of
@@ -103,7 +103,7 @@ def _sides(space: XSpace, hosts: np.ndarray, works: np.ndarray) -> tuple[Sides, 
     sides = Sides(space.pages, space.stats.count("correlation_id"), ("row", "id", "context"))
     texts: dict[str, int] = {}
     complete, present = True, [False, False]
-    for piece in Chunks(space).of_lines(np.flatnonzero(hosts | works).tolist()):
+    for piece in chunks(space, np.flatnonzero(hosts | works).tolist()):
         side = int(works[space.line_of(np.array([piece.first]))[0]])
         stats = space.stats.of([piece])
         told, ids = stats.integers("correlation_id")
@@ -112,10 +112,10 @@ def _sides(space: XSpace, hosts: np.ndarray, works: np.ndarray) -> tuple[Sides, 
         present[side] = True
         context = _contexts(stats, told, texts)
         complete &= context is not None
-        columns = {"row": told.astype(np.int64) + piece.first, "id": ids}
         sides.add(
-            side, ids, context=np.full(len(told), NONE, np.int64) if context is None else context, **columns
-        )
+            side, ids, row=told.astype(np.int64) + piece.first, id=ids,
+            context=np.full(len(told), NONE, np.int64) if context is None else context,
+        )  # fmt: skip
     return sides, complete and all(present)
 
 

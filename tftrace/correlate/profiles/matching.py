@@ -18,19 +18,14 @@ _IDS: Final = 1 << 21
 _MIXED: Final = np.uint64(0x9E3779B97F4A7C15)
 
 
-class Chunks:
-    """Goes over the events of a profile, so many at a time, each time of one line."""
-
-    def __init__(self, space: XSpace) -> None:
-        self._space, self._rows = space, ROWS
-
-    def of_lines(self, lines: Iterable[int]) -> Iterator[Piece]:
-        """What is on disk of the columns leaves memory after each."""
-        for line in lines:
-            begin, end = (int(edge) for edge in self._space.edges[line : line + 2])
-            for first in range(begin, end, self._rows):
-                yield Piece(first, min(first + self._rows, end))
-                self._space.give_back()
+def chunks(space: XSpace, lines: Iterable[int]) -> Iterator[Piece]:
+    """Goes over the events of these lines, so many at a time, each time of one line. What is on disk of the columns
+    leaves memory after each."""
+    for line in lines:
+        begin, end = (int(edge) for edge in space.edges[line : line + 2])
+        for first in range(begin, end, ROWS):
+            yield Piece(first, min(first + ROWS, end))
+            space.give_back()
 
 
 class Sides:

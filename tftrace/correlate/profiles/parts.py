@@ -9,7 +9,7 @@ import numpy as np
 
 from tftrace.correlate.profiles.hlo_nodes import tuned_modules
 from tftrace.correlate.profiles.launches import Launches
-from tftrace.correlate.profiles.matching import Chunks
+from tftrace.correlate.profiles.matching import chunks
 from tftrace.correlate.profiles.ranks import Ranks
 from tftrace.correlate.tables.columns import Int, TraceBuilder
 from tftrace.correlate.tables.memory import give_back
@@ -77,7 +77,7 @@ def _name(space: XSpace, build: TraceBuilder) -> frozenset[str]:
     Returns the modules that XLA's autotuner ran."""
     texts: dict[str, dict[Scalar, None]] = {stat: {} for stat in ("eager_op", "hlo_op", *device.LABELLED)}
     trials: frozenset[str] = frozenset()
-    for piece in Chunks(space).of_lines(range(len(space.lines))):
+    for piece in chunks(space, range(len(space.lines))):
         stats = space.stats.of([piece])
         for stat, known in texts.items():
             known.update(dict.fromkeys(stats.distinct(stat)))

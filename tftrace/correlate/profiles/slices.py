@@ -20,20 +20,17 @@ from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tftrace.correlate.profiles import matching
 from tftrace.correlate.profiles.handovers import RUNS, by_key
 from tftrace.correlate.profiles.launches import Launches
-from tftrace.correlate.profiles.matching import Chunks, Sides
+from tftrace.correlate.profiles.matching import Sides, chunks
 from tftrace.correlate.profiles.op_runs import ENTRIES
 from tftrace.correlate.tables.columns import NONE, Array, Int
 from tftrace.ingest.xplane import device
 from tftrace.ingest.xplane.space import Piece, XSpace
 from tftrace.ingest.xplane.stats import StatColumns
 from tftrace.store.pages import Pages
-
-Bools = npt.NDArray[np.bool_]
 
 EVENTS: Final = 1 << 20
 """Events of a slice, about."""
@@ -113,7 +110,7 @@ def slices(space: XSpace, tids: Int, launches: Launches, events: int = EVENTS) -
 def _in_order(space: XSpace, line: int) -> bool:
     """Whether the events of a line begin one after the other."""
     before = _EARLIEST
-    for piece in Chunks(space).of_lines([line]):
+    for piece in chunks(space, [line]):
         start = space.start_ns[piece.first : piece.last]
         if start[0] < before or (start[1:] < start[:-1]).any():
             return False
@@ -208,7 +205,7 @@ def _handed(space: XSpace, hosts: Sequence[int], root: Array, pages: Pages) -> _
     is_run = np.array([name in RUNS for name in space.names], bool)
     several = space.stats.count("_p") + space.stats.count("_c"), 2 * space.stats.count("id")
     by_producer, by_step = (Sides(pages, count, ("row", "key")) for count in several)
-    for piece in Chunks(space).of_lines(hosts):
+    for piece in chunks(space, hosts):
         stats = space.stats.of([piece])
         rows, keys = _keys(stats, "_pt", "_p")
         by_producer.add(1, keys, row=rows + piece.first, key=keys)
@@ -300,7 +297,7 @@ def _apart(
 ) -> Iterator[tuple[int, Array]]:
     """Rows of a device's line by slice: each is where its launch is, one without a launch where its time is."""
     columns: dict[int, Any] = {}
-    for piece in Chunks(space).of_lines([line]):
+    for piece in chunks(space, [line]):
         launch = launches.row[piece.first : piece.last].astype(np.int64)
         of_row = np.searchsorted(moments, space.start_ns[piece.first : piece.last], "right")
         launched = np.flatnonzero(launch >= 0)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.errors import UsageError
+from tftrace.store.pages import read_whole, write_whole
 
 Array = npt.NDArray[Any]
 
@@ -44,9 +45,7 @@ class Scratch:
                 self._file = tempfile.TemporaryFile(dir=self._directory, buffering=0)  # noqa: SIM115
             at = self._end
             self._file.seek(at)
-            data = memoryview(values.data).cast("B")
-            while data:
-                data = data[self._file.write(data) :]
+            write_whole(self._file, values)
         except OSError as error:
             where = self._directory or tempfile.gettempdir()
             raise UsageError(
@@ -86,9 +85,7 @@ class Kept:
         out = np.empty(max(min(last, self._count) - first, 0), self._dtype)
         assert self._file is not None
         self._file.seek(self._at + first * out.itemsize)
-        data = memoryview(out.data).cast("B")
-        while data and (read := self._file.readinto(data)):  # type: ignore[attr-defined]
-            data = data[read:]
+        read_whole(self._file, out)
         return out
 
     def whole(self) -> Array:
