@@ -17,12 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from tftrace.correlate.imports.facts import EPOCH, UTC_ASSUMED, Facts, Spans
+from tftrace.correlate.imports.containment import contain
+from tftrace.correlate.imports.facts import EPOCH, UTC_ASSUMED, Facts
 from tftrace.correlate.ledger.algorithm_rows import settle
-from tftrace.correlate.nesting import nest
-from tftrace.correlate.tables.columns import NONE, TraceBuilder, numbered
+from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.errors import CaptureError, UsageError
 from tftrace.ingest.registry import Found, find
 from tftrace.model import schemas
@@ -156,7 +154,7 @@ def _build(
         if dated[i]:
             first = build.first_start()
             base = base if first is None else first
-    _join([facts[i].spans for i in range(len(parts))], build)
+    contain([one.spans for _, one in sorted(facts.items()) if one.spans is not None], build)
     settle(build)
     progress("writing", 0.85)
     rows = write_tables(directory, build.streams())
@@ -165,35 +163,6 @@ def _build(
     write_manifest(directory, manifest)
     progress("done", 1.0)
     return manifest
-
-
-def _join(spans: list[Spans], build: TraceBuilder) -> None:
-    """Links host events to what contains them on their thread, whichever file either came from.
-
-        file          thread  interval         parent
-        nsys (NVTX)   7       0 .. 100         none
-        cuDNN log     7       10 .. 60    ->   the NVTX range
-        nsys (CUDA)   7       20 .. 30         the cuDNN call
-        nsys (CUDA)   8       20 .. 30         none
-
-    A file that does not name its host may be of any: it is taken for the one host that the others name, where they name
-    one only. Events without process or thread are joined with nothing.
-    """
-    merged = [
-        np.concatenate([getattr(s, name) for s in spans])
-        for name in ("ids", "host", "pid", "tid", "start", "end")
-    ]
-    ids, host, pid, tid, start, end = merged
-    hosts = np.unique(host[host != NONE])
-    if len(hosts) == 1:
-        host = np.full(len(host), hosts[0])
-    usable = np.flatnonzero((pid != NONE) & (tid != NONE))
-    if not len(usable):
-        return
-    thread = numbered(host[usable], pid[usable], tid[usable])
-    parent, _ = nest(thread, start[usable], end[usable], np.zeros(len(usable), np.int64))
-    inside = np.flatnonzero(parent >= 0)
-    build.link(ids[usable[inside]], ids[usable[parent[inside]]], "containment", "joined")
 
 
 def _manifest(

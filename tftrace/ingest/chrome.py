@@ -27,6 +27,8 @@ from tftrace.errors import InputError
 from tftrace.ingest.chrome_events import BEGIN, Events
 from tftrace.ingest.chrome_plain import ABSENT, LIMIT, NONE, Block, Plain, Rows, Told, plain
 from tftrace.ingest.collector import resting
+from tftrace.store.pages import Growing, Pages
+from tftrace.store.texts import Texts
 
 NAME: Final = "chrome"
 TITLE: Final = "Chrome trace"
@@ -34,6 +36,11 @@ TITLE: Final = "Chrome trace"
 Array = npt.NDArray[Any]
 Codes = npt.NDArray[np.int32]
 Int = npt.NDArray[np.int64]
+_COLUMNS: Final = (np.int32, np.int64, np.int64, np.int32, np.int32, np.int64)
+"""Name, start, duration, thread, category, correlation id."""
+_DURATION: Final = 2
+ROWS: Final = 1 << 18
+"""Rows that are looked at together."""
 _CORRELATION: Final = ("correlation_id", "correlation")
 _SMALL: Final = 9e12
 
@@ -46,8 +53,8 @@ class ChromeTrace:
     file as text.
 
     `correlation` is the id by which work of a device and its launch know each other, -1 where there is none. `args` are
-    the arguments as JSON without its braces, empty where there are none; `recategorized` are the rows whose arguments
-    hold a category of their own, which is that of the event there.
+    the arguments as JSON without its braces, empty where there are none; `recategorized` are the rows, ascending, whose
+    arguments hold a category of their own, which is that of the event there. All of these are in `pages`.
     """
 
     path: Path
@@ -69,6 +76,7 @@ class ChromeTrace:
     passed_over: dict[str, int]
     malformed: int
     cut: str | None
+    pages: Pages
 
     def __len__(self) -> int:
         return len(self.name)
@@ -125,12 +133,14 @@ class _Scan:
         self.ids: dict[str, int] = {}
         self.id_of = _Memo(lambda id_: _numbered(self.ids, str(id_)))
         self.open: dict[tuple[str, str], list[tuple[int, int]]] = {}  # row and start of what has begun
-        self.ended: dict[int, int] = {}
+        self.ended: dict[int, int] = {}  # of rows in `columns` or before: how long they took
         self.passed: Counter[str] = Counter()
         self.malformed = self.rows = 0
-        self.columns: list[tuple[Array, ...]] = []
-        self.args: list[pa.Array] = []
-        self.recategorized: list[int] = []
+        self.pages = Pages()
+        self.columns = tuple(map(self.pages.column, _COLUMNS))
+        self.args = Texts(self.pages)
+        self.recategorized = self.pages.column(np.int64)
+        self.lengths: tuple[Growing, Growing] = (self.pages.column(np.int64), self.pages.column(np.int64))
 
     def take(self, events: list[Any] | Block) -> None:
         if isinstance(events, Block):
@@ -139,6 +149,10 @@ class _Scan:
             self._add(events.rows if parsed is None else _merged(events.rows, parsed))
         elif (parsed := self._parsed(events, None)) is not None:
             self._add(parsed)
+        if self.ended:
+            for column, values in zip(self.lengths, zip(*self.ended.items(), strict=True), strict=True):
+                column.add(np.array(values, np.int64))
+            self.ended.clear()
 
     def _parsed(self, events: list[Any], before: list[int] | None) -> Rows | None:
         """The rows of events that were parsed; `before`: how many rows of other events come before each."""
@@ -170,10 +184,12 @@ class _Scan:
         durations[list(marks)] = list(marks.values())
         own = [_own(event) for event in kept]
         correlation = np.array([NONE if args is None else _correlation(args) for args in own], np.int64)
+        told = []
         for n, args in enumerate(own):
             if args is not None and "cat" in args and kept[n].get("cat") is not None:
                 own[n] = args | {"cat": str(kept[n]["cat"])}
-                self.recategorized.append(self.rows + at[n])
+                told.append(self.rows + at[n])
+        self.recategorized.add(np.array(told, np.int64))
         each = np.arange(len(kept))
         name, category, pid, tid = (
             Told(each, [plain(event.get(field, ABSENT[field])) for event in kept])
@@ -195,14 +211,14 @@ class _Scan:
     def _add(self, rows: Rows) -> None:
         if not len(rows.at):
             return
-        self.columns.append(
-            (
-                _codes(self.name_of, rows.name), rows.start_ns, rows.dur_ns,
-                self._threads(_codes(self.id_of, rows.pid), _codes(self.id_of, rows.tid)),
-                _codes(self.category_of, rows.category), rows.correlation,
-            )
+        found: tuple[Array, ...] = (
+            _codes(self.name_of, rows.name), rows.start_ns, rows.dur_ns,
+            self._threads(_codes(self.id_of, rows.pid), _codes(self.id_of, rows.tid)),
+            _codes(self.category_of, rows.category), rows.correlation,
         )  # fmt: skip
-        self.args.append(rows.args)
+        for column, values in zip(self.columns, found, strict=True):
+            column.add(values)
+        self.args.add(rows.args)
         self.rows += len(rows.at)
 
     def _other(self, event: dict[str, Any], start: int | None, row: int) -> int | None:
@@ -245,19 +261,22 @@ class _Scan:
 
     def trace(self, path: Path, cut: str | None) -> ChromeTrace:
         name, start, dur, thread, category, correlation = (
-            np.concatenate([np.empty(0, kind), *(part[i] for part in self.columns)])
-            for i, kind in enumerate((np.int32, np.int64, np.int64, np.int32, np.int32, np.int64))
+            column.array(writable=at == _DURATION) for at, column in enumerate(self.columns)
         )
-        dur[list(self.ended)] = list(self.ended.values())
+        ended, lengths = (column.array() for column in self.lengths)
+        for first in range(0, len(ended), ROWS):
+            some = slice(first, first + ROWS)
+            dur[ended[some]] = lengths[some]
+            self.pages.give_back()
         return ChromeTrace(
             path=path, names=list(self.names), name=name, start_ns=start, dur_ns=dur, thread=thread,
             process_of=np.array([self.processes[pid] for pid, _ in self.threads], np.int64),
             processes=[self.process_names.get(p, p) for p in self.processes],
             threads=[self.thread_names.get(t, t[1]) for t in self.threads], process_ids=list(self.processes),
             thread_ids=[t for _, t in self.threads], categories=list(self.categories), category=category,
-            correlation=correlation, args=pa.chunked_array(self.args, pa.string()),
-            recategorized=np.array(self.recategorized, np.int64), passed_over=dict(self.passed),
-            malformed=self.malformed, cut=cut,
+            correlation=correlation, args=pa.chunked_array(self.args.arrays(), pa.string()),
+            recategorized=self.recategorized.array(), passed_over=dict(self.passed),
+            malformed=self.malformed, cut=cut, pages=self.pages,
         )  # fmt: skip
 
 

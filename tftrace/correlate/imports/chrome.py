@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from tftrace.correlate.imports.facts import RELATIVE, Facts, Spans
+from tftrace.correlate.imports.containment import Spans, link_each
+from tftrace.correlate.imports.facts import RELATIVE, Facts
+from tftrace.correlate.profiles.handovers import by_key
 from tftrace.correlate.profiles.host_plane import names_kernel
+from tftrace.correlate.profiles.matching import Sides
 from tftrace.correlate.tables.attributes import Part
-from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.ingest.chrome import ChromeTrace
 
 _DEVICE = re.compile(r"/device:(?!CPU)\w+:\d+.*")
@@ -35,46 +39,38 @@ def add(trace: ChromeTrace, build: TraceBuilder, base_ns: int) -> Facts:
     TensorFlow draws some lines of a device from others (`Steps`, `TensorFlow Ops`, ..): they repeat time that is there
     already, are counted and not added.
     """
-    words = build.words
-    layers, streams, derived = _lines(trace)
-    kept = np.flatnonzero(~derived[trace.thread]) if len(trace) else np.empty(0, np.int64)
-    layer = _layers(trace, layers, build)[kept]
-    start = trace.start_ns[kept] - (int(trace.start_ns.min()) if len(trace) else 0) + base_ns
-    on_device = layer == words.code("device")
-    stream, process = streams[trace.thread[kept]], trace.process[kept]
-    pid, tid = _numbers(trace.process_ids)[process], _numbers(trace.thread_ids)[trace.thread[kept]]
-    device = words.codes(p if _DEVICE.fullmatch(p) else None for p in trace.processes)[process]
-    names, correlation, dur = words.codes(trace.names), trace.correlation[kept], trace.dur_ns[kept]
-    category = trace.category.astype(np.int64)
-    category[trace.recategorized] = NONE  # said among the arguments
-    told = pa.array([compact({"cat": c})[1:-1] for c in trace.categories], pa.string())
-    added = [np.empty(0, np.int64)]
-    for at in range(0, len(kept), SLICE):
-        some, rows = slice(at, at + SLICE), kept[at : at + SLICE]
-        args = trace.args.take(pa.array(rows)).combine_chunks().dictionary_encode()
-        parts = (
-            Part(args.indices.to_numpy().astype(np.int64), args.dictionary),
-            Part(category[rows], told),
+    spans, launches = Spans(build.pages), _Launches(trace, build)
+    lines = _Lines(trace, build)
+    shift = base_ns - _first_start(trace)
+    before = build.event_count
+    for rows in _slices(trace):
+        kept = rows[~lines.derived[trace.thread[rows]]]
+        thread = trace.thread[kept]
+        process = trace.process_of[thread]
+        layer, pid, tid, device = (
+            lines.layers(kept),
+            lines.pid[process],
+            lines.tid[thread],
+            lines.device[process],
         )
-        added.append(
-            build.events(
-                len(rows), layer=layer[some], name=names[trace.name[rows]], start_ns=start[some], dur_ns=dur[some],
-                pid=np.where(device[some] == NONE, pid[some], NONE), tid=np.where(on_device[some], NONE, tid[some]),
-                device=device[some], stream=np.where(on_device[some], stream[some], NONE),
-                correlation_id=correlation[some], probe=words.code("import:chrome"),
-                attrs=build.attrs.block(len(rows), parts),
-            )
+        start, dur, correlation = trace.start_ns[kept] + shift, trace.dur_ns[kept], trace.correlation[kept]
+        on_device = layer == build.words.code("device")
+        ids = build.events(
+            len(kept), layer=layer, name=lines.names[trace.name[kept]], start_ns=start, dur_ns=dur,
+            pid=np.where(device == NONE, pid, NONE), tid=np.where(on_device, NONE, tid), device=device,
+            stream=np.where(on_device, lines.stream[thread], NONE), correlation_id=correlation,
+            probe=build.words.code("import:chrome"), attrs=_attrs(trace, build, kept, lines.categories),
         )  # fmt: skip
-    ids = np.concatenate(added)
-    unlinked = _launches(build, ids, on_device, pid, correlation)
-    host = np.flatnonzero(~on_device)
-    end = start + np.maximum(dur, 0)
+        launches.add(ids, on_device, correlation)
+        host = np.flatnonzero(~on_device)
+        spans.add(ids[host], NONE, pid[host], tid[host], start[host], (start + np.maximum(dur, 0))[host])
+        trace.pages.give_back()
+    events = build.event_count - before
     process_names = dict(zip(trace.process_ids, trace.processes, strict=True))
     return Facts(
-        entries=len(trace), events=len(kept), lost=trace.malformed,
+        entries=len(trace), events=events, lost=trace.malformed,
         reason=trace.cut or (f"{trace.malformed} events are malformed" if trace.malformed else None),
-        clock=RELATIVE,
-        spans=Spans(ids[host], np.full(len(host), NONE), pid[host], tid[host], start[host], end[host]),
+        clock=RELATIVE, spans=spans,
         processes=[
             {"pid": int(i) if i.isdecimal() else None, "executable": n}
             for i, n in process_names.items()
@@ -82,9 +78,36 @@ def add(trace: ChromeTrace, build: TraceBuilder, base_ns: int) -> Facts:
         ],
         devices=[{"name": n} for n in process_names.values() if _DEVICE.fullmatch(n)],
         details={
-            "derived": len(trace) - len(kept), "passed_over": trace.passed_over, "work_without_launch": unlinked,
+            "derived": len(trace) - events, "passed_over": trace.passed_over,
+            "work_without_launch": launches.link(before, events),
         },
     )  # fmt: skip
+
+
+def _slices(trace: ChromeTrace) -> Iterator[Int]:
+    for first in range(0, len(trace), SLICE):
+        yield np.arange(first, min(first + SLICE, len(trace)))
+
+
+def _first_start(trace: ChromeTrace) -> int:
+    found = [int(trace.start_ns[first : first + SLICE].min()) for first in range(0, len(trace), SLICE)]
+    trace.pages.give_back()
+    return min(found, default=0)
+
+
+def _attrs(trace: ChromeTrace, build: TraceBuilder, rows: Int, told: pa.Array) -> Int:
+    """Codes of the attributes of these events, which are in their order: arguments and category, which `told` says."""
+    if not len(rows):
+        return rows
+    first = int(rows[0])
+    # of the rest nothing is looked at: arguments are in as many arrays as they were read in
+    args = trace.args.slice(first, int(rows[-1]) + 1 - first).take(pa.array(rows - first))
+    texts = args.combine_chunks().dictionary_encode()
+    category = trace.category[rows].astype(np.int64)
+    begin, end = np.searchsorted(trace.recategorized, (first, rows[-1] + 1)).tolist()
+    category[np.isin(rows, trace.recategorized[begin:end])] = NONE  # said among the arguments
+    parts = Part(texts.indices.to_numpy().astype(np.int64), texts.dictionary), Part(category, told)
+    return build.attrs.block(len(rows), parts)
 
 
 def _lines(trace: ChromeTrace) -> tuple[list[str], Int, npt.NDArray[np.bool_]]:
@@ -102,30 +125,64 @@ def _lines(trace: ChromeTrace) -> tuple[list[str], Int, npt.NDArray[np.bool_]]:
     return layers, np.array(streams, np.int64), np.array(derived, np.bool_)
 
 
-def _layers(trace: ChromeTrace, of_thread: list[str], build: TraceBuilder) -> Int:
-    """The layer of each event: as its category says, else as its thread does, but for kernels of the host."""
-    words = build.words
-    if not len(trace):
-        return np.empty(0, np.int64)
-    by_thread = words.codes(of_thread)[trace.thread]
-    kernel = np.array([names_kernel(name) for name in trace.names], np.bool_)[trace.name]
-    by_name = np.where(kernel & (by_thread != words.code("device")), words.code("kernel"), by_thread)
-    by_category = np.append(words.codes(_OF_CATEGORY.get(c) for c in trace.categories), NONE)[trace.category]
-    return np.where(by_category != NONE, by_category, by_name)
-
-
 def _numbers(ids: list[str]) -> Int:
     return np.array([int(i) if i.isdecimal() and int(i) < 1 << 31 else NONE for i in ids], np.int64)
 
 
-def _launches(build: TraceBuilder, ids: Int, on_device: np.ndarray, pid: Int, correlation: Int) -> int:
-    """Device work to the one host event with its correlation id; returns how much found none."""
-    host = np.flatnonzero(~on_device & (correlation != NONE))
-    work = np.flatnonzero(on_device & (correlation != NONE))
-    values, first, counts = np.unique(correlation[host], return_index=True, return_counts=True)
-    if not len(values) or not len(work):
-        return int(on_device.sum())
-    at = np.minimum(np.searchsorted(values, correlation[work]), len(values) - 1)
-    found = (values[at] == correlation[work]) & (counts[at] == 1)
-    build.link(ids[work[found]], ids[host[first[at[found]]]], "correlation id", "measured")
-    return int(on_device.sum() - found.sum())
+class _Lines:
+    """What the threads, processes, names and categories of a trace are in the tables, by their numbers there."""
+
+    def __init__(self, trace: ChromeTrace, build: TraceBuilder) -> None:
+        words = build.words
+        of_thread, self.stream, self.derived = _lines(trace)
+        self._trace = trace
+        self._layer, self._kernel, self._device = (
+            words.codes(of_thread),
+            words.code("kernel"),
+            words.code("device"),
+        )
+        self._names_kernel = np.array([names_kernel(name) for name in trace.names], np.bool_)
+        self._of_category = np.append(words.codes(_OF_CATEGORY.get(c) for c in trace.categories), NONE)
+        self.device = words.codes(p if _DEVICE.fullmatch(p) else None for p in trace.processes)
+        self.pid, self.tid = _numbers(trace.process_ids), _numbers(trace.thread_ids)
+        self.names = words.codes(trace.names)
+        self.categories = pa.array([compact({"cat": c})[1:-1] for c in trace.categories], pa.string())
+
+    def layers(self, rows: Int) -> Int:
+        """The layer of each event: as its category says, else as its thread does, but for kernels of the host."""
+        by_thread = self._layer[self._trace.thread[rows]]
+        kernel = self._names_kernel[self._trace.name[rows]] & (by_thread != self._device)
+        by_category = self._of_category[self._trace.category[rows]]
+        return np.where(by_category != NONE, by_category, np.where(kernel, self._kernel, by_thread))
+
+
+class _Launches:
+    """Device work to the one host event with its correlation id."""
+
+    def __init__(self, trace: ChromeTrace, build: TraceBuilder) -> None:
+        self._build = build
+        ids = sum(
+            int((trace.correlation[first : first + SLICE] != NONE).sum())
+            for first in range(0, len(trace), SLICE)
+        )
+        self._sides = Sides(build.pages, ids, ("event", "id"))
+        self._work = 0
+
+    def add(self, events: Int, on_device: npt.NDArray[np.bool_], correlation: Int) -> None:
+        self._work += int(on_device.sum())
+        for side, mask in enumerate((~on_device, on_device)):
+            some = np.flatnonzero(mask & (correlation != NONE))
+            self._sides.add(side, correlation[some], event=events[some], id=correlation[some])
+
+    def link(self, first: int, events: int) -> int:
+        """Links all of them, the events that are numbered from `first` on; returns how much work found no launch."""
+        launch = self._build.pages.filled(np.int64, events, NONE)
+        found = 0
+        for host, work in self._sides.parts():
+            values, at, counts = np.unique(host["id"], return_index=True, return_counts=True)
+            once, at = values[counts == 1], host["event"][at[counts == 1]]
+            launched = by_key(work["id"], once)
+            launch[work["event"] - first] = taken(at, launched)
+            found += int((launched != NONE).sum())
+        link_each(self._build, first, launch, "correlation id", "measured")
+        return self._work - found

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.imports.facts import UTC_ASSUMED, Facts, Spans, first_known
+from tftrace.correlate.imports.containment import Spans
+from tftrace.correlate.imports.facts import UTC_ASSUMED, Facts, first_known
 from tftrace.correlate.ledger.algorithm_rows import MIXES_TRIALS, add_candidate
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.cudnn.arguments import as_object
@@ -72,6 +73,8 @@ def add(log: CudnnLog, build: TraceBuilder, base_ns: int) -> Facts:
         pid=of[:, 0], tid=of[:, 1], device=gpu, probe=words.code(f"import:{_SOURCE}"),
         attrs=_attrs(log, build, calls, meanings),
     )  # fmt: skip
+    spans = Spans(build.pages)
+    spans.add(ids, NONE, of[:, 0], of[:, 1], start, start + np.maximum(dur, 0))
     _candidates(log, build, calls)
     cut = int((~log.complete).sum())
     reasons = [f"{cut} records are cut"] if cut else []
@@ -79,7 +82,7 @@ def add(log: CudnnLog, build: TraceBuilder, base_ns: int) -> Facts:
     pids = sorted({c.process for c in log.contexts})
     return Facts(
         entries=len(log), events=len(calls), lost=0, reason="; ".join(reasons) or None, clock=UTC_ASSUMED,
-        spans=Spans(ids, np.full(len(ids), NONE), of[:, 0], of[:, 1], start, start + np.maximum(dur, 0)),
+        spans=spans,
         processes=[
             {"pid": pid, "threads": sorted({c.thread for c in log.contexts if c.process == pid})} for pid in pids
         ],

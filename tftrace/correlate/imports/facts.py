@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import numpy as np
-
+from tftrace.correlate.imports.containment import Spans
 from tftrace.correlate.tables.columns import NONE, Int
 
 EPOCH: Final = "epoch"
@@ -19,22 +18,6 @@ STEP_NS: Final = 1000
 
 
 @dataclass(frozen=True)
-class Spans:
-    """Host events that may lie inside one another on a thread: parallel arrays; an `end` not known is `start`."""
-
-    ids: Int
-    host: Int  # codes of the builder's words
-    pid: Int
-    tid: Int
-    start: Int
-    end: Int
-
-
-def no_spans() -> Spans:
-    return Spans(*(np.empty(0, np.int64) for _ in range(6)))
-
-
-@dataclass(frozen=True)
 class Facts:
     """`entries` is what the file holds, `events` what became events of the trace; `lost` what is known to be missing
     (cut, damaged), with `reason`. `details` accounts for the entries that are no events of their own."""
@@ -44,7 +27,7 @@ class Facts:
     lost: int
     reason: str | None
     clock: str
-    spans: Spans = field(default_factory=no_spans)
+    spans: Spans | None = None  # events of threads
     processes: list[dict[str, Any]] = field(default_factory=list)
     devices: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, Any] = field(default_factory=dict)

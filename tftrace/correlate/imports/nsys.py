@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts, Spans, first_known, no_spans
+from tftrace.correlate.imports.containment import Spans
+from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts, first_known
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.nsys import Activity, Nsys
 
@@ -33,11 +34,10 @@ def add(export: Nsys, build: TraceBuilder, base_ns: int) -> Facts:
         begins = [b for a in export.activities for b in [first_known(a.start_ns)] if b is not None]
         shift = base_ns - min(begins, default=0)
     added: dict[str, tuple[Activity, Int, Int, Int]] = {}
-    unfinished = 0
+    spans = Spans(build.pages)
     for activity in export.activities:
         start = np.where(activity.start_ns != NONE, activity.start_ns + shift, base_ns)
         open_ = activity.end_ns == NONE
-        unfinished += int(open_.sum()) if activity.kind != "nvtx" else 0
         end = np.where(open_, start, np.maximum(activity.end_ns + shift, start))
         gpus = [words.code(f"/device:GPU:{d}") for d in range(int(activity.device.max(initial=-1)) + 1)]
         device = np.array([*gpus, NONE], np.int64)[activity.device]
@@ -47,19 +47,10 @@ def add(export: Nsys, build: TraceBuilder, base_ns: int) -> Facts:
             device=device, stream=np.where(activity.stream < 1 << 31, activity.stream, NONE),
             correlation_id=activity.correlation, probe=words.code("import:nsys"), attrs=_attrs(activity, build),
         )  # fmt: skip
+        if LAYER[activity.kind] != "device":
+            spans.add(ids, host, activity.pid, activity.tid, start, end)
         added[activity.kind] = (activity, ids, start, end)
     links = _launches(added, build)
-    spans = no_spans()
-    on_host = [part for kind, part in added.items() if LAYER[kind] != "device"]
-    if on_host:
-        spans = Spans(
-            ids=np.concatenate([ids for _, ids, _, _ in on_host]),
-            host=np.full(sum(len(a) for a, _, _, _ in on_host), host),
-            pid=np.concatenate([a.pid for a, _, _, _ in on_host]),
-            tid=np.concatenate([a.tid for a, _, _, _ in on_host]),
-            start=np.concatenate([start for _, _, start, _ in on_host]),
-            end=np.concatenate([end for _, _, _, end in on_host]),
-        )
     entries = sum(len(a) for a in export.activities)
     pids = sorted({int(p) for a in export.activities for p in np.unique(a.pid) if p != NONE})
     return Facts(

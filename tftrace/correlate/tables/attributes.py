@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tftrace.store.pages import Pages
+from tftrace.store.texts import Texts
 
 Int: TypeAlias = npt.NDArray[np.int64]
 NONE: Final = -1
@@ -87,15 +88,24 @@ class Attributes:
     def __init__(self, pages: Pages | None = None) -> None:
         self._single = Interner()
         self._first = [0]  # number of the first of each block, and of the next one
-        self._blocks: list[
-            list[tuple[int, pa.Array]]
-        ] = []  # of each part: where its codes begin, and its texts
-        self._written = (pages or Pages()).column(np.int32)
+        # of each part: where its codes begin, and the number of its texts
+        self._blocks: list[list[tuple[int, int]]] = []
+        pages = pages or Pages()
+        self._written, self._texts_written = pages.column(np.int32), Texts(pages)
+        self._latest: list[
+            tuple[pa.Array, int]
+        ] = []  # the texts of the last block, which the next may have too
 
     @cached_property
     def _codes(self) -> npt.NDArray[np.int32]:
         """The codes of all parts of all blocks."""
         return self._written.array()
+
+    @cached_property
+    def _arrays(self) -> list[pa.StringArray]:
+        """The texts of all parts, by number."""
+        self._latest = []
+        return self._texts_written.arrays()
 
     def code(self, value: str | None) -> int:
         """The number of one object; NONE for None."""
@@ -128,14 +138,18 @@ class Attributes:
             return np.full(count, NONE, np.int64)
         first = np.zeros(int(key.max()) + 1, np.int64)
         first[key[::-1]] = np.arange(count - 1, -1, -1)  # of equal keys the first is written last
-        block = []
+        block, latest = [], self._latest
+        self._latest = []
         for code, texts in kept:
-            block.append((self._written.rows, texts))
+            known = next((number for same, number in latest if same is texts), None)
+            number = self._texts_written.add(texts) if known is None else known
+            self._latest.append((texts, number))
+            block.append((self._written.rows, number))
             self._written.add(code[first])
         self._blocks.append(block)
-        number = np.where(some, _BLOCKS + self._first[-1] + key, NONE)
+        numbers = np.where(some, _BLOCKS + self._first[-1] + key, NONE)
         self._first.append(self._first[-1] + len(first))
-        return number
+        return numbers
 
     def texts(self, codes: Int, most: int | None = None) -> pa.ChunkedArray:
         """The objects with these numbers; null for NONE. Few at a time are put together, each in several copies. With
@@ -164,7 +178,7 @@ class Attributes:
             used = np.empty(int(number.max()) + 1, np.int64)
             used[number] = codes[at]
             rows = used - _BLOCKS - first
-            made.append(_objects([(self._codes[begin + rows], texts) for begin, texts in parts]))
+            made.append(_objects([(self._codes[begin + rows], self._arrays[n]) for begin, n in parts]))
             place[at] = behind + number
             behind += len(used)
         return pa.concat_arrays(made).take(pa.array(place, mask=codes == NONE))

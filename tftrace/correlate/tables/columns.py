@@ -97,6 +97,11 @@ class TraceBuilder:
         self._stack_ids: dict[Any, int] = {}
         self.algorithms: list[dict[str, Any]] = []
 
+    @property
+    def pages(self) -> Pages:
+        """Makes arrays on disk that live while the trace grows."""
+        return self._pages
+
     def turns(self, count: int) -> list[int]:
         """Places in the order of what is added: rows that are added in several pieces have the place of the first, so
         that they lie where they would as one."""
