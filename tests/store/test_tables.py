@@ -6,13 +6,15 @@ import os
 import resource
 from pathlib import Path
 
+import duckdb
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from tests.views.traces import eager_convs
 from tftrace.errors import InputError, UsageError
-from tftrace.model.schemas import TABLES
+from tftrace.model.schemas import IDS, TABLES
 from tftrace.store.directory import open_trace, write_manifest, write_tables
 from tftrace.store.lazy import LazyTables
 from tftrace.store.tables import read_table, table_path
@@ -103,6 +105,42 @@ def test_a_table_that_was_read_outlives_its_file(stored: Path) -> None:
 def test_some_columns_are_those_of_the_whole_table(stored: Path) -> None:
     whole = LazyTables(stored)["calls"].select(["call_id", "total_ns"])
     assert LazyTables(stored).lazy("calls").select(["call_id", "total_ns"]).to_pylist() == whole.to_pylist()
+
+
+def test_ids_are_declared_to_be_there_on_disk_and_a_table_without_that_is_the_same(stored: Path) -> None:
+    tables = {name: read_table(stored, name) for name in TABLES}
+    declared = {n: [f.name for f in pq.read_schema(table_path(stored, n)) if not f.nullable] for n in TABLES}
+    assert declared == {name: list(IDS.get(name, ())) for name in TABLES}
+    for name, table in tables.items():
+        assert table.schema.equals(TABLES[name])
+        pq.write_table(table, table_path(stored, name))  # as an earlier tftrace declared them
+    for name, table in tables.items():
+        assert read_table(stored, name).equals(table)
+
+
+def test_a_row_without_an_id_is_not_written(tmp_path: Path) -> None:
+    calls = eager_convs(2).tables["event_calls"]
+    broken = calls.set_column(0, "event_id", pa.nulls(len(calls), pa.int64()))
+    with pytest.raises(pa.ArrowInvalid, match="event_id"):
+        write_tables(tmp_path, {"event_calls": broken})
+    assert os.listdir(tmp_path) == []
+
+
+def test_duckdb_and_pandas_read_the_files_of_two_traces_together(tmp_path: Path) -> None:
+    for at, name in enumerate(("new", "old")):
+        (tmp_path / name).mkdir()
+        write_tables(tmp_path / name, eager_convs(2 + at).tables)
+    old = table_path(tmp_path / "old", "event_calls")
+    pq.write_table(read_table(old.parent, "event_calls"), old)  # as an earlier tftrace declared it
+    count = sum(len(eager_convs(n).tables["event_calls"]) for n in (2, 3))
+    joined = duckdb.sql(
+        f"select count(*), count(e.name) from '{tmp_path}/*/event_calls.parquet' m "
+        f"join '{tmp_path}/old/events.parquet' e using (event_id)"
+    ).fetchall()
+    assert joined == [(count, count)]
+    frames = [pd.read_parquet(table_path(tmp_path / n, "event_calls")) for n in ("new", "old")]
+    assert len(pd.concat(frames)) == count
+    assert {str(kind) for frame in frames for kind in frame.dtypes} == {"int64", "float32"}
 
 
 def test_unknown_tables_are_refused(tmp_path: Path) -> None:

@@ -156,6 +156,16 @@ ADDED: Final = {
 }  # fmt: skip
 """Columns that traces of an earlier tftrace do not have: read as null."""
 
+IDS: Final = {
+    "events": ("event_id",),
+    "links": ("child_id", "parent_id"),
+    "sites": ("site_id",),
+    "calls": ("call_id",),
+    "event_calls": ("event_id", "call_id"),
+    "stacks": ("stack_id",),
+}
+"""Columns in which every row has a value. On disk they are declared so, but for traces of an earlier tftrace."""
+
 TABLES: Final[dict[str, pa.Schema]] = {
     "events": EVENTS,
     "links": LINKS,
