@@ -204,7 +204,7 @@ def _chrome_event(n: int) -> str:
 
 
 def nsys_export(path: Path, events: int) -> None:
-    """Kernels and the CUDA calls that launched them, half of each."""
+    """Kernels, each with a `gridId` of its own, and the CUDA calls that launched them, half of each."""
     pid, thread = 4321 << 24, 4321 << 24 | 4321
     with sqlite3.connect(path) as base:
         base.execute("CREATE TABLE StringIds (id INTEGER PRIMARY KEY, value TEXT)")
@@ -222,7 +222,8 @@ def nsys_export(path: Path, events: int) -> None:
         )
         base.execute(
             "CREATE TABLE CUPTI_ACTIVITY_KIND_KERNEL (start, end, deviceId, contextId, streamId, correlationId, "
-            "globalPid, demangledName, shortName, gridX, gridY, gridZ, blockX, blockY, blockZ, registersPerThread)"
+            "globalPid, demangledName, shortName, gridX, gridY, gridZ, blockX, blockY, blockZ, registersPerThread, "
+            "gridId)"
         )
         for first in range(0, events // 2, PIECE):
             some = range(first, min(first + PIECE, events // 2))
@@ -231,9 +232,9 @@ def nsys_export(path: Path, events: int) -> None:
                 ((n * 9000, n * 9000 + 4100, thread, n) for n in some),
             )
             base.executemany(
-                "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, 1, 7, ?, ?, ?, ?, ?, 1, 1, 256, 1, 1, 120)",
+                "INSERT INTO CUPTI_ACTIVITY_KIND_KERNEL VALUES (?, ?, 0, 1, 7, ?, ?, ?, ?, ?, 1, 1, 256, 1, 1, 120, ?)",
                 (
-                    (n * 9000 + 6000, n * 9000 + 8000, n, pid, n % 99 + 1, n % 99 + 1, n % 64 + 1)
+                    (n * 9000 + 6000, n * 9000 + 8000, n, pid, n % 99 + 1, n % 99 + 1, n % 64 + 1, n + 1)
                     for n in some
                 ),
             )

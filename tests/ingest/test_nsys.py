@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tftrace.errors import InputError
 from tftrace.ingest import nsys, sqlite_columns
+from tftrace.ingest.nsys_activities import Activity
 from tftrace.ingest.recorded_file import read_head
 from tftrace.ingest.sqlite_columns import Column, NotPlainError, columns_of, combinations
 from tftrace.native.compiling import compiler
@@ -137,23 +138,37 @@ def test_an_export_is_read_alike_however_many_rows_at_a_time(
         ("runtime", "CUPTI_ACTIVITY_KIND_RUNTIME", "nameId"),
     ):
         found = read[kind]
-        columns = (found.name, found.start_ns, found.end_ns, found.correlation, found.attrs)
+        columns = (found.name, found.start_ns, found.end_ns, found.correlation)
         told = [
-            (found.names[name], start, end, correlation, found.values[attrs])
-            for name, start, end, correlation, attrs in zip(*(c.tolist() for c in columns), strict=True)
+            (found.names[name], start, end, correlation, further(found, row))
+            for row, (name, start, end, correlation) in enumerate(
+                zip(*(c.tolist() for c in columns), strict=True)
+            )
         ]
-        assert told == straightforward(path, table, name, tuple(found.attr_names))
+        attrs = tuple(name for some in found.further for name in some.names)
+        assert told == straightforward(path, table, name, attrs)
+
+
+def further(activity: Activity, row: int) -> tuple[Any, ...]:
+    """The values of all further columns of a row."""
+    return tuple(value for some in activity.further for value in some.at(row))
 
 
 def told(export: nsys.Nsys) -> list[tuple[Any, ...]]:
     """Everything that is read of the rows, to compare."""
     return [
-        (a.kind, a.names, a.attr_names, a.values, *(getattr(a, name).tolist() for name in COLUMNS))
+        (
+            a.kind,
+            a.names,
+            [some.names for some in a.further],
+            [further(a, row) for row in range(len(a))],
+            *(getattr(a, name).tolist() for name in COLUMNS),
+        )
         for a in export.activities
     ]
 
 
-COLUMNS = ("name", "start_ns", "end_ns", "pid", "tid", "device", "stream", "correlation", "attrs")
+COLUMNS = ("name", "start_ns", "end_ns", "pid", "tid", "device", "stream", "correlation")
 VALUE = st.one_of(
     st.none(),
     st.integers(0, 3),
@@ -169,11 +184,12 @@ KERNEL = (
     "globalPid",
     "correlationId",
     "gridX",
+    "gridId",
     "gridY",
     "demangledName",
     "shortName",
 )
-NVTX = ("start", "end", "eventType", "globalTid", "category", "color", "textId", "jsonText", "text")
+NVTX = ("start", "end", "eventType", "globalTid", "category", "rangeId", "textId", "jsonText", "text")
 COLUMNS_OF = {
     "CUPTI_ACTIVITY_KIND_KERNEL": (KERNEL, st.tuples(*[VALUE] * len(KERNEL))),
     "NVTX_EVENTS": (
@@ -191,7 +207,7 @@ COLUMNS_OF = {
             st.sets(st.sampled_from(COLUMNS_OF[table][0])),
         )
     ),
-    st.none() | st.tuples(st.integers(0, 11), st.integers(0, 8), ODD), st.integers(1, 5),
+    st.none() | st.tuples(st.integers(0, 11), st.integers(0, 9), ODD), st.integers(1, 5),
     st.sampled_from([40, 1 << 12]),
 )  # fmt: skip
 def test_rows_are_read_alike_with_and_without_c(
@@ -202,7 +218,7 @@ def test_rows_are_read_alike_with_and_without_c(
     names = COLUMNS_OF[table][0]
     path = tmp_path_factory.mktemp("made") / "x.sqlite"
     if odd is not None and odd[0] < len(rows):
-        rows[odd[0]][odd[1]] = odd[2]
+        rows[odd[0]][odd[1] % len(names)] = odd[2]
     have = [n for n, name in enumerate(names) if name not in left_out]
     with sqlite3.connect(path) as base:
         base.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")

@@ -18,21 +18,19 @@ are named with their number of rows, so that nothing is passed over silently.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from tftrace.errors import InputError
 from tftrace.ingest.collector import resting
-from tftrace.ingest.sqlite_columns import Column, NotPlainError, columns_of, combinations, immutable
+from tftrace.ingest.nsys_activities import COLUMNS, RANGES, Activity, Making
+from tftrace.ingest.sqlite_columns import NotPlainError, columns_of, immutable
+from tftrace.store.pages import Pages
 
 NAME: Final = "nsys"
 TITLE: Final = "Nsight Systems SQLite export"
-NONE: Final = -1
 
 ROWS: Final = 1 << 15
 """Rows that are in memory at once as objects."""
@@ -40,11 +38,7 @@ ROWS: Final = 1 << 15
 MANY: Final = 100_000
 """Rows of a table from which on it is worth to have them by C."""
 
-Int = npt.NDArray[np.int64]
-
 _MAGIC: Final = b"SQLite format 3\x00"
-_RANGES: Final = (59, 60, 34)  # eventType: push/pop range, start/end range, mark
-_COPY: Final = {1: "HtoD", 2: "DtoH", 8: "DtoD", 9: "HtoH", 10: "PtoP"}
 _KERNEL_ATTRS: Final = (
     "gridX", "gridY", "gridZ", "blockX", "blockY", "blockZ", "registersPerThread", "staticSharedMemory",
     "dynamicSharedMemory", "contextId", "greenContextId", "graphNodeId", "gridId", "launchType", "graphId",
@@ -53,39 +47,11 @@ _COPY_ATTRS: Final = (
     "bytes", "copyKind", "srcKind", "dstKind", "srcDeviceId", "dstDeviceId", "contextId", "graphNodeId", "copyCount",
 )  # fmt: skip
 _SET_ATTRS: Final = ("bytes", "value", "memKind", "contextId", "graphNodeId")
-_NUMBERS: Final = ("start", "end", "globalTid", "globalPid", "deviceId", "streamId", "correlationId")
-_COLUMNS: Final = (*_NUMBERS, "eventType", "text", "copyKind")
 _API_ATTRS: Final = ("returnValue", "eventClass", "callchainId")
 _NVTX_ATTRS: Final = (
     "eventType", "category", "domainId", "color", "rangeId", "uint64Value", "int64Value", "doubleValue", "jsonText",
     "binaryData",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Activity:
-    """The rows of one table as columns of equal length; times in ns since the epoch, -1 where a row has no value.
-
-    `name` holds codes into `names`; `end_ns` is -1 for what never ended. `attrs` holds codes into `values`, the
-    combinations there are of the values of further columns, which `attr_names` names; None where a row has none.
-    """
-
-    kind: str  # kernel, memcpy, memset, runtime, driver, cudnn, cublas, nvtx
-    names: list[str]
-    name: Int
-    start_ns: Int
-    end_ns: Int
-    pid: Int
-    tid: Int
-    device: Int
-    stream: Int
-    correlation: Int
-    attr_names: list[str]
-    values: list[tuple[Any, ...]]
-    attrs: Int
-
-    def __len__(self) -> int:
-        return len(self.name)
 
 
 @dataclass(frozen=True)
@@ -101,6 +67,7 @@ class Nsys:
     process_names: dict[int, str]
     absolute: bool
     unread: dict[str, int]
+    pages: Pages  # what holds the columns of the activities
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -199,8 +166,9 @@ def _read(path: Path, base: _Base) -> Nsys:
     started = base.rows("TARGET_INFO_SESSION_START_TIME", ["utcEpochNs", "systemClockNs"])
     shift = int(started[0][0]) - int(started[0][1] or 0) if started and isinstance(started[0][0], int) else 0
     absolute = shift > 0
+    pages = Pages()
     activities = [
-        _activity(base, table, kind, names, attrs, texts, shift)
+        _activity(base, table, kind, names, attrs, texts, shift, pages)
         for table, kind, names, attrs in _TABLES
         if table in base.tables
     ]
@@ -242,12 +210,13 @@ def _read(path: Path, base: _Base) -> Nsys:
         },
         absolute=absolute,
         unread={table: n for table, n in unread.items() if n} | _other_nvtx(base),
+        pages=pages,
     )
 
 
 def _other_nvtx(base: _Base) -> dict[str, int]:
     """Rows of NVTX_EVENTS that are neither ranges nor marks: names of domains, categories, threads."""
-    other = sum(kind not in _RANGES for some in base.slices("NVTX_EVENTS", ["eventType"]) for (kind,) in some)
+    other = sum(kind not in RANGES for some in base.slices("NVTX_EVENTS", ["eventType"]) for (kind,) in some)
     return {"NVTX_EVENTS (names)": other} if other else {}
 
 
@@ -257,142 +226,24 @@ def _split(global_tid: int) -> tuple[int, int]:
 
 def _activity(
     base: _Base, table: str, kind: str, name_columns: tuple[str, ...], attrs: tuple[str, ...], texts: dict[int, str],
-    shift: int,
+    shift: int, pages: Pages,
 ) -> Activity:  # fmt: skip
     have = base.tables[table]
     kept = [a for a in attrs if a in have]
-    asked = [c for c in dict.fromkeys((*_COLUMNS, *name_columns, *kept)) if c in have]
+    asked = [c for c in dict.fromkeys((*COLUMNS, *name_columns, *kept)) if c in have]
     if asked and base.count(table) >= MANY:
-        made = _Made(kind, name_columns, kept, texts, shift)
+        made = Making(kind, name_columns, kept, texts, shift, pages)
         try:
             for columns in columns_of(base.path, base.query(table, asked), len(asked), ROWS):
                 made.take_columns(dict(zip(asked, columns, strict=True)), len(columns[0].value))
             return made.activity()
         except NotPlainError:
             pass
-    made = _Made(kind, name_columns, kept, texts, shift)
+    made = Making(kind, name_columns, kept, texts, shift, pages)
     for rows in base.slices(table, asked):
         if kind == "nvtx":
             which = asked.index("eventType") if "eventType" in asked else None
-            rows = [] if which is None else [row for row in rows if row[which] in _RANGES]
+            rows = [] if which is None else [row for row in rows if row[which] in RANGES]
         if rows:
             made.take_rows(dict(zip(asked, zip(*rows, strict=True), strict=False)), len(rows))
     return made.activity()
-
-
-class _Made:
-    """The columns of one table as they are put together, some rows at a time."""
-
-    def __init__(
-        self, kind: str, name_columns: tuple[str, ...], kept: list[str], texts: dict[int, str], shift: int
-    ) -> None:
-        self.kind, self.kept, self.texts, self.shift = kind, kept, texts, shift
-        self.naming = ("text", "copyKind", *name_columns)
-        self.names: dict[str, int] = {}
-        self.name_of: dict[tuple[Any, ...], int] = {}
-        self.values: dict[tuple[Any, ...], int] = {}
-        self.parts: list[tuple[Int, ...]] = []
-
-    def take_rows(self, column: dict[str, tuple[Any, ...]], count: int) -> None:
-        """Values as SQLite has them, of any type."""
-        nothing = (None,) * count
-        told = [column.get(c, nothing) for c in self.naming]
-        told = [
-            values if c == "copyKind" else _told_apart(values)
-            for c, values in zip(self.naming, told, strict=True)
-        ]
-        named = list(zip(*told, strict=True))
-        further = list(zip(*(column[a] for a in self.kept), strict=True)) if self.kept else [()] * count
-        for key in dict.fromkeys(named):
-            self._name(key)
-        self._take(
-            np.array([self.name_of[key] for key in named], np.int64),
-            np.array([self._value(key) for key in further], np.int64),
-            {c: _ints(column.get(c, nothing)) for c in _NUMBERS},
-        )
-
-    def take_columns(self, column: dict[str, Column], count: int) -> None:
-        """Whole numbers, texts and nulls."""
-        nothing = Column(np.zeros(count, np.int64), np.ones(count, np.bool_))
-        if self.kind == "nvtx":
-            value, null, texts = column.get("eventType", nothing)
-            rows = np.flatnonzero(np.isin(value, _RANGES) & ~null & (texts is None))
-            count = len(rows)
-            column = {name: Column(v[rows], n[rows], t) for name, (v, n, t) in column.items()}
-            nothing = Column(nothing.value[:count], nothing.null[:count])
-        if not count:
-            return
-
-        def codes(names: Sequence[str], code: Callable[[tuple[Any, ...]], int]) -> Int:
-            columns = [column.get(c, nothing) for c in names]
-            number, rows = combinations(columns, count)
-            keys = zip(*(some.at(rows) for some in columns), strict=True) if columns else [()] * len(rows)
-            return np.array([code(key) for key in keys], np.int64)[number]
-
-        def numbers(name: str) -> Int:
-            value, null, texts = column.get(name, nothing)
-            return np.where(null | (texts is not None), NONE, value)
-
-        name, attrs = codes(self.naming, self._name), codes(self.kept, self._value)
-        self._take(name, attrs, {c: numbers(c) for c in _NUMBERS})
-
-    def _name(self, key: tuple[Any, ...]) -> int:
-        code = self.name_of.get(key)
-        if code is None:
-            text, copy, *ids = key
-            name = _name(self.kind, text, ids, copy, self.texts)
-            code = self.name_of[key] = self.names.setdefault(name, len(self.names))
-        return code
-
-    def _value(self, key: tuple[Any, ...]) -> int:
-        return self.values.setdefault(key, len(self.values))
-
-    def _take(self, name: Int, attrs: Int, number: dict[str, Int]) -> None:
-        start, end, own = (number[c] for c in ("start", "end", "globalTid"))
-        whole = np.where(own >= 0, own, number["globalPid"])
-        self.parts.append(
-            (
-                name,
-                np.where(start >= 0, start + self.shift, NONE),
-                np.where(end >= 0, end + self.shift, NONE),
-                np.where(whole >= 0, whole >> 24 & 0xFFFFFF, NONE),
-                np.where(own >= 0, own & 0xFFFFFF, NONE),
-                *(number[c] for c in ("deviceId", "streamId", "correlationId")),
-                attrs,
-            )
-        )
-
-    def activity(self) -> Activity:
-        made = [np.concatenate([np.empty(0, np.int64), *(part[i] for part in self.parts)]) for i in range(9)]
-        name, start, end, pid, tid, device, stream, correlation, attr = made
-        return Activity(
-            kind=self.kind, names=list(self.names), name=name, start_ns=start, end_ns=end, pid=pid, tid=tid,
-            device=device, stream=stream, correlation=correlation, attr_names=self.kept, values=list(self.values),
-            attrs=attr,
-        )  # fmt: skip
-
-
-def _name(kind: str, text: Any, ids: list[Any], copy: Any, texts: dict[int, str]) -> str:
-    if kind == "memcpy":
-        return f"Memcpy{_COPY.get(copy, '')}"
-    if kind == "memset":
-        return "Memset"
-    if text is not None:
-        return str(text)
-    found = next((texts[i] for i in ids if isinstance(i, int) and i in texts), None)
-    return found if found is not None else f"({kind} without a name)"
-
-
-def _told_apart(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """With fractions as text: 1.0 is no id, though it is equal to 1."""
-    return tuple(str(v) if type(v) is float else v for v in values) if float in map(type, values) else values
-
-
-def _ints(values: tuple[Any, ...]) -> Int:
-    """Whole numbers; -1 for null and for anything else (SQLite holds any type in any column)."""
-    kinds = set(map(type, values))
-    if kinds == {int}:
-        return np.array(values, np.int64)
-    if int not in kinds:
-        return np.full(len(values), NONE, np.int64)
-    return np.fromiter((v if type(v) is int else NONE for v in values), np.int64, len(values))

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from tftrace.correlate.imports.containment import Spans
+from tftrace.correlate.imports.containment import Spans, link_each
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts, first_known
-from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
-from tftrace.ingest.nsys import Activity, Nsys
+from tftrace.correlate.profiles.matching import Sides
+from tftrace.correlate.tables.attributes import Part, numbers_part
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, numbered
+from tftrace.ingest.nsys import Nsys
+from tftrace.ingest.nsys_activities import NUMBER, Activity
 
 LAYER: Final = {
     "kernel": "device", "memcpy": "device", "memset": "device", "runtime": "library", "driver": "library",
@@ -18,6 +23,10 @@ LAYER: Final = {
 }  # fmt: skip
 """Where each kind of activity stands: a CUDA API call is a call of a vendor's library; who made an NVTX range is not
 known, and it stands above."""
+_CALLS: Final = ("runtime", "driver")
+_WORK: Final = ("kernel", "memcpy", "memset")
+SLICE: Final = 1 << 18
+"""Activities that are added at once."""
 _LIBRARY: Final = {"runtime": "CUDA runtime", "driver": "CUDA driver", "cudnn": "cuDNN", "cublas": "cuBLAS"}
 
 
@@ -27,32 +36,39 @@ def dated(export: Nsys) -> bool:
 
 def add(export: Nsys, build: TraceBuilder, base_ns: int) -> Facts:
     """One event for each activity. An export without the start of its session is placed at `base_ns`."""
-    words = build.words
-    host = words.code(export.hostname)
-    shift = 0
-    if not export.absolute:
-        begins = [b for a in export.activities for b in [first_known(a.start_ns)] if b is not None]
-        shift = base_ns - min(begins, default=0)
-    added: dict[str, tuple[Activity, Int, Int, Int]] = {}
-    spans = Spans(build.pages)
+    host = build.words.code(export.hostname)
+    shift = 0 if export.absolute else base_ns - _first_start(export)
+    first = build.event_count
+    spans, launches = Spans(build.pages), _Launches(export, build)
+    pids: set[int] = set()
+    devices: set[int] = set()
     for activity in export.activities:
-        start = np.where(activity.start_ns != NONE, activity.start_ns + shift, base_ns)
-        open_ = activity.end_ns == NONE
-        end = np.where(open_, start, np.maximum(activity.end_ns + shift, start))
-        gpus = [words.code(f"/device:GPU:{d}") for d in range(int(activity.device.max(initial=-1)) + 1)]
-        device = np.array([*gpus, NONE], np.int64)[activity.device]
-        ids = build.events(
-            len(activity), layer=words.code(LAYER[activity.kind]), name=words.codes(activity.names)[activity.name],
-            start_ns=start, dur_ns=np.where(open_, NONE, end - start), host=host, pid=activity.pid, tid=activity.tid,
-            device=device, stream=np.where(activity.stream < 1 << 31, activity.stream, NONE),
-            correlation_id=activity.correlation, probe=words.code("import:nsys"), attrs=_attrs(activity, build),
-        )  # fmt: skip
-        if LAYER[activity.kind] != "device":
-            spans.add(ids, host, activity.pid, activity.tid, start, end)
-        added[activity.kind] = (activity, ids, start, end)
-    links = _launches(added, build)
+        described = _Described(activity, build)
+        layer = LAYER[activity.kind]
+        names = build.words.codes(activity.names)
+        for some in _slices(activity):
+            begun, ended = activity.start_ns[some], activity.end_ns[some]
+            start = np.where(begun != NONE, begun + shift, base_ns)
+            open_ = ended == NONE
+            end = np.where(open_, start, np.maximum(ended + shift, start))
+            pid, tid, stream = (
+                getattr(activity, name)[some].astype(np.int64) for name in ("pid", "tid", "stream")
+            )
+            used, number = np.unique(activity.device[some], return_inverse=True)
+            gpus = build.words.codes(_gpu(d) if d >= 0 else None for d in used.tolist())
+            ids = build.events(
+                len(start), layer=build.words.code(layer), name=names[activity.name[some]], start_ns=start,
+                dur_ns=np.where(open_, NONE, end - start), host=host, pid=pid, tid=tid, device=gpus[number],
+                stream=np.where(stream < 1 << 31, stream, NONE), correlation_id=activity.correlation[some],
+                probe=build.words.code("import:nsys"), attrs=described.codes(some),
+            )  # fmt: skip
+            pids.update(np.unique(pid).tolist())
+            devices.update(used.tolist())
+            launches.add(activity, some, ids)
+            if layer != "device":
+                spans.add(ids, host, pid, tid, start, end)
+            export.pages.give_back()
     entries = sum(len(a) for a in export.activities)
-    pids = sorted({int(p) for a in export.activities for p in np.unique(a.pid) if p != NONE})
     return Facts(
         entries=entries, events=entries, lost=0, reason=None, clock=EPOCH if export.absolute else RELATIVE,
         spans=spans,
@@ -61,43 +77,83 @@ def add(export: Nsys, build: TraceBuilder, base_ns: int) -> Facts:
                 "pid": p, "host": export.hostname, "executable": export.process_names.get(p),
                 "threads": _threads(export, p),
             }
-            for p in pids
+            for p in sorted(pids - {NONE})
         ],
-        devices=_devices(export), versions=dict(export.versions),
-        details={"activities": {a.kind: len(a) for a in export.activities}, "tables_not_read": export.unread} | links,
+        devices=_devices(export, {d for d in devices if d >= 0}), versions=dict(export.versions),
+        details={"activities": {a.kind: len(a) for a in export.activities}, "tables_not_read": export.unread}
+        | launches.link(first, entries),
     )  # fmt: skip
+
+
+def _slices(activity: Activity) -> Iterator[slice]:
+    for first in range(0, len(activity), SLICE):
+        yield slice(first, min(first + SLICE, len(activity)))
+
+
+def _first_start(export: Nsys) -> int:
+    known = [
+        begun
+        for activity in export.activities
+        for some in _slices(activity)
+        for begun in [first_known(activity.start_ns[some])]
+        if begun is not None
+    ]
+    export.pages.give_back()
+    return min(known, default=0)
+
+
+def _gpu(number: int) -> str:
+    return f"/device:GPU:{number}"
 
 
 def _threads(export: Nsys, pid: int) -> dict[str, str]:
     return {str(tid): name for (own, tid), name in export.thread_names.items() if own == pid and name}
 
 
-def _devices(export: Nsys) -> list[dict[str, Any]]:
+def _devices(export: Nsys, seen: set[int]) -> list[dict[str, Any]]:
     told = {g["id"]: g for g in export.gpus}
-    used = {int(d) for a in export.activities for d in np.unique(a.device) if d != NONE} | set(told)
+    used = seen | set(told)
     more = {d: {k: v for k, v in told.get(d, {}).items() if k != "id" and v is not None} for d in used}
     return [
-        {"name": f"/device:GPU:{d}", "type": "GPU"}
-        | {("model" if k == "name" else k): v for k, v in more[d].items()}
+        {"name": _gpu(d), "type": "GPU"} | {("model" if k == "name" else k): v for k, v in more[d].items()}
         for d in sorted(used)
     ]
 
 
-def _attrs(activity: Activity, build: TraceBuilder) -> Int:
-    """Codes of the attributes; each distinct combination is written once."""
-    library = {"library": _LIBRARY[activity.kind]} if activity.kind in _LIBRARY else {}
-    codes = np.empty(len(activity.values), np.int64)
-    for at, row in enumerate(activity.values):
-        known = {n: _plain(v) for n, v in zip(activity.attr_names, row, strict=True) if v is not None}
-        codes[at] = build.attrs.code(compact(library | known)) if library or known else NONE
-    return codes[activity.attrs]
+class _Described:
+    """The attributes of the rows of a table."""
+
+    def __init__(self, activity: Activity, build: TraceBuilder) -> None:
+        self._activity, self._build = activity, build
+        library = _LIBRARY.get(activity.kind)
+        self._library = [] if library is None else [_text({"library": library})]
+        self._texts = [
+            pa.array([_text(dict(zip(some.names, row, strict=True))) for row in some.values], pa.string())
+            for some in activity.further
+        ]
+
+    def codes(self, rows: slice) -> Int:
+        count = rows.stop - rows.start
+        parts = [Part(np.zeros(count, np.int64), pa.array([text])) for text in self._library]
+        for some, texts in zip(self._activity.further, self._texts, strict=True):
+            code = some.code[rows].astype(np.int64)
+            if some.number is None:
+                parts.append(Part(code, texts))
+                continue
+            own = np.flatnonzero(code == NUMBER)
+            told = numbers_part(some.names[0], some.number[rows][own])
+            number = np.where(code >= 0, code + len(told.texts), NONE)
+            number[own] = told.code
+            parts.append(Part(number, pa.concat_arrays([told.texts, texts])))
+        return self._build.attrs.block(count, parts)
 
 
-def _plain(value: Any) -> Any:
-    return value.hex() if isinstance(value, bytes) else value
+def _text(values: dict[str, Any]) -> str:
+    known = {name: v.hex() if isinstance(v, bytes) else v for name, v in values.items() if v is not None}
+    return compact(known)[1:-1]
 
 
-def _launches(added: dict[str, tuple[Activity, Int, Int, Int]], build: TraceBuilder) -> dict[str, int]:
+class _Launches:
     """Links device work to the CUDA call that launched it, by process and correlation id.
 
         call                       work                      launch
@@ -109,61 +165,66 @@ def _launches(added: dict[str, tuple[Activity, Int, Int, Int]], build: TraceBuil
     of one process bear on the same level (it wrapped around, or one process used two contexts) is not linked, and
     neither is one whose work lies on two devices.
     """
-    calls = [added[kind] for kind in ("runtime", "driver") if kind in added]
-    work = [added[kind] for kind in ("kernel", "memcpy", "memset") if kind in added]
-    counts = {"work_without_id": 0, "work_without_launch": 0, "ids_ambiguous": 0}
-    spread = _on_two_devices([activity for activity, *_ in work])
-    for activity, ids, _, _ in work:
-        parent = np.full(len(ids), NONE, np.int64)
-        has = activity.correlation != NONE
-        counts["work_without_id"] += int((~has).sum())
-        unclear = np.zeros(len(ids), bool)
-        of_two = next(spread)
-        for call, call_ids, _, _ in calls:
-            found, double = _match(activity, call)
-            double |= of_two & (found != NONE)
-            found = np.where(of_two, NONE, found)
-            parent = np.where((parent == NONE) & (found != NONE), call_ids[found], parent)
-            unclear |= double & (parent == NONE)
-        counts["ids_ambiguous"] += int(unclear.sum())
-        counts["work_without_launch"] += int((has & (parent == NONE) & ~unclear).sum())
-        build.link(ids, parent, "correlation id", "measured")
-    return counts
+
+    def __init__(self, export: Nsys, build: TraceBuilder) -> None:
+        self._build = build
+        known = sum(
+            int((activity.correlation[some] != NONE).sum())
+            for activity in export.activities
+            if activity.kind in (*_CALLS, *_WORK)
+            for some in _slices(activity)
+        )
+        export.pages.give_back()
+        self._sides = Sides(build.pages, known, ("event", "pid", "id", "more"))
+        self._without_id = 0
+
+    def add(self, activity: Activity, rows: slice, events: Int) -> None:
+        if activity.kind not in (*_CALLS, *_WORK):
+            return
+        ids = activity.correlation[rows]
+        some = np.flatnonzero(ids != NONE)
+        is_call = activity.kind in _CALLS
+        self._without_id += 0 if is_call else len(ids) - len(some)
+        more = np.full(len(ids), _CALLS.index(activity.kind)) if is_call else activity.device[rows]
+        pid, ids = activity.pid[rows][some].astype(np.int64), ids[some]
+        self._sides.add(
+            0 if is_call else 1, ids + (pid << 40), event=events[some], pid=pid, id=ids, more=more[some]
+        )
+
+    def link(self, first: int, events: int) -> dict[str, int]:
+        """Links all of them, the events that are numbered from `first` on; returns what found no launch, and why."""
+        launch = self._build.pages.filled(np.int64, events, NONE)
+        ambiguous = missing = 0
+        for calls, work in self._sides.parts():
+            parent, unclear = _matched(calls, work)
+            launch[work["event"] - first] = parent
+            ambiguous += int(unclear.sum())
+            missing += int(((parent == NONE) & ~unclear).sum())
+        link_each(self._build, first, launch, "correlation id", "measured")
+        return {
+            "work_without_id": self._without_id, "work_without_launch": missing, "ids_ambiguous": ambiguous,
+        }  # fmt: skip
 
 
-def _on_two_devices(work: list[Activity]) -> Iterator[np.ndarray]:
-    """For each activity a mask of the rows whose process and id also stand on another device."""
-    if not work:
-        return
-    columns = [np.concatenate([getattr(a, name) for a in work]) for name in ("pid", "correlation")]
-    _, key = np.unique(np.stack(columns), axis=1, return_inverse=True)
-    key = np.asarray(key, np.int64).reshape(-1)
-    device = np.concatenate([a.device for a in work])
-    low, high = (
-        np.full(int(key.max(initial=-1)) + 1, np.iinfo(np.int64).max),
-        np.full(int(key.max(initial=-1)) + 1, NONE),
-    )
-    np.minimum.at(low, key, device)
-    np.maximum.at(high, key, device)
-    mask = (low < high)[key] & (columns[1] != NONE)
-    yield from np.split(mask, np.cumsum([len(a) for a in work])[:-1])
-
-
-def _match(work: Activity, calls: Activity) -> tuple[Int, np.ndarray]:
-    """(row of `calls` for each row of `work` or NONE, whether several would do)."""
-    usable = np.flatnonzero(calls.correlation != NONE)
-    pairs = np.stack(
-        [
-            np.concatenate([calls.pid[usable], work.pid]),
-            np.concatenate([calls.correlation[usable], work.correlation]),
-        ]
-    )
-    _, key = np.unique(pairs, axis=1, return_inverse=True)
-    key = np.asarray(key).reshape(-1)
-    size = int(key.max(initial=-1)) + 1
-    row = np.full(size, NONE, np.int64)
-    row[key[: len(usable)]] = usable
-    several = np.bincount(key[: len(usable)], minlength=size) > 1
-    own = key[len(usable) :]
-    fits = work.correlation != NONE
-    return np.where(fits & ~several[own], row[own], NONE), fits & several[own]
+def _matched(calls: dict[str, Int], work: dict[str, Int]) -> tuple[Int, npt.NDArray[np.bool_]]:
+    """(call of each row of work or NONE, whether it is not told which). `more` is of calls their level, of work its
+    device."""
+    n = len(calls["id"])
+    key = numbered(*(np.concatenate([calls[name], work[name]]) for name in ("pid", "id")))
+    key, own, size = key[:n], key[n:], int(key.max(initial=-1)) + 1
+    bounds = np.iinfo(np.int64)
+    low, high = np.full(size, bounds.max), np.full(size, bounds.min)
+    np.minimum.at(low, own, work["more"])
+    np.maximum.at(high, own, work["more"])
+    of_two = (low < high)[own]
+    parent, unclear = np.full(len(own), NONE, np.int64), np.zeros(len(own), np.bool_)
+    for level in range(len(_CALLS)):
+        rows = np.flatnonzero(calls["more"] == level)
+        one = np.full(size, NONE, np.int64)
+        one[key[rows]] = calls["event"][rows]
+        several = (np.bincount(key[rows], minlength=size) > 1)[own]
+        found = np.where(several, NONE, one[own])
+        several |= of_two & (found != NONE)
+        parent = np.where((parent == NONE) & ~of_two, found, parent)
+        unclear |= several & (parent == NONE)
+    return parent, unclear

@@ -43,10 +43,18 @@ def part_of(value: dict[str, Any]) -> str:
 def values_part(name: str, code: Int, values: Sequence[Any]) -> Part:
     """The attribute `name`, by code; an empty text is no value."""
     if values and all(type(v) is int for v in values):
-        numbers = pa.array(values, pa.int64() if max(values) < 1 << 63 else pa.uint64())
-        start = orjson.dumps(name).decode() + ":"
-        return Part(code, pc.binary_join_element_wise(start, numbers.cast(pa.string()), ""))
+        return Part(code, _told(name, pa.array(values, pa.int64() if max(values) < 1 << 63 else pa.uint64())))
     return Part(code, pa.array([part_of({name: v}) if v != "" else "" for v in values], pa.string()))
+
+
+def numbers_part(name: str, values: Int) -> Part:
+    """The attribute `name`, of which every event has one of its own."""
+    encoded = pa.array(values).dictionary_encode()
+    return Part(np.asarray(encoded.indices.to_numpy(), np.int64), _told(name, encoded.dictionary))
+
+
+def _told(name: str, numbers: pa.Array) -> pa.StringArray:
+    return pc.binary_join_element_wise(orjson.dumps(name).decode() + ":", numbers.cast(pa.string()), "")
 
 
 def dense(key: Int) -> Int:
