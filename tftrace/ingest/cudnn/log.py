@@ -28,26 +28,24 @@ Speed comes from cutting at the heads and decoding nothing twice: equal bodies a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tftrace.errors import InputError
-from tftrace.ingest.cudnn.arguments import Argument, parse_arguments
+from tftrace.ingest.cudnn.records import NONE, Codes, Context, CudnnLog
 from tftrace.ingest.cudnn.stamps import STAMP, epoch_ns
 from tftrace.ingest.recorded_file import Pieces
+from tftrace.store.pages import Pages
 
 NAME: Final = "cudnn_log"
 TITLE: Final = "cuDNN API log"
-LEVELS: Final = ("information", "warning", "error")
-NONE: Final = -1
 PIECE: Final = 1 << 21
 
-Codes = npt.NDArray[np.int64]
+_COLUMNS: Final = (np.int32, np.int32, np.int32, np.int8, np.int32, np.int64, np.int64, np.bool_)
+"""Function, version, body, level, context, time, seconds since the start, completeness."""
 
 _CUT: Final = b"uDNN (v"
 _HEAD = re.compile(rb"([0-9]+)(?: ([0-9]+))?\) function ([A-Za-z_][A-Za-z0-9_]{0,200})\(\) called:?[ \r]*")
@@ -60,70 +58,6 @@ _PROCESS = re.compile(
 )
 _GAP = re.compile(rb" \((\d{1,9})d\+(\d+)h\+(\d+)m\+(\d+)s since start\)[ \r]*\n[^\w\n]{0,8}(?:[iewIEW]! )?")
 _CLEAN_TAIL = re.compile(rb"[ \r]*\n\s*([IWE]! |[^\w\n]{0,12}(?:Debug: )?)?[Cc]")
-
-
-@dataclass(frozen=True)
-class Context:
-    """What the `Process=` line says; None where it says NULL. `handle` and `stream` are as written."""
-
-    process: int
-    thread: int
-    gpu: int | None
-    handle: str | None
-    stream: str | None
-
-
-@dataclass(frozen=True)
-class CudnnLog:
-    """The records of one log, in the order of the file: arrays with one element per record.
-
-    `function`, `version`, `body` and `context` are codes into `functions`, `versions` (of pairs version, build),
-    `bodies` and `contexts`, `level` into `LEVELS`, -1 where the record does not tell. `time_ns` is ns since the
-    epoch if the clock stood on UTC, -1 where there is no time; `since_start_s` the seconds that cuDNN counts.
-    `complete`: whether the record has its head and its `Process=` line. `other` are the lines between records
-    that are no part of any; `cut` says what the compression of the file lost, None where nothing.
-    """
-
-    path: Path
-    functions: list[str]
-    versions: list[tuple[int, int | None]]
-    bodies: list[bytes]
-    contexts: list[Context]
-    function: Codes
-    version: Codes
-    level: Codes
-    body: Codes
-    context: Codes
-    time_ns: Codes
-    since_start_s: Codes
-    complete: npt.NDArray[np.bool_]
-    other: list[str]
-    cut: str | None
-
-    def __len__(self) -> int:
-        return len(self.function)
-
-    @cached_property
-    def _trees(self) -> dict[int, tuple[Argument, ...]]:
-        return {}
-
-    def arguments(self, body: int) -> tuple[Argument, ...]:
-        """The arguments in the body of that code, as a tree; decoded when first asked for."""
-        trees = self._trees
-        if body not in trees:
-            trees[body] = parse_arguments(self.bodies[body].decode("utf-8", "replace"))
-        return trees[body]
-
-    @property
-    def clock_steps(self) -> int:
-        """How often the time runs backwards by more than 1 ms within one thread: the wall clock was set."""
-        known = np.flatnonzero((self.time_ns >= 0) & (self.context >= 0))
-        if not len(known):
-            return 0
-        thread = np.array([[c.process, c.thread] for c in self.contexts], np.int64)[self.context[known]]
-        order = np.lexsort((known, thread[:, 1], thread[:, 0]))
-        same = (np.diff(thread[order], axis=0) == 0).all(axis=1)
-        return int((same & (np.diff(self.time_ns[known][order]) < -1_000_000)).sum())
 
 
 def sniff(path: Path, head: bytes) -> bool:
@@ -173,7 +107,8 @@ class _Scan:
         self.levels: list[int] = []
         self.stamps: list[bytes] = []
         self.other: list[str] = []
-        self.columns: list[tuple[Codes, Codes, Codes, Codes]] = []
+        self.pages = Pages()
+        self.columns = [self.pages.column(kind) for kind in _COLUMNS]
         self.level = NONE
         self.begun = False  # whether what waits begins at a head
         self.waiting: list[bytes] = []
@@ -200,17 +135,13 @@ class _Scan:
         """What all pieces held."""
         parts = b"".join(self.waiting).split(_CUT)
         self._records(parts, len(parts), True)
-        opened, closed, level, time_ns = (
-            np.concatenate([np.empty(0, np.int64), *(part[i] for part in self.columns)]) for i in range(4)
+        function, version, body, level, context, time_ns, since, complete = (
+            column.array() for column in self.columns
         )
-        opening_rows = np.array(self.opening_rows, np.int64).reshape(-1, 3)
-        closing_rows = np.array(self.closing_rows, np.int64).reshape(-1, 4)
-        function, version, body = (opening_rows[:, i][opened] for i in range(3))
-        context, since, complete = (closing_rows[:, i][closed] for i in (0, 1, 3))
         return CudnnLog(
             path=path, functions=list(self.functions), versions=list(self.versions), bodies=list(self.bodies),
             contexts=self.context_rows, function=function, version=version, level=level, body=body, context=context,
-            time_ns=time_ns, since_start_s=since, complete=complete == 1, other=self.other, cut=cut,
+            time_ns=time_ns, since_start_s=since, complete=complete, other=self.other, cut=cut, pages=self.pages,
         )  # fmt: skip
 
     def _records(self, parts: list[bytes], count: int, last: bool) -> None:
@@ -241,10 +172,22 @@ class _Scan:
             level = rows[closing][2]
             at += 1
         self.level = level
-        some = (np.array(column, np.int64) for column in (opened, closed, levels))
-        self.columns.append((*some, epoch_ns(stamps)))  # type: ignore[arg-type]
-        for column in (opened, closed, levels, stamps):
-            column.clear()
+        function, version, body = _rows_of(self.opening_rows, opened, 3)
+        context, since, _, complete = _rows_of(rows, closed, 4)
+        found = (
+            function,
+            version,
+            body,
+            np.array(levels, np.int64),
+            context,
+            epoch_ns(stamps),
+            since,
+            complete == 1,
+        )
+        for column, values in zip(self.columns, found, strict=True):
+            column.add(values)
+        for told in (opened, closed, levels, stamps):
+            told.clear()
 
     @staticmethod
     def _joined(parts: list[bytes], at: int) -> tuple[bytes, int]:
@@ -359,6 +302,13 @@ class _Scan:
         self.closing_rows.append((context, since, NONE, complete))
         self.levels.append(level)
         self.stamps.append(stamp)
+
+
+def _rows_of(rows: Sequence[tuple[int, ...]], codes: list[int], width: int) -> list[Codes]:
+    """The columns of the rows with these codes, of which each is looked at once."""
+    used, at = np.unique(np.array(codes, np.int64), return_inverse=True)
+    told = np.array([rows[code] for code in used.tolist()], np.int64).reshape(len(used), width)
+    return [told[:, place][at] for place in range(width)]
 
 
 def _is_head(parts: list[bytes], at: int) -> bool:
