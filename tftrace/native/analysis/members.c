@@ -15,17 +15,24 @@ static inline int64_t row_of(const tft_column *ids, int64_t row, int64_t rows) {
     return id < rows ? id : -1;
 }
 
+/* Whether one id in a row stands for a row that has a place, and the other for an event that has a layer; which these
+   are. */
+static inline int resolved(int64_t row, const tft_column *one, int64_t rows, const int32_t *place, const tft_column *other,
+                           int64_t events, const int8_t *rank, int64_t *placed, int64_t *ranked) {
+    *placed = row_of(one, row, rows);
+    if (*placed < 0 || place[*placed] < 0)
+        return 0;
+    *ranked = row_of(other, row, events);
+    return *ranked >= 0 && rank[*ranked] >= 0;
+}
+
 /* The events of those calls that have a number: their rows, layers and calls; those without a layer are left out.
    Returns how many. */
 int64_t tft_members(int64_t rows, const tft_column *event, const tft_column *call, int64_t events, const int8_t *rank,
                     int64_t calls, const int32_t *number, int64_t *event_of, int8_t *layer_of, int32_t *call_of) {
-    int64_t count = 0;
+    int64_t count = 0, owner, of;
     for (int64_t row = 0; row < rows; row++) {
-        int64_t owner = row_of(call, row, calls);
-        if (owner < 0 || number[owner] < 0)
-            continue;
-        int64_t of = row_of(event, row, events);
-        if (of < 0 || rank[of] < 0)
+        if (!resolved(row, call, calls, number, event, events, rank, &owner, &of))
             continue;
         event_of[count] = of;
         layer_of[count] = rank[of];
@@ -40,13 +47,9 @@ int64_t tft_members(int64_t rows, const tft_column *event, const tft_column *cal
 int64_t tft_above(int64_t rows, const tft_column *child, const tft_column *parent, const tft_column *rule,
                   const tft_column *evidence, const int8_t *strength, int8_t weakest, int64_t events, const int8_t *rank,
                   const int32_t *place, int8_t layers, int8_t grades, int32_t *into, int16_t *good, int32_t *rule_of) {
-    int64_t count = 0;
+    int64_t count = 0, below, above;
     for (int64_t row = 0; row < rows; row++) {
-        int64_t below = row_of(child, row, events);
-        if (below < 0 || place[below] < 0)
-            continue;
-        int64_t above = row_of(parent, row, events);
-        if (above < 0 || rank[above] < 0 || rank[above] >= rank[below])
+        if (!resolved(row, child, events, place, parent, events, rank, &below, &above) || rank[above] >= rank[below])
             continue;
         int32_t code = narrow(evidence, row, -1);
         into[count] = place[below];
