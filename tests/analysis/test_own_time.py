@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from tests.views import traces
 from tftrace.analysis import own_time as own_time_module
 from tftrace.analysis.flame import METRICS, flame
-from tftrace.analysis.own_time import call_of, depths, own_time
+from tftrace.analysis.own_time import call_of, depths, own_time, parents
 from tftrace.analysis.steps import steps
 from tftrace.analysis.summary import by
 from tftrace.analysis.waterfall import waterfall
@@ -51,14 +53,14 @@ def by_name(trace: Trace) -> dict[str, int]:
 def test_own_time_is_what_nothing_inside_covers() -> None:
     trace = gpu_launch()
     of, row = own_time(trace), by_name(trace)
-    own = {name: int(of.own[at]) for name, at in row.items()}
+    own = {name: int(of.own.part(at, 1)[0]) for name, at in row.items()}
     assert own == {
         "TFE_Execute": 15, "EagerLocalExecute": 15, "Conv2D:Conv2DOp": 20, "cuLaunchKernel": 50, "conv_kernel": 50,
     }  # fmt: skip
-    assert (
-        of.parent[row["Conv2D:Conv2DOp"]] == row["EagerLocalExecute"]
-    )  # the nearest, not the one it is linked to
-    assert of.parent[row["conv_kernel"]] == row["cuLaunchKernel"]
+    above = parents(trace, of)
+    # the nearest, not the one it is linked to
+    assert above[row["Conv2D:Conv2DOp"]] == row["EagerLocalExecute"]
+    assert above[row["conv_kernel"]] == row["cuLaunchKernel"]
     assert of.inside[row["conv_kernel"]] == -1
 
 
@@ -68,10 +70,11 @@ def test_work_of_a_pool_stands_below_what_it_is_linked_to() -> None:
     closure = b.event("runtime", "Closure", 10, 60, tid=4250)
     share = b.event("device", "convolution", 20, 40, tid=4250)
     b.link(primitive, share, "overlap", "inferred")
-    of = own_time(b.trace())
-    assert of.parent[share] == primitive
+    trace = b.trace()
+    of = own_time(trace)
+    assert parents(trace, of)[share] == primitive
     assert of.inside[share] == closure
-    assert of.own[closure] == 20
+    assert of.own.part(closure, 1) == [20]
 
 
 def test_links_in_a_circle_leave_every_event_in_the_tree() -> None:
@@ -83,7 +86,7 @@ def test_links_in_a_circle_leave_every_event_in_the_tree() -> None:
     b.link(two, three, "x")
     b.link(three, two, "y", "measured")
     trace = b.trace()
-    assert (depths(own_time(trace).parent) >= 0).all()
+    assert (depths(parents(trace, own_time(trace))) >= 0).all()
     assert flame(trace)["events"].sum() == 3
 
 
@@ -112,8 +115,9 @@ def test_own_times_of_nested_events_add_up_to_what_their_threads_cover(
             b.event("runtime", f"{start}", start, end - start, tid=thread)
         covered += int(busy.sum())
     of = own_time(b.trace())
-    assert (of.own >= 0).all()
-    assert int(of.own.sum()) == covered
+    own = of.own.part(0, len(of.own))
+    assert (own >= 0).all()
+    assert int(own.sum()) == covered
 
 
 def test_an_event_of_no_call_counts_for_that_of_what_it_runs_in() -> None:
@@ -256,7 +260,7 @@ EVENT = st.fixed_dictionaries(
     {
         "layer": st.sampled_from([*LAYERS, None]),
         "start_ns": st.integers(0, 30),
-        "dur_ns": st.one_of(st.none(), st.integers(-3, 25)),
+        "dur_ns": st.one_of(st.none(), st.integers(-3, 25), st.integers((1 << 31) - 2, (1 << 31) + 9)),
         "host": st.sampled_from([None, "a"]),
         "tid": st.sampled_from([None, 0, 1]),
         "device": st.sampled_from([None, "GPU:0"]),
@@ -298,17 +302,20 @@ def test_c_and_arrays_say_the_same(
         },
     )
 
-    def told() -> list[list[int]]:
+    def told() -> list[Any]:
         of = own_time(trace)
-        return [
-            a.tolist()
-            for a in (of.inside, of.parent, of.layer, of.dur, of.own, depths(of.parent), call_of(trace, of))
-        ]
+        own = of.own.part(0, len(of.own))
+        arrays = (of.inside, parents(trace, of), of.layer, own, call_of(trace, of))
+        return [[a.tolist() for a in arrays], flame(trace), flame(trace, steady=True), steps(trace)]
+
+    def same(one: Any, other: Any) -> bool:
+        return bool(one.equals(other) if isinstance(one, pd.DataFrame) else one == other)
 
     by_arrays = told()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(own_time_module, "IN_C", 0)
-        assert told() == by_arrays
+        assert (own_time(trace).nested is None) == (rows != sorted(rows, key=lambda row: row["start_ns"]))
+        assert all(map(same, told(), by_arrays))
 
 
 @pytest.mark.skipif(compiler() is None, reason="no C compiler")

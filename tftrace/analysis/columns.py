@@ -21,6 +21,7 @@ from tftrace.store.lazy import LazyTable, LazyTables
 
 T = TypeVar("T")
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.signedinteger[Any]]
 Bools = npt.NDArray[np.bool_]
 Ranks = npt.NDArray[np.int8]
 
@@ -30,9 +31,9 @@ PART = 1 << 20
 
 @dataclass(frozen=True)
 class Texts:
-    """A text column: `values[codes[i]]` is the text of row i, code -1 is null."""
+    """A text column: `values[codes[i]]` is the text of row i, code -1 is null. Codes have 32 or 64 bits."""
 
-    codes: Ints
+    codes: Codes
     values: list[str]
 
     def of(self, row: int) -> str | None:
@@ -133,10 +134,19 @@ def events_of(trace: Trace, calls_picked: Bools) -> Bools:
 def texts(source: pa.Table | LazyTable, name: str) -> Texts:
     """The column as codes; a column that the table lacks is all null. Raises InputError where it holds no text."""
     if isinstance(source, LazyTable):
-        return source.kept((texts, name), lambda: _texts(source.column(name), name))
+        return source.kept((texts, name), lambda: _texts_on_disk(source, name))
     if name not in source.column_names:
         return Texts(np.full(source.num_rows, -1, np.int64), [])
     return _texts(source.column(name), name)
+
+
+def _texts_on_disk(source: LazyTable, name: str) -> Texts:
+    code = np.empty(source.num_rows, np.int32)
+    known: dict[str, int] = {}
+    for part, first in source.parts([name], lambda part, first: (_texts(part.column(name), name), first)):
+        number = np.array([*(known.setdefault(v, len(known)) for v in part.values), -1], np.int32)
+        code[first : first + len(part.codes)] = number[part.codes]
+    return Texts(code, list(known))
 
 
 def codes(array: pa.DictionaryArray) -> Ints:
@@ -295,7 +305,7 @@ def _rows_of(source: LazyTable, name: str) -> Positions:
     return Positions(numbers(source, name).values)
 
 
-def combined(*codes: Ints) -> tuple[Ints, int]:
+def combined(*codes: Codes) -> tuple[Ints, int]:
     """One code for each distinct row of the given code columns (-1 allowed), and how many there are.
 
         a  b            code

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from tftrace.analysis import observed, pattern
-from tftrace.analysis.columns import Bools, Ints, numbers, positions, table, texts
-from tftrace.analysis.own_time import call_of, own_time
+from tftrace.analysis.columns import Bools, Ints, numbers, parts, positions, table, texts
+from tftrace.analysis.own_time import OTHER, call_of, own_time
 from tftrace.model.layers import LAYERS
 from tftrace.model.trace import Trace
 
 UNTIMED = ("python", "api", "gen_op")
 """Their events span the call into the runtime: what they spend themselves is not in the trace."""
+_PLACES = ("waiting", "beside")
+_ROWS = 1 << 16
 
 
 def waterfall(trace: Trace, of: str, steady: bool = True) -> pd.DataFrame:
@@ -37,22 +40,15 @@ def waterfall(trace: Trace, of: str, steady: bool = True) -> pd.DataFrame:
     steady = steady and bool((chosen & ~warm).any())
     if steady:
         chosen &= ~warm
-    spent = own_time(trace)
-    call = call_of(trace, spent)
-    mine = np.flatnonzero(np.append(chosen, False)[call])
-    waits = _waits(trace, call)[mine]
     count = int(chosen.sum())
     site = positions(sites, "site_id", numbers(calls, "site_id"))
     node = np.append(texts(sites, "node").codes >= 0, False)[site][chosen].any()
+    found = _spent(trace, chosen)
     rows = []
     for number, layer in enumerate(LAYERS):
-        of_layer = spent.layer[mine] == number
-        places = [("waiting", of_layer & waits), ("beside", of_layer & ~waits)]
-        for place, rows_of in places:
-            if not rows_of.any() and (place == "beside" or of_layer.any()):
+        for place, (seen, own) in zip(_PLACES, found[number], strict=True):
+            if not seen and (place == "beside" or any(others for others, _ in found[number])):
                 continue
-            events = mine[rows_of]
-            seen = len(np.unique(call[events]))
             timed = seen > 0 and layer not in UNTIMED
             reason = None
             if not seen:
@@ -65,7 +61,7 @@ def waterfall(trace: Trace, of: str, steady: bool = True) -> pd.DataFrame:
                     "place": place,
                     "calls": count,
                     "seen": seen,
-                    "self_us": float(spent.own[events].sum()) / 1000 / count if timed else None,
+                    "self_us": own / 1000 / count if timed else None,
                     "reason": reason,
                     "steady": steady,
                 }
@@ -80,14 +76,44 @@ def _unseen(trace: Trace, layer: str, node: bool) -> str:
     return observed.reason(trace.manifest, layer)  # type: ignore[arg-type]
 
 
-def _waits(trace: Trace, call: Ints) -> Bools:
-    """Events on the thread that waits for the call which they belong to."""
-    events, calls = table(trace, "events"), table(trace, "calls")
-    stream, tid, pid = (numbers(events, c) for c in ("stream", "tid", "pid"))
-    of_tid, of_pid = numbers(calls, "tid"), numbers(calls, "pid")
-    at = np.maximum(call, 0)
-    if not calls.num_rows:
-        return np.zeros(events.num_rows, bool)
-    same_thread = (tid.values == of_tid.values[at]) & (pid.values == of_pid.values[at])
-    waits: Bools = (call >= 0) & ~stream.valid & tid.valid & same_thread
-    return waits
+def _spent(trace: Trace, chosen: Bools) -> list[list[tuple[int, float]]]:
+    """By layer and place: how many of the chosen calls have events there, and the ns that these spend themselves."""
+    of = own_time(trace)
+    call = call_of(trace, of)
+    numbered = np.full(len(chosen) + 1, -1, np.int32)
+    numbered[:-1][chosen] = np.arange(np.count_nonzero(chosen))
+    of_tid, of_pid = _threads(trace, chosen)
+    cells = len(LAYERS) * len(_PLACES)
+    seen, own = np.zeros((cells, len(of_tid)), bool), np.zeros(cells, np.int64)
+
+    def make(part: pa.Table, first: int) -> Ints:
+        here = slice(first, first + part.num_rows)
+        owner = numbered[call[here]]
+        mine = np.flatnonzero((owner >= 0) & (of.layer[here] != OTHER))
+        owner = owner[mine]
+        stream, tid, pid = (numbers(part, c) for c in ("stream", "tid", "pid"))
+        # on the thread that waits for the call
+        waits = (tid.values[mine] == of_tid[owner]) & (pid.values[mine] == of_pid[owner])
+        waits &= ~stream.valid[mine] & tid.valid[mine]
+        cell = of.layer[here][mine].astype(np.int64) * len(_PLACES) + ~waits
+        seen[cell, owner] = True
+        spent = np.zeros(cells, np.int64)
+        np.add.at(spent, cell, of.own.part(first, part.num_rows)[mine])
+        return spent
+
+    for spent in parts(trace, "events", ["stream", "tid", "pid"], make, rows=_ROWS):
+        own += spent
+    cell = [(int(n), float(ns)) for n, ns in zip(seen.sum(axis=1), own, strict=True)]
+    return [cell[at : at + len(_PLACES)] for at in range(0, cells, len(_PLACES))]
+
+
+def _threads(trace: Trace, chosen: Bools) -> tuple[Ints, Ints]:
+    """Thread and process of the chosen calls."""
+
+    def make(part: pa.Table, first: int) -> tuple[Ints, Ints]:
+        here = chosen[first : first + part.num_rows]
+        return numbers(part, "tid").values[here], numbers(part, "pid").values[here]
+
+    none = np.zeros(0, np.int64)
+    tid, pid = zip((none, none), *parts(trace, "calls", ["tid", "pid"], make), strict=True)
+    return np.concatenate(tid), np.concatenate(pid)

@@ -138,11 +138,11 @@ class LazyTable:
             ahead: deque[Future[list[T]]] = deque()
             try:
                 for at in asked:
-                    if len(ahead) > workers:
-                        yield from ahead.popleft().result()
+                    if len(ahead) >= workers:
+                        yield from _taken(ahead.popleft().result())
                     ahead.append(pool.submit(one, *at))
                 while ahead:
-                    yield from ahead.popleft().result()
+                    yield from _taken(ahead.popleft().result())
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -179,3 +179,10 @@ class LazyTable:
                 kind = TABLES[self._name].field(column).type
                 part = part.append_column(column, pa.nulls(part.num_rows, kind))
         return conforming(part, self._directory, self._name, columns)
+
+
+def _taken(found: list[T]) -> Iterator[T]:
+    """One after the other, of which none is held any longer."""
+    found.reverse()
+    while found:
+        yield found.pop()

@@ -1,133 +1,197 @@
-/* What stands above what, over whole columns: the same as analysis/own_time.py says with arrays, in one pass each. */
-#include <stdint.h>
-#include <stdlib.h>
+/* What stands above what, and what each event spends itself: the same as analysis/own_time.py says with arrays.
+
+   The events come in the order of their start, part by part, and for each thread stands what runs on it. */
+#include "threads.h"
 
 typedef struct {
-    const int64_t *start, *dur;
-    const int8_t *layer;
-} tft_events;
+    int64_t end, dur, taken; /* `taken`: what those inside cover of it, so far */
+    int32_t row;
+} tft_running;
+
+typedef struct {
+    int64_t dur;
+    int32_t row;
+    int8_t layer;
+} tft_begun;
+
+typedef struct {
+    tft_running *running; /* each in the one before */
+    int64_t depth, running_room;
+    tft_begun *begun; /* what began last, together: which of them is outside is known when there are no more */
+    int64_t start, count, begun_room;
+} tft_thread;
+
+typedef struct {
+    int64_t row, own;
+} tft_long;
+
+typedef struct {
+    int64_t longs; /* of `longer` */
+    tft_long *longer; /* own times of more than 32 bits; in their place stands LONGER */
+    int64_t long_room;
+    tft_threads threads;
+    tft_thread *lines;
+    int64_t line_room;
+    int64_t rows, until;
+} tft_nest;
+
+static const int32_t LONGER = INT32_MIN;
+
+/* What is told of each event, by row. */
+typedef struct {
+    int8_t *layer;   /* LAYERS where it has none */
+    int32_t *inside; /* the innermost event of the same thread in which it begins, -1 for none */
+    int32_t *own;
+    uint64_t *later; /* a bit for each that begins later than the one in front of it */
+} tft_told;
+
+tft_nest *tft_nest_new(void) { return calloc(1, sizeof(tft_nest)); }
+
+void tft_nest_free(tft_nest *nest) {
+    if (nest) {
+        for (int64_t at = 0; at < nest->line_room; at++) {
+            free(nest->lines[at].running);
+            free(nest->lines[at].begun);
+        }
+        threads_freed(&nest->threads);
+        free(nest->lines);
+        free(nest->longer);
+        free(nest);
+    }
+}
 
 /* Events that begin together: the longest first, of equal ones that of the upper layer, then as the table has them. */
-static int outer_first(const tft_events *events, int32_t one, int32_t other) {
-    if (events->start[one] != events->start[other])
-        return events->start[one] < events->start[other] ? -1 : 1;
-    if (events->dur[one] != events->dur[other])
-        return events->dur[one] > events->dur[other] ? -1 : 1;
-    if (events->layer[one] != events->layer[other])
-        return events->layer[one] < events->layer[other] ? -1 : 1;
-    return one < other ? -1 : one > other;
+static int outer_first(const void *one, const void *other) {
+    const tft_begun *a = one, *b = other;
+    if (a->dur != b->dur)
+        return a->dur > b->dur ? -1 : 1;
+    if (a->layer != b->layer)
+        return a->layer < b->layer ? -1 : 1;
+    return a->row < b->row ? -1 : a->row > b->row;
 }
 
-/* Merges the runs that stand in order already, until there is one. */
-static void merged(const tft_events *events, int32_t *rows, int32_t *spare, int64_t count) {
-    for (int64_t runs = 2; runs > 1;) {
-        runs = 0;
-        for (int64_t at = 0; at < count;) {
-            int64_t middle = at + 1, end;
-            while (middle < count && outer_first(events, rows[middle - 1], rows[middle]) < 0)
-                middle++;
-            runs++;
-            if (middle == count)
-                break;
-            for (end = middle + 1; end < count && outer_first(events, rows[end - 1], rows[end]) < 0;)
-                end++;
-            int64_t left = at, right = middle, to = at;
-            while (left < middle && right < end)
-                spare[to++] = outer_first(events, rows[left], rows[right]) < 0 ? rows[left++] : rows[right++];
-            while (left < middle)
-                spare[to++] = rows[left++];
-            while (right < end)
-                spare[to++] = rows[right++];
-            for (int64_t i = at; i < end; i++)
-                rows[i] = spare[i];
-            at = end;
+static int ended(tft_nest *nest, const tft_running *event, const tft_told *told) {
+    int64_t own = event->dur - event->taken;
+    told->own[event->row] = own > INT32_MIN && own <= INT32_MAX ? (int32_t)own : LONGER;
+    if (told->own[event->row] != LONGER)
+        return 1;
+    if (!made_room((void **)&nest->longer, &nest->long_room, nest->longs + 1, sizeof *nest->longer))
+        return 0;
+    nest->longer[nest->longs++] = (tft_long){event->row, own};
+    return 1;
+}
+
+/* Puts what began together into its place. */
+static int placed(tft_nest *nest, tft_thread *line, const tft_told *told) {
+    if (line->count > 1)
+        qsort(line->begun, (size_t)line->count, sizeof *line->begun, outer_first);
+    if (!made_room((void **)&line->running, &line->running_room, line->depth + line->count, sizeof *line->running))
+        return 0;
+    int64_t start = line->start;
+    for (int64_t at = 0; at < line->count; at++) {
+        const tft_begun *event = line->begun + at;
+        int64_t end = start + event->dur;
+        while (line->depth && line->running[line->depth - 1].end <= start)
+            if (!ended(nest, &line->running[--line->depth], told))
+                return 0;
+        told->inside[event->row] = -1;
+        if (line->depth) {
+            tft_running *above = line->running + line->depth - 1;
+            told->inside[event->row] = above->row;
+            above->taken += (end < above->end ? end : above->end) - start;
         }
+        line->running[line->depth++] = (tft_running){end, event->dur, 0, event->row};
+    }
+    line->count = 0;
+    return 1;
+}
+
+/* 0: added; 1: a row begins before the one in front of it; 2: no memory. After the last two the nest is of no use. */
+int tft_nest_add(tft_nest *nest, const tft_part *part, const tft_told *told) {
+    for (int64_t at = 0; at < part->rows; at++) {
+        int64_t row = nest->rows, start = wide(&part->start_ns, at, 0), thread = thread_of(&nest->threads, part, at);
+        if (row && start < nest->until)
+            return 1;
+        if (thread < 0 || !made_room((void **)&nest->lines, &nest->line_room, thread + 1, sizeof *nest->lines))
+            return 2;
+        tft_thread *line = nest->lines + thread;
+        if (line->count && line->start != start && !placed(nest, line, told))
+            return 2;
+        if (!made_room((void **)&line->begun, &line->begun_room, line->count + 1, sizeof *line->begun))
+            return 2;
+        int rank = rank_of(part, at);
+        told->layer[row] = (int8_t)(rank < 0 ? LAYERS : rank);
+        told->later[row >> 6] |= (uint64_t)(row && start != nest->until) << (row & 63);
+        line->start = start;
+        line->begun[line->count++] = (tft_begun){length_of(part, at), (int32_t)row, told->layer[row]};
+        nest->until = start;
+        nest->rows++;
+    }
+    return 0;
+}
+
+/* After the last part. 0 without memory. */
+int tft_nest_end(tft_nest *nest, const tft_told *told) {
+    for (int64_t at = 0; at < nest->threads.count; at++) {
+        tft_thread *line = nest->lines + at;
+        if (!placed(nest, line, told))
+            return 0;
+        while (line->depth)
+            if (!ended(nest, &line->running[--line->depth], told))
+                return 0;
+    }
+    return 1;
+}
+
+/* Rows by their start, equal ones with the same number: how many of `later` stand up to each, by word of it. */
+void tft_starts(int64_t words, const uint64_t *later, int32_t *before) {
+    int32_t count = 0;
+    for (int64_t at = 0; at < words; at++) {
+        before[at] = count;
+        count += __builtin_popcountll(later[at]);
     }
 }
 
-/* Puts the outer ones first. The table has events in the order of their start: then only those that begin together are
-   in question. */
-static void ordered(const tft_events *events, int32_t *rows, int32_t *spare, int64_t count) {
-    for (int64_t at = 1; at < count; at++)
-        if (events->start[rows[at]] < events->start[rows[at - 1]]) {
-            merged(events, rows, spare, count);
-            return;
-        }
-    for (int64_t at = 0, end; at < count; at = end) {
-        for (end = at + 1; end < count && events->start[rows[end]] == events->start[rows[at]];)
-            end++;
-        if (end - at > 1)
-            merged(events, rows + at, spare, end - at);
-    }
-}
-
-/* `inside` becomes the innermost event of the same line in which each begins, -1 for none; `taken` what those inside an
-   event cover of it. Returns 0 without memory. */
-int tft_nest(int64_t count, const int32_t *line, int64_t lines, const tft_events *events, int32_t *inside, int64_t *taken) {
-    int64_t *first = calloc((size_t)lines + 1, sizeof *first);
-    int32_t *rows = malloc((size_t)(count + 1) * sizeof *rows), *running = malloc((size_t)(count + 1) * sizeof *running);
-    int ok = first && rows && running;
-    if (ok) {
-        for (int64_t row = 0; row < count; row++)
-            first[line[row] + 1]++;
-        for (int64_t at = 0; at < lines; at++)
-            first[at + 1] += first[at];
-        for (int64_t row = 0; row < count; row++)
-            rows[first[line[row]]++] = (int32_t)row; /* now each says where the next line begins */
-        for (int64_t at = 0; at < lines; at++) {
-            int64_t begin = at ? first[at - 1] : 0, depth = 0;
-            ordered(events, rows + begin, running, first[at] - begin);
-            for (int64_t i = begin; i < first[at]; i++) {
-                int32_t row = rows[i];
-                int64_t start = events->start[row], end = start + events->dur[row];
-                while (depth && events->start[running[depth - 1]] + events->dur[running[depth - 1]] <= start)
-                    depth--;
-                inside[row] = depth ? running[depth - 1] : -1;
-                if (depth) {
-                    int64_t limit = events->start[inside[row]] + events->dur[inside[row]];
-                    taken[inside[row]] += (end < limit ? end : limit) - start;
-                }
-                running[depth++] = row;
-            }
-        }
-    }
-    free(first);
-    free(rows);
-    free(running);
-    return ok;
+static inline int32_t begun_at(int64_t row, const uint64_t *later, const int32_t *before) {
+    return before[row >> 6] + __builtin_popcountll(later[row >> 6] << (63 - (row & 63)));
 }
 
 /* For each link in turn: the parent of a child is that of the strongest evidence, then the one that began last, then
-   the last. `strength` begins as high as it goes. */
-void tft_link(int64_t links, const int64_t *child, const int64_t *parent, const int8_t *weak, const int64_t *start,
-              int64_t count, int32_t *above, int8_t *strength) {
+   the last. `above` begins as -1 all over. */
+void tft_link(int64_t links, const int64_t *child, const int64_t *parent, const int8_t *weak, const uint64_t *later,
+              const int32_t *before, int64_t count, int32_t *above, int8_t *strength) {
     for (int64_t at = 0; at < links; at++) {
         int64_t of = child[at], to = parent[at];
         if (of < 0 || to < 0 || of >= count || to >= count || of == to)
             continue;
         if (above[of] < 0 || weak[at] < strength[of] ||
-            (weak[at] == strength[of] && start[to] >= start[above[of]])) {
+            (weak[at] == strength[of] && begun_at(to, later, before) >= begun_at(above[of], later, before))) {
             above[of] = (int32_t)to;
             strength[of] = weak[at];
         }
     }
 }
 
-/* How many stand above each, -1 in a circle or below one; `depth` begins as -2 all over. */
-void tft_depths(int64_t count, const int32_t *parent, int32_t *depth) {
+/* `above`, what each is linked to, becomes its parent: that counts for those inside nothing, or of one layer; all
+   others have what they are inside of, and so has what is in a circle, or below one. `state` begins as zeros. */
+void tft_parents(int64_t count, const int32_t *inside, const int8_t *layer, int8_t linked, int32_t *above, uint8_t *state) {
+    enum { NEW, ON_THE_WAY, FINE, CIRCLE };
+    for (int64_t row = 0; row < count; row++)
+        if (above[row] < 0 || (inside[row] >= 0 && layer[row] != linked))
+            above[row] = inside[row];
     for (int64_t row = 0; row < count; row++) {
         int64_t at = row;
-        int32_t steps = 0;
-        while (at >= 0 && depth[at] == -2) {
-            depth[at] = -3; /* on the way */
-            steps++;
-            at = parent[at];
+        while (at >= 0 && state[at] == NEW) {
+            state[at] = ON_THE_WAY;
+            at = above[at];
         }
-        int32_t known = at < 0 ? -1 : depth[at];
-        int circle = at >= 0 && known < 0;
-        for (int64_t back = row; steps > 0; back = parent[back], steps--)
-            depth[back] = circle ? -1 : known + steps;
+        uint8_t found = at < 0 || state[at] == FINE ? FINE : CIRCLE;
+        for (at = row; at >= 0 && state[at] == ON_THE_WAY; at = above[at])
+            state[at] = found;
     }
+    for (int64_t row = 0; row < count; row++)
+        if (state[row] == CIRCLE)
+            above[row] = inside[row];
 }
 
 /* The call of an event: that with the largest share in it, of equal ones the last row of calls. */
