@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from typing import Any
 
 import numpy as np
 
@@ -13,28 +11,21 @@ from tftrace.correlate.device_calls import DeviceCalls
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.evaluated import graphs_being_made
 from tftrace.correlate.executions import dataset_epochs, executions
-from tftrace.correlate.fates import ADDED
 from tftrace.correlate.graphs import Graphs
 from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.node_sites import devices_of, node_sites_of
+from tftrace.correlate.node_sites import NodeSites
 from tftrace.correlate.profiles.profile import ProfileEvents
-from tftrace.correlate.pystacks import Origins
-from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 from tftrace.ingest.agent_raw import RawProcess
 
 
 def add_node_calls(
-    build: TraceBuilder, raw: RawProcess, clock: Clock, graphs: Graphs, origins: Origins, calls: Dispatches,
-    profile: ProfileEvents, prim: LibraryCalls, root: Int, parent: Int, making: Int, compiled: set[int],
-    common: dict[str, int],
+    build: TraceBuilder, raw: RawProcess, clock: Clock, graphs: Graphs, known: NodeSites, calls: Dispatches,
+    profile: ProfileEvents, prim: LibraryCalls, root: Int, parent: Int, making: Int, common: dict[str, int], turn: int,
 ) -> NodeCalls:  # fmt: skip
     nd, npf = len(calls.runtime), len(profile.ids)
-    graphs.compiled = compiled
-    for site in np.unique(calls.site[np.isin(calls.graph, list(compiled))]).tolist() if compiled else []:
-        build.sites[site]["mode"] = "xla"
-    node_sites = node_sites_of(build, graphs, origins, common)
 
     # -- each kernel event that ran in a graph is one execution of a node
     profile_root = root[nd : nd + npf]
@@ -55,7 +46,6 @@ def add_node_calls(
     which = np.asarray(which).reshape(-1)
     sites = np.empty(pairs.shape[1], np.int64)
     node_of = np.empty(pairs.shape[1], np.int64)
-    unresolved: Counter[str] = Counter()
     counts = np.bincount(which, minlength=pairs.shape[1]) if len(rows) else np.zeros(pairs.shape[1], int)
     for i in range(pairs.shape[1]):
         graph, word, made_of, _, made_before = (int(v) for v in pairs[:, i])
@@ -63,26 +53,18 @@ def add_node_calls(
         name, _, kind = (
             kernel.rpartition(":") if ":" in kernel else (re.sub(r"\.\d+$", "", kernel), ":", kernel)
         )
-        known = build.words.values[made_of] if made_of != NONE else name
-        found, rule = graphs.resolve(graph if graph != NONE else None, known, made_before)
+        of = build.words.values[made_of] if made_of != NONE else name
+        found, rule = graphs.resolve(graph if graph != NONE else None, of, made_before)
         found = found if found is None else graphs.core(found, kind)
         node_of[i] = NONE if found is None else found
         if found is None:
-            unresolved[f"{kernel} ({rule})"] += int(counts[i])
-            added = graphs.added.get((graph, name))
-            sites[i] = build.site(
-                op=added or kind.lstrip("_"), mode=graphs.mode(graph), node=name, fate=ADDED if added else None,
-                graph=graphs.label(graph) if graph != NONE else None,
-                graph_id=graphs.id(graph) if graph != NONE else None, callers="[]", stack_id=None, executions=0,
-            )  # fmt: skip
+            known.unresolved[f"{kernel} ({rule})"] += int(counts[i])
+            sites[i] = known.other(graph, name, kind)
         else:
-            sites[i] = node_sites[found]
+            sites[i] = known.of_row[found]
     node = node_of[which] if len(rows) else np.empty(0, np.int64)
-    ran = {int(raw.nodes[n]["graph"]) for n in np.unique(node[(made[rows] == NONE) & (node >= 0)]).tolist()}
+    known.count_ran(node[(made[rows] == NONE) & (node >= 0)])
     words = build.words
-    shapes = words.codes(compact([v[1] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
-    dtypes = words.codes(compact([v[0] if _pair(v) else None for v in r["inputs"]]) for r in raw.nodes)
-    attrs = words.codes(compact(r["attrs"]) if r.get("attrs") else None for r in raw.nodes)
     place, head, total = executions(profile, rows, sites[which] if len(rows) else which, profile_root[rows])
     rows, every, node = rows[head], rows, node[head]
     which = which[head]
@@ -93,9 +75,10 @@ def add_node_calls(
     call = build.calls(
         len(rows), site_id=sites[which] if len(rows) else NONE, parent_call_id=taken(calls.call, parent_row),
         session_id=taken(calls.session, parent_row), step=np.where(step > 0, step, NONE),
-        warm_up=taken(calls.warm_up, parent_row), shapes=taken(shapes, node), dtypes=taken(dtypes, node),
-        op_attrs=taken(attrs, node), device=devices_of(words, raw, node, common), pid=common["pid"],
-        tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total, status=words.code("ok"),
+        warm_up=taken(calls.warm_up, parent_row), shapes=taken(known.shapes, node),
+        dtypes=taken(known.dtypes, node), op_attrs=taken(known.attrs, node), device=known.devices(node),
+        pid=common["pid"], tid=profile.tid[rows], start_ns=profile.start[rows], total_ns=total,
+        status=words.code("ok"), order=turn + np.arange(len(rows)),
     )  # fmt: skip
     of_profile = np.full(npf, NONE, np.int64)
     of_profile[every] = place
@@ -135,14 +118,7 @@ def add_node_calls(
         of_profile,
         of_primitive,
         *kernels,
-        dict(unresolved),
-        node_sites,
-        ran,
     )
-
-
-def _pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
 
 
 def _primitive_nodes(parent: Int, nd: int, npf: int, ni: int, of_profile: Int) -> Int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ class Fate:
 
 
 def swallowed(
-    graphs: Graphs, instructions: list[tuple[int, str, str | None, list[str]]], ran: set[int]
+    graphs: Graphs, instructions: Iterable[tuple[int, str, str | None, Sequence[str]]], ran: set[int]
 ) -> dict[int, Fate]:
     """What XLA's instructions compute beside the node that they are counted for.
 

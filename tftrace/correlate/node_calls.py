@@ -17,6 +17,3 @@ class NodeCalls:
     kernel_start: Int  # kernels derived from native stacks ..
     kernel_end: Int
     kernel_root: Int  # .. and the entry each belongs to
-    unresolved: dict[str, int]
-    sites: Int  # row of `Graphs.nodes` -> site
-    ran: set[int]  # graphs of which a node ran, and not only while the graph was being made

@@ -18,6 +18,7 @@ from tftrace.agent import contract
 from tftrace.errors import InputError
 from tftrace.ingest.agent_tf_log import LoggedMessages
 from tftrace.ingest.agent_verbose import VerboseLines, read_verbose, version_in
+from tftrace.store.pages import Pages
 
 Records = npt.NDArray[np.void]
 
@@ -50,6 +51,8 @@ class RawProcess:
     windows: list[dict[str, Any]]
     maps: str
     cut_lines: int
+    pages: Pages
+    """Where the records of calls and tasks are: their files, looked at as far as they are read."""
 
     @property
     def without_python(self) -> bool:
@@ -74,6 +77,10 @@ class RawProcess:
         alone."""
         return read_verbose(self.path / "verbose.bin")
 
+    def give_back(self) -> None:
+        """No record is in memory afterwards, until it is looked at again."""
+        self.pages.give_back()
+
     def onednn_version(self) -> str | None:
         return version_in(self.path / "verbose.bin")
 
@@ -84,6 +91,17 @@ def _binary(path: Path, record: contract.Record) -> Records:
         return np.empty(0, dtype)
     count = path.stat().st_size // dtype.itemsize
     return np.fromfile(path, dtype, count)
+
+
+def _mapped(path: Path, record: contract.Record, pages: Pages) -> Records:
+    """The same without reading them, where the file can be mapped."""
+    dtype = np.dtype(record.dtype)
+    size = path.stat().st_size // dtype.itemsize * dtype.itemsize if path.exists() else 0
+    if not size:
+        return np.empty(0, dtype)
+    with path.open("rb") as file:
+        mapped = pages.map(file, size, writable=False)
+    return _binary(path, record) if mapped is None else np.frombuffer(mapped, dtype)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -164,11 +182,8 @@ def read_process(path: Path) -> RawProcess:
         raise InputError(
             f"{path / 'process.json'}: raw format {process.get('format')!r}, this tftrace reads {contract.FORMAT}"
         )
-    dispatch, itt = _binary(path / "dispatch.bin", contract.DISPATCH), _binary(path / "itt.bin", contract.ITT)
-    threads, onednn = (
-        _binary(path / "threads.bin", contract.THREAD),
-        _binary(path / "onednn.bin", contract.ONEDNN),
-    )
+    pages = Pages()
+    threads = _binary(path / "threads.bin", contract.THREAD)
     maps = path / "maps.txt"
     return RawProcess(
         path=path,
@@ -176,10 +191,10 @@ def read_process(path: Path) -> RawProcess:
         status=_json(path / "status.json"),
         clocks=_binary(path / "clocks.bin", contract.CLOCK),
         threads=threads[threads["tid"] > 0],
-        dispatch=dispatch,
-        itt=itt,
+        dispatch=_mapped(path / "dispatch.bin", contract.DISPATCH, pages),
+        itt=_mapped(path / "itt.bin", contract.ITT, pages),
         itt_names={int(r["id"]): str(r["name"]) for r in lines.read(path / "itt_names.jsonl")},
-        onednn=onednn[onednn["t"] > 0],
+        onednn=_mapped(path / "onednn.bin", contract.ONEDNN, pages),
         metas={int(r["key"]): r for r in lines.read(path / "metas.jsonl")},
         sessions={int(r["key"]): r for r in lines.read(path / "sessions.jsonl")},
         stacks=_stacks(lines.read(path / "stacks.jsonl")),
@@ -198,4 +213,5 @@ def read_process(path: Path) -> RawProcess:
         windows=lines.read(path / "windows.jsonl"),
         maps=maps.read_text(encoding="utf-8", errors="replace") if maps.exists() else "",
         cut_lines=lines.cut,
+        pages=pages,
     )

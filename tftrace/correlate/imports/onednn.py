@@ -151,5 +151,5 @@ def _rows(log: OneDnnLog, build: TraceBuilder) -> None:
             build, LIBRARY, problem,
             device="/device:CPU:0" if (line.engine or "cpu").startswith("cpu") else line.engine,
             version=released, algorithm=line.algorithm, implementation=implementation,
-            **ran(times.tolist()), source=_SOURCE, evidence="measured",
+            **ran(times), source=_SOURCE, evidence="measured",
         )  # fmt: skip

@@ -15,16 +15,18 @@ The time of an execution is that of the call on the host: it launches work, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.cudnn_algorithms import Executions
 from tftrace.correlate.libraries.library_calls import LibraryCalls
-from tftrace.correlate.libraries.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.libraries.native import NativeStack, NativeStacks, Trust
 from tftrace.correlate.profiles.launched_work import LaunchedWork
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
@@ -49,33 +51,13 @@ class CudnnEvents:
     first: Int
     calls: LibraryCalls
 
-    def executions(self, launched: LaunchedWork, build: TraceBuilder, only_device: str | None) -> Executions:
-        """What executed, in the order of time, with the device's work that each event launched.
-
-        Where that was seen it tells the device; a stream belongs to one device for good, so it tells that of all other
-        calls on its stream; `only_device` is that of all calls, where there is but one.
-
-            stream  work seen on       device
-            s1      /device:GPU:0      /device:GPU:0
-            s1      (not profiled) ->  /device:GPU:0
-            s2      (not profiled)     null
-        """
+    def ran(self, launched: LaunchedWork) -> Ran:
+        """What executed, in the order of time, with the device's work that each event launched."""
         rows = np.flatnonzero(self.found.work[self.first] >= 0)
         rows = rows[np.argsort(self.calls.start[rows], kind="stable")]
         record = self.first[rows]
-        streams, code = self.found.records["stream"][record], launched.device[rows]
-        of_stream: dict[int, set[int]] = {}
-        for stream, device in zip(streams.tolist(), code.tolist(), strict=True):
-            if device != NONE and stream:
-                of_stream.setdefault(stream, set()).add(device)
-        names = [
-            build.words.values[device] if device != NONE
-            else build.words.values[min(of_stream[stream])] if len(of_stream.get(stream, ())) == 1
-            else only_device
-            for stream, device in zip(streams.tolist(), code.tolist(), strict=True)
-        ]  # fmt: skip
         stacks = [self.calls.stack[i] for i in rows.tolist()]
-        return Executions(
+        return Ran(
             work=self.found.work[record],
             status=self.found.records["status"][record].astype(np.int64),
             tuning=np.array([NONE if s is None else int(s.tuning) for s in stacks], np.int64),
@@ -83,17 +65,70 @@ class CudnnEvents:
             host_ns=(self.calls.end - self.calls.start)[rows],
             device_ns=launched.ns[rows],
             tid=self.calls.tid[rows],
-            device=names,
+            stream=self.found.records["stream"][record].astype(np.uint64),
+            device=launched.device[rows],
         )
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What executed, in the order of time; as in `Executions`, but for `stream` (an address) and `device`, a code of
+    the builder's words: NONE where no work of it is known."""
+
+    work: Int
+    status: Int
+    tuning: Int
+    start_ns: Int
+    host_ns: Int
+    device_ns: Int
+    tid: Int
+    stream: npt.NDArray[np.uint64]
+    device: Int
+
+
+def executions(parts: Sequence[Ran], build: TraceBuilder, only_device: str | None) -> Executions:
+    """The parts, which follow each other in time, as one.
+
+    Where the device's work was seen it tells the device; a stream belongs to one device for good, so it tells that of
+    all other calls on its stream; `only_device` is that of all calls, where there is but one.
+
+        stream  work seen on       device
+        s1      /device:GPU:0      /device:GPU:0
+        s1      (not profiled) ->  /device:GPU:0
+        s2      (not profiled)     null
+    """
+    columns = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Ran)}
+    streams, codes = columns.pop("stream").tolist(), columns.pop("device").tolist()
+    of_stream: dict[int, set[int]] = {}
+    for stream, device in zip(streams, codes, strict=True):
+        if device != NONE and stream:
+            of_stream.setdefault(stream, set()).add(device)
+    names = [
+        build.words.values[device] if device != NONE
+        else build.words.values[min(of_stream[stream])] if len(of_stream.get(stream, ())) == 1
+        else only_device
+        for stream, device in zip(streams, codes, strict=True)
+    ]  # fmt: skip
+    return Executions(**columns, device=names)
+
+
+class Cudnn:
+    """What the calls into cuDNN of a process have in common. `streams` are numbered as they appear, behind the default
+    one."""
+
+    def __init__(self, found: CudnnCalls, stacks: NativeStacks) -> None:
+        self.stacks = stacks
+        self.trust = Trust(found.records)
+        self.streams: dict[int, int] = {0: 0}
 
 
 def add_cudnn(
     raw: RawProcess,
     found: CudnnCalls,
+    known: Cudnn,
     clock: Clock,
     build: TraceBuilder,
     common: dict[str, int],
-    stacks: NativeStacks,
 ) -> CudnnEvents:
     """Adds the events of the calls."""
     records = found.records
@@ -101,7 +136,7 @@ def add_cudnn(
     first, members = _runs(found)
     head = records[first]
     keys, which = np.unique(head["stack"], return_inverse=True)
-    kinds = [stacks.known.get(int(k)) for k in keys.tolist()]
+    kinds = [known.stacks.known.get(int(k)) for k in keys.tolist()]
     stack: list[NativeStack | None] = [kinds[i] for i in which.tolist()]
     words = build.words
 
@@ -119,7 +154,7 @@ def add_cudnn(
         ],
         np.int64,
     )
-    attrs = _attrs(build, found, first, members.count, members.failed, stack)
+    attrs = _attrs(build, found, known.streams, first, members.count, members.failed, stack)
     tid = head["tid"].astype(np.int64)
     probe = words.code("cudnn")
     ids = build.events(
@@ -127,7 +162,7 @@ def add_cudnn(
         dur_ns=end - start, tid=tid, stack_id=stack_ids[which] if n else NONE, probe=probe, attrs=attrs, **common,
     )  # fmt: skip
     complete = np.array([s is not None and s.complete for s in kinds], bool)
-    sure = verified(head) & complete[which] if n else np.empty(0, bool)
+    sure = known.trust.verified(head) & complete[which] if n else np.empty(0, bool)
     works = found.work[first] >= 0
     above = _stream_executor(
         build, common, ids, start, end, tid, stack, sure, works, stack_ids[which] if n else tid
@@ -180,13 +215,13 @@ def _detail(function: int, detail: int) -> dict[str, Any]:
 def _attrs(
     build: TraceBuilder,
     found: CudnnCalls,
+    streams: dict[int, int],
     first: Int,
     count: Int,
     failed: Int,
     stack: list[NativeStack | None],
 ) -> Int:
     records = found.records
-    streams: dict[int, int] = {0: 0}  # the default one, then as they appear
     texts: dict[tuple[Any, ...], int] = {}
     out = np.empty(len(first), np.int64)
     columns = [records[c][first].tolist() for c in ("function", "detail", "status", "stream")]

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from tftrace.agent import contract
+from tftrace.correlate.tables.columns import NONE, Int
 from tftrace.ingest.agent_raw import RawProcess, Records
 from tftrace.ingest.symbols import Symbol, Symbolizer, short_name
 
@@ -21,6 +23,7 @@ _TUNER = re.compile(r"Autotune(?!d)|AlgorithmPicker|PickBestAlgorithm")
 """AutotuneConvImpl, AutotuneUnfusedConv, GemmFusionAutotuner ..; LaunchAutotunedConv only uses what they found."""
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
+_ROWS: Final = 1 << 18  # records that are looked at at once
 _INNERMOST = 4  # frames in which the library that reports to ITT has to show itself
 _OUTERMOST = (
     "clone",
@@ -114,14 +117,30 @@ def _file(symbol: Symbol) -> str:
     return (symbol.module or "").rsplit("/", 1)[-1]
 
 
-def verified(itt: Records) -> np.ndarray:
-    """Which records' stacks may be called measured: unwound in full, or walked by learned frame sizes in a process
-    where no sampled comparison with a full unwind failed."""
-    flags = itt["flags"]
-    full = (flags & contract.ITT_FULL_UNWIND) > 0
-    fast = (flags & contract.ITT_FAST_UNWIND) > 0
-    mismatch = bool((flags & contract.ITT_MISMATCH).any())
-    checked = bool((flags & contract.ITT_CHECKED).any())
-    # a handful of walks too few for a sample is as good as its steps: each landed on a learned return address
-    trusted = not mismatch and (checked or int(fast.sum()) < 8)
-    return np.asarray(full | (fast & trusted) | ((flags & contract.ITT_CHECKED) > 0))
+class Trust:
+    """What the records of a process, of tasks or of calls into cuDNN, say of themselves as a whole."""
+
+    def __init__(self, records: Records) -> None:
+        flags, fast, timed = 0, 0, True
+        for at in range(0, len(records), _ROWS):
+            some = records[at : at + _ROWS]
+            some = some[some["t0"] > 0]
+            flags |= int(np.bitwise_or.reduce(some["flags"], initial=0))
+            fast += int(((some["flags"] & contract.ITT_FAST_UNWIND) > 0).sum())
+            timed &= bool((some["own_ns"][some["t1"] > 0] > 0).all())
+        # a handful of walks too few for a sample is as good as its steps: each landed on a learned return address
+        checked = flags & contract.ITT_CHECKED > 0 or fast < 8
+        self._fast = checked and not flags & contract.ITT_MISMATCH
+        self._timed = timed
+
+    def verified(self, records: Records) -> np.ndarray:
+        """Which records' stacks may be called measured: unwound in full, or walked by learned frame sizes in a process
+        where no sampled comparison with a full unwind failed."""
+        flags = records["flags"]
+        full = (flags & (contract.ITT_FULL_UNWIND | contract.ITT_CHECKED)) > 0
+        fast = (flags & contract.ITT_FAST_UNWIND) > 0
+        return np.asarray(full | (fast & self._fast))
+
+    def own_ns(self, records: Records) -> Int:
+        """What tftrace spent before and after each task; NONE where an older tftrace timed one record in many."""
+        return records["own_ns"].astype(np.int64) if self._timed else np.full(len(records), NONE, np.int64)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from tftrace.agent import contract
@@ -13,73 +14,75 @@ from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
 from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
-from tftrace.correlate.libraries.native import NativeStack, NativeStacks, verified
+from tftrace.correlate.libraries.native import NativeStack, NativeStacks, Trust
+from tftrace.correlate.libraries.onednn_lines import Lines, OnednnLines
 from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
-from tftrace.ingest.agent_raw import RawProcess, Records
+from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 
 LIBRARY = "oneDNN"
 _SURE_MS = 1.0  # above this the library's own time is worth carrying beside ours
 
 
-@dataclass(frozen=True)
-class _Lines:
-    """Executions among the verbose lines."""
+class Primitives:
+    """What the primitives of a process have in common: what their lines tell, and the candidates that they are."""
 
-    tid: Int
-    raw_end: Int
-    itt: Int
-    ms: np.ndarray
-    head: Int
-    heads: list[str]
-    version: str | None
-    other: int
+    def __init__(
+        self, raw: RawProcess, lines: OnednnLines, build: TraceBuilder, stacks: NativeStacks
+    ) -> None:
+        self.lines, self.stacks = lines, stacks
+        self.told = lines.whole > 0  # else oneDNN told of none
+        described = [_describe(head) for head in lines.heads]
+        self.described = described
+        self.names = build.words.codes(d.get("primitive") or "primitive" for d in described)
+        told = [compact({k: v for k, v in d.items() if v not in (None, "", [])})[1:-1] for d in described]
+        self.texts = pa.array(told, pa.string())
+        self.trust = Trust(raw.itt)
+        self._times = [build.pages.column(np.float64) for _ in described]  # us
+        self._first = np.full(len(described), np.iinfo(np.int64).max)
 
+    def count(self, lines: Lines, clock: Clock) -> None:
+        """These ran, too."""
+        if not len(lines):
+            return
+        begun = clock.from_raw(lines.raw_end) - (lines.ms * 1e6).astype(np.int64)
+        order = np.argsort(lines.head, kind="stable")
+        heads, first = np.unique(lines.head[order], return_index=True)
+        for head, rows in zip(heads.tolist(), np.split(order, first[1:]), strict=True):
+            self._times[head].add(lines.ms[rows] * 1000)
+            self._first[head] = min(self._first[head], begun[rows].min())
 
-def _lines(raw: RawProcess) -> _Lines:
-    told = raw.verbose()
-    whole = _Lines(
-        told.tid,
-        told.t,
-        told.itt - 1,
-        told.ms,
-        told.form.astype(np.int64),
-        told.forms,
-        told.version,
-        told.other,
-    )
-    return _with_repeated(whole, raw.onednn, told.block)
-
-
-def _with_repeated(whole: _Lines, records: Records, blocks: Int) -> _Lines:
-    """With the lines of which only the time was kept, all in the order in which they ended.
-
-    One whose earlier line is missing (the disk was full) tells of no primitive, and is counted as another line.
-    """
-    at = np.searchsorted(blocks, records["line"])
-    known = at < len(blocks)
-    known[known] = blocks[at[known]] == records["line"][known]
-    used, at = records[known], at[known]
-    end = np.concatenate((whole.raw_end, used["t"]))
-    order = np.argsort(end, kind="stable")
-    return replace(
-        whole,
-        tid=np.concatenate((whole.tid, used["tid"]))[order],
-        raw_end=end[order],
-        itt=np.concatenate((whole.itt, used["itt"].astype(np.int64) - 1))[order],
-        ms=np.concatenate((whole.ms, used["ms"]))[order],
-        head=np.concatenate((whole.head, whole.head[at]))[order],
-        other=whole.other + int((~known).sum()),
-    )
+    def add_algorithms(self, build: TraceBuilder, common: dict[str, int]) -> None:
+        """One row per problem and implementation that ran: oneDNN picks before it runs, so all rows are chosen."""
+        device = build.words.values[common["device"]] if common["device"] != NONE else None
+        rows: dict[tuple[str, str | None], dict[str, Any]] = {}
+        heads: dict[tuple[str, str | None], list[int]] = {}
+        for head, what in enumerate(self.described):
+            problem = what.get("problem")
+            if problem is None or not self._times[head].rows:
+                continue
+            key = (compact(problem), what.get("implementation"))
+            heads.setdefault(key, []).append(head)
+            rows[key] = {"problem": problem, "algorithm": what.get("algorithm"), "implementation": key[1]}
+        for key, row in rows.items():
+            times = np.concatenate([self._times[head].array() for head in heads[key]])
+            add_candidate(
+                build, LIBRARY, row.pop("problem"), **row, **ran(times), device=device, version=self.lines.version,
+                first_ns=int(self._first[heads[key]].min()), source="onednn_verbose", evidence="measured",
+            )  # fmt: skip
 
 
 def add_primitives(
-    raw: RawProcess, clock: Clock, build: TraceBuilder, common: dict[str, int], stacks: NativeStacks
+    raw: RawProcess,
+    lines: Lines,
+    known: Primitives,
+    clock: Clock,
+    build: TraceBuilder,
+    common: dict[str, int],
 ) -> LibraryCalls:
-    words = build.words
-    lines = _lines(raw)
-    described = [_describe(head) for head in lines.heads]
+    """The events of `raw`'s tasks and of `lines`."""
+    words, stacks = build.words, known.stacks
     written = np.flatnonzero(raw.itt["t0"] > 0)
     itt = raw.itt[written]
     n = len(itt)
@@ -97,7 +100,7 @@ def add_primitives(
     if n:
         # without names on the stack, who printed is the primitive, and who did not is a worker's share of one
         nameless = np.array([s is not None and s.nameless for s in kinds], bool)[which]
-        is_library |= nameless & ((line_of >= 0) | (len(lines.itt) == 0))
+        is_library |= nameless & ((line_of >= 0) | (not known.told))
     outer = row_of[itt["parent"].astype(np.int64) - 1] if n else np.empty(0, np.int64)
     outer = np.where(itt["parent"] > 0, outer, NONE)
     is_library = is_library & ~((outer >= 0) & is_library[np.maximum(outer, 0)]) if n else is_library
@@ -118,9 +121,9 @@ def add_primitives(
     _, name_of = np.unique(itt["name"], return_inverse=True)
     name = words.codes(names)[name_of] if n else np.empty(0, np.int64)
     at_line = ((itt["flags"] & contract.ITT_LINE) > 0) & (line_of >= 0)
-    name[at_line] = _names(build, described)[lines.head[line_of[at_line]]]
+    name[at_line] = known.names[lines.head[line_of[at_line]]]
     probe = np.where(at_line, words.code("onednn"), words.code("itt"))
-    attrs = _attrs(build, described, lines, line_of)
+    attrs = _attrs(build, known, lines, line_of)
     layer = np.where(is_library, words.code("library"), words.code("device"))
     ids = build.events(
         n, layer=layer, name=name, start_ns=start, dur_ns=end - start, tid=tid,
@@ -134,33 +137,27 @@ def add_primitives(
         "measured",
     )
     sure = (
-        verified(itt) & np.array([s is not None and s.complete for s in kinds], bool)[which]
+        known.trust.verified(itt) & np.array([s is not None and s.complete for s in kinds], bool)[which]
         if n
         else np.empty(0, bool)
     )
     result = LibraryCalls(
         ids, start, end, tid, itt["call"].astype(np.int64) - 1, is_library, outer, sure, per_record,
-        probe, np.ones(n, bool), np.full(n, NONE, np.int64), own_ns(itt), np.zeros(n, bool),
+        probe, np.ones(n, bool), np.full(n, NONE, np.int64), known.trust.own_ns(itt), np.zeros(n, bool),
         {"itt": n, "verbose": len(lines.ms), "verbose_other": lines.other, "unmatched_lines": int((~own).sum())},
     )  # fmt: skip
     # primitives that ITT did not report (XLA's own copy of the library, or the collector is off)
     unreported = np.flatnonzero(~own)
     if len(unreported):
-        result = joined(result, _from_lines(lines, unreported, described, clock, build, common))
-    _algorithms(build, clock, lines, described, common)
+        result = joined(result, _from_lines(lines, unreported, known, clock, build, common))
+    known.count(lines, clock)
     return result
 
 
-def own_ns(itt: Records) -> Int:
-    """What tftrace spent before and after each task; NONE where an older tftrace timed one record in many."""
-    own = itt["own_ns"].astype(np.int64)
-    return own if (own > 0).all() else np.full(len(own), NONE, np.int64)
-
-
 def _from_lines(
-    lines: _Lines,
+    lines: Lines,
     rows: Int,
-    described: list[dict[str, Any]],
+    known: Primitives,
     clock: Clock,
     build: TraceBuilder,
     common: dict[str, int],
@@ -170,20 +167,15 @@ def _from_lines(
     end = clock.from_raw(lines.raw_end[rows])
     dur = (lines.ms[rows] * 1e6).astype(np.int64)
     words = build.words
-    names = _names(build, described)[lines.head[rows]]
     ids = build.events(
-        n, layer=words.code("library"), name=names, start_ns=end - dur, dur_ns=dur, tid=lines.tid[rows],
-        probe=words.code("onednn"), attrs=_attrs(build, described, lines, rows), **common,
+        n, layer=words.code("library"), name=known.names[lines.head[rows]], start_ns=end - dur, dur_ns=dur,
+        tid=lines.tid[rows], probe=words.code("onednn"), attrs=_attrs(build, known, lines, rows), **common,
     )  # fmt: skip
     none = np.full(n, NONE, np.int64)
     return LibraryCalls(
         ids, end - dur, end, lines.tid[rows], none, np.ones(n, bool), none, np.zeros(n, bool), [None] * n,
         np.full(n, words.code("onednn"), np.int64), np.ones(n, bool), none, none, np.zeros(n, bool),
     )  # fmt: skip
-
-
-def _names(build: TraceBuilder, described: list[dict[str, Any]]) -> Int:
-    return build.words.codes(d.get("primitive") or "primitive" for d in described)
 
 
 def _describe(head: str) -> dict[str, Any]:
@@ -202,8 +194,7 @@ def _describe(head: str) -> dict[str, Any]:
     }
 
 
-def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, line_of: Int) -> Int:
-    told = [compact({k: v for k, v in d.items() if v not in (None, "", [])})[1:-1] for d in described]
+def _attrs(build: TraceBuilder, known: Primitives, lines: Lines, line_of: Int) -> Int:
     found = np.flatnonzero(line_of >= 0)
     form, time = np.full((2, len(line_of)), NONE, np.int64)
     form[found] = lines.head[line_of[found]]
@@ -211,43 +202,12 @@ def _attrs(build: TraceBuilder, described: list[dict[str, Any]], lines: _Lines, 
     long = ms >= _SURE_MS
     values, time[found[long]] = np.unique(ms[long], return_inverse=True)
     times = [f'"verbose_ms":{value:g}' for value in values.tolist()]
-    parts = [Part(form, pa.array(told, pa.string())), Part(time, pa.array(times, pa.string()))]
+    parts = [Part(form, known.texts), Part(time, pa.array(times, pa.string()))]
     return build.attrs.block(len(line_of), parts)
 
 
-def _algorithms(
-    build: TraceBuilder,
-    clock: Clock,
-    lines: _Lines,
-    described: list[dict[str, Any]],
-    common: dict[str, int],
-) -> None:
-    """One row per problem and implementation that ran: oneDNN picks before it runs, so all rows are chosen."""
-    device = build.words.values[common["device"]] if common["device"] != NONE else None
-    rows: dict[tuple[str, str | None], dict[str, Any]] = {}
-    times: dict[tuple[str, str | None], list[float]] = {}
-    first: dict[tuple[str, str | None], int] = {}
-    begun = clock.from_raw(lines.raw_end) - (lines.ms * 1e6).astype(np.int64)
-    by_form = np.argsort(lines.head, kind="stable")
-    ends = np.cumsum(np.bincount(lines.head, minlength=len(described)))
-    for code, what in enumerate(described):
-        problem = what.get("problem")
-        if problem is None:
-            continue
-        key = (compact(problem), what.get("implementation"))
-        mine = by_form[ends[code - 1] if code else 0 : ends[code]]
-        times.setdefault(key, []).extend((lines.ms[mine] * 1000).tolist())
-        first[key] = min(first.get(key, int(begun[mine].min())), int(begun[mine].min()))
-        rows[key] = {"problem": problem, "algorithm": what.get("algorithm"), "implementation": key[1]}
-    for key, row in rows.items():
-        add_candidate(
-            build, LIBRARY, row.pop("problem"), **row, **ran(times[key]), device=device, version=lines.version,
-            first_ns=first[key], source="onednn_verbose", evidence="measured",
-        )  # fmt: skip
-
-
-def ran(times_us: list[float]) -> dict[str, Any]:
+def ran(times_us: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Columns of what ran without having been tried: oneDNN picks before it runs."""
     return timing(times_us) | {
-        "calls": len(times_us), "total_us": sum(times_us), "status": "ok", "chosen": True, "picked_by": "library",
+        "calls": len(times_us), "total_us": math.fsum(times_us), "status": "ok", "chosen": True, "picked_by": "library",
     }  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
 from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.graphs import Graphs
-from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 
@@ -20,13 +21,33 @@ _XLA_RUNS = (
 _NOT_HLO = ("BlockUntilReady", "MemoryAllocation", "MemoryDeallocation")
 
 
+Instruction: TypeAlias = tuple[int, str, str | None, tuple[str, ...]]
+"""(graph, instruction, its node, the others that it computes)."""
+
+
+@dataclass(frozen=True)
+class XlaRuns:
+    """Numbers of graphs: `whole` ran XLA's executables, `within` are functions of which those were made, `others` had
+    kernels besides."""
+
+    whole: set[int] = field(default_factory=set)
+    within: set[int] = field(default_factory=set)
+    others: set[int] = field(default_factory=set)
+
+    def add(self, more: XlaRuns) -> None:
+        self.whole.update(more.whole)
+        self.within.update(more.within)
+        self.others.update(more.others)
+
+    def graphs(self) -> set[int]:
+        """The graphs that XLA ran."""
+        return self.within | self.whole - self.others
+
+
 def thunks(
     build: TraceBuilder, graphs: Graphs, calls: Dispatches, profile: ProfileEvents, parent: Int, root: Int
-) -> set[int]:
-    """What XLA's executables run bears the name of the HLO instruction: those are its kernels.
-
-    Returns the numbers of the graphs that XLA ran.
-    """
+) -> XlaRuns:
+    """What XLA's executables run bears the name of the HLO instruction: those are its kernels."""
     nd, npf = len(calls.runtime), len(profile.ids)
     runs = np.isin(profile.name, build.words.codes(_XLA_RUNS))
     above = parent[nd : nd + npf] - nd
@@ -53,13 +74,13 @@ def thunks(
         row = graphs.resolve(number, build.words.values[node])[0]
         within |= set() if row is None else {int(graphs.nodes[row]["graph"])}
     others = set(graph[profile.is_kernel & ~ran & (profile.hlo == NONE)].tolist())
-    return within | {number for number in whole if number in within or number not in others}
+    return XlaRuns(whole, within, others)
 
 
 def compiled_nodes(
-    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, nodes: NodeCalls, root: Int
-) -> tuple[list[tuple[int, str, str | None, list[str]]], set[int]]:
-    """XLA's instructions that compute several nodes, and the rows of nodes with executions of their own."""
+    build: TraceBuilder, calls: Dispatches, profile: ProfileEvents, root: Int
+) -> list[Instruction]:
+    """XLA's instructions that compute several nodes."""
     nd, values = len(calls.runtime), build.words.values
     rows = np.flatnonzero(profile.others != NONE)
     owner = root[nd + rows]
@@ -72,10 +93,8 @@ def compiled_nodes(
         if len(rows)
         else np.empty((4, 0), np.int64)
     )
-    found = [
-        (graph, values[name], values[node] if node != NONE else None, list(json.loads(values[others])))
+    return [
+        (graph, values[name], values[node] if node != NONE else None, tuple(json.loads(values[others])))
         for graph, name, node, others in kinds.T.tolist()
         if graph != NONE
     ]
-    ran = {row for row, site in enumerate(nodes.sites.tolist()) if build.sites[site]["executions"]}
-    return found, ran

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,8 +77,8 @@ class TraceBuilder:
 
     def __init__(self, directory: Path | None = None, scratch: Scratch | None = None) -> None:
         self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
-        self._pages = Pages(directory)
-        self.attrs = Attributes(self._pages)
+        self.pages = Pages(directory)
+        self.attrs = Attributes(self.pages)
         self._scratch = scratch or Scratch(directory)
         self._events: list[dict[str, Kept]] = []  # each in the order of time
         self._links: list[dict[str, Kept]] = []
@@ -107,6 +108,19 @@ class TraceBuilder:
         that they lie where they would as one."""
         self._turns += count
         return [(self._turns - count + n) * _TURN for n in range(count)]
+
+    @contextmanager
+    def side_by_side(self) -> Iterator[Callable[[], None]]:
+        """Yields what is called before each of several parts that come one after the other in time: what the parts add
+        has the same places in the order of what is added."""
+        first = last = self._turns
+
+        def begins_anew() -> None:
+            nonlocal last
+            last, self._turns = max(last, self._turns), first
+
+        yield begins_anew
+        self._turns = max(last, self._turns)
 
     def events(self, n: int, **columns: Any) -> Int:
         """Adds `n` events and returns their numbers. A column not given is null. `order`, place of `turns` and rank in
@@ -232,8 +246,8 @@ class TraceBuilder:
         numbers meanwhile, so that they have to be taken before what refers to them."""
         give_back()
         width = np.int32 if self.event_count < 1 << 31 else np.int64
-        event = self._pages.filled(width, self.event_count, NONE)
-        call = self._pages.filled(width, self.call_count if self._renumbered else 0, NONE)
+        event = self.pages.filled(width, self.event_count, NONE)
+        call = self.pages.filled(width, self.call_count if self._renumbered else 0, NONE)
         stacks = pa.table(
             {"stack_id": pa.array(range(len(self.stacks)), pa.int32()), "frames": self.stacks},
             schema=schemas.STACKS,
@@ -280,10 +294,10 @@ class TraceBuilder:
             at = behind
             yield table
             del table, texts  # before the next ones are made
-            self._give_back()
+            self.give_back()
 
-    def _give_back(self) -> None:
-        self._pages.give_back()
+    def give_back(self) -> None:
+        self.pages.give_back()
         give_back()
 
     def _call_slices(self, place: Array) -> Iterator[pa.Table]:
@@ -293,14 +307,17 @@ class TraceBuilder:
             for c in self._calls
         ]
         first = 0
-        for part in merged(chunks, "_order", "_order", ("_id", *names), ROWS):
-            ids = part.pop("_id")
-            part["call_id"] = np.arange(first, first + len(ids))
+        for part in merged(chunks, "_order", "_order", ("_id",), ROWS) if self._renumbered else ():
+            place[part["_id"]] = np.arange(first, first + len(part["_id"]), dtype=place.dtype)
+            first += len(part["_id"])
+        first = 0
+        for part in merged(chunks, "_order", "_order", names, ROWS):
+            part["call_id"] = np.arange(first, first + len(part["site_id"]))
+            first += len(part["call_id"])
             if self._renumbered:
-                place[ids] = part["call_id"]
-            first += len(ids)
+                part["parent_call_id"] = taken(place, part["parent_call_id"])
             yield self._table(schemas.CALLS, part)
-            self._give_back()
+            self.give_back()
         if not first:
             yield schemas.CALLS.empty_table()
 
@@ -310,7 +327,7 @@ class TraceBuilder:
         """The rows in their order; those `renumbered` hold places in the arrays given there."""
         for part in in_turn(chunks, schema.names, ROWS):
             yield self._table(schema, part | {name: place[part[name]] for name, place in renumbered.items()})
-            self._pages.give_back()
+            self.pages.give_back()
         if not chunks:
             yield schema.empty_table()
 
