@@ -61,8 +61,10 @@ EVENT_COLUMNS = (
 
 CODES: Final = frozenset({"layer", "name", "host", "device", "probe", "stack_id"})
 """Columns of small numbers of our own."""
-ROWS: Final = 1 << 20
-"""Rows that are written at once."""
+ROWS: Final = 1 << 19
+"""Rows that are written at once .."""
+CALL_ROWS: Final = 1 << 18
+""".. and of `calls`, which has the most columns."""
 TEXT_BYTES: Final = 1 << 27
 """Bytes of attributes that are written at once, about."""
 _TURN: Final = 1 << 40
@@ -311,7 +313,7 @@ class TraceBuilder:
             place[part["_id"]] = np.arange(first, first + len(part["_id"]), dtype=place.dtype)
             first += len(part["_id"])
         first = 0
-        for part in merged(chunks, "_order", "_order", names, ROWS):
+        for part in merged(chunks, "_order", "_order", names, CALL_ROWS):
             part["call_id"] = np.arange(first, first + len(part["site_id"]))
             first += len(part["call_id"])
             if self._renumbered:
