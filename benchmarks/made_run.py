@@ -27,13 +27,18 @@ _REFERENCES = {"dispatch": ("parent",), "itt": ("parent", "call"), "onednn": ("i
 
 
 def recorded(place: Path) -> Path:
-    """Records an eager loop (two of three ops have no library call, the third is a primitive of oneDNN) with the default
-    probes but the profiler, whose windows are bounded whatever the length."""
+    """Records an eager loop (two of three ops have no library call, the third is a primitive of oneDNN) with the
+    default probes but the profiler, whose windows are bounded whatever the length."""
     script = place / "loop.py"
     script.write_text(SCRIPT)
     command = [*TFTRACE, "run", "--quiet", "--no-tf-profiler", "-o", str(place / "recorded"), str(script)]
     done = subprocess.run(
-        command, env=environment() | {"TF_ENABLE_ONEDNN_OPTS": "1"}, cwd=ROOT, capture_output=True, text=True, check=False
+        command,
+        env=environment() | {"TF_ENABLE_ONEDNN_OPTS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"the run to be repeated ended with {done.returncode}:\n{done.stderr[-2000:]}")

@@ -2,9 +2,10 @@
 
     python benchmarks/run_join.py [--quick] [--json] [--events N ..]
 
-A recorded run of eager ops is repeated to each length (`made_run.py`), and joined and written in a process of its own on
-one core, of which the quickest of a few counts. `more an event` is what the longest needs for each event that the shortest
-has not. The peer answers one of its questions: pandas.merge_asof, inside which op call each task of oneDNN began.
+A recorded run of eager ops is repeated to each length (`made_run.py`), and joined and written in a process of its own
+on one core, of which the quickest of a few counts. `more an event` is what the longest needs for each event that the
+shortest has not. The peer answers one of its questions: pandas.merge_asof, inside which op call each task of oneDNN
+began.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def merge_asof(run: Path) -> dict[str, Any]:
     from tftrace.ingest.agent_raw import processes, read_process
 
     raw = read_process(processes(run / "raw")[0])
-    calls = pd.DataFrame({"thread": raw.dispatch["tid"], "start": raw.dispatch["t0"], "end": raw.dispatch["t1"]})
+    calls = pd.DataFrame(
+        {"thread": raw.dispatch["tid"], "start": raw.dispatch["t0"], "end": raw.dispatch["t1"]}
+    )
     tasks = pd.DataFrame({"thread": raw.itt["tid"], "start": raw.itt["t0"]})
     with Spent() as spent:
         found = pd.merge_asof(tasks.sort_values("start"), calls.sort_values("start"), on="start", by="thread")
@@ -78,9 +81,14 @@ def main() -> None:
         return
     print(f"{machine_line()}\n")
     rows = [
-        [f"{one['events']:,} events", f"{one['cpu_s']:.2f}", f"{one['cpu_s'] / one['events'] * 1e6:.2f}", f"{one['peak_mb']:,.0f}"]
+        [
+            f"{one['events']:,} events",
+            f"{one['cpu_s']:.2f}",
+            f"{one['cpu_s'] / one['events'] * 1e6:.2f}",
+            f"{one['peak_mb']:,.0f}",
+        ]
         for one in found["join"]
-    ]  # fmt: skip
+    ]
     print(table(["joined and written, one core", "CPU s", "us an event", "peak MB"], rows))
     print(f"more an event: {growth(found['join']):.0f} bytes")
     peer = found["merge_asof"]

@@ -19,8 +19,6 @@ from tftrace.correlate.pystacks import Origin, Origins
 from tftrace.correlate.tables.columns import NONE, Array, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess, Records
 
-ROWS: Final = 1 << 18
-"""Records that are looked at at once."""
 _FALLBACK: Final = contract.STATUS.index("fallback")
 _SESSION: Final = contract.ENTRIES.index("TF_SessionRun")
 
@@ -43,8 +41,7 @@ class DispatchKinds:
         self.fallbacks = 0
         first: list[Int] = [np.empty(0, np.int64)]
         counts = np.empty(0, np.int64)
-        for at in range(0, len(raw.dispatch), ROWS):
-            records = raw.dispatch[at : at + ROWS]
+        for at, records in raw.pieces(raw.dispatch):
             written = records["t0"] > 0
             known = np.flatnonzero(written & (records["status"] != _FALLBACK))
             self.fallbacks += int(written.sum()) - len(known)
@@ -59,7 +56,6 @@ class DispatchKinds:
             of = np.full(len(records), NONE, np.int32)
             of[known] = found
             numbers.add(of)
-            raw.give_back()
         self.of: Array = numbers.array()
         pairs, firsts = np.array(list(kinds), np.int64), np.concatenate(first)
 

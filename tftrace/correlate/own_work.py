@@ -11,7 +11,6 @@ from tftrace.correlate.libraries.native import Trust
 from tftrace.correlate.tables.columns import Int, TraceBuilder
 from tftrace.ingest.agent_raw import RawProcess, Records
 
-_ROWS: Final = 1 << 18
 _LONG_NS: Final = 10_000
 """Of tftrace's own time beside a library call, below which it makes no event: it stays in the sums."""
 
@@ -47,17 +46,15 @@ def own_cost(raw: RawProcess, cudnn: Records) -> dict[str, float | None]:
     in 61, the first left out)."""
     cost: dict[str, float | None] = {}
     for name, records in (("dispatch", raw.dispatch), ("itt", raw.itt), ("cudnn", cudnn)):
-        cost[name] = _sum(records)
-        raw.give_back()
+        cost[name] = _sum(raw, records)
     closing = raw.status.get("probes", [])
     cost["tf_profiler"] = next((p.get("closing_us") for p in closing if p["name"] == "tf_profiler"), None)
     return cost
 
 
-def _sum(records: Records) -> float | None:
+def _sum(raw: RawProcess, records: Records) -> float | None:
     count, timed, spent, first = 0, 0, 0, 0
-    for at in range(0, len(records), _ROWS):
-        some = records[at : at + _ROWS]
+    for _, some in raw.pieces(records):
         own = some["own_ns"][some["t0"] > 0].astype(np.int64)
         first = first if count or not len(own) else int(own[0])
         count, timed, spent = count + len(own), timed + int((own > 0).sum()), spent + int(own.sum())

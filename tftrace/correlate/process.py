@@ -110,7 +110,7 @@ def add_process(
     facts.cudnn_version = of_cudnn.version or _told_version(raw)
     known = Known(
         clock=clock, graphs=graphs, kinds=kinds, nodes=NodeSites(raw, build, graphs, origins, on_cpu),
-        cudnn=Cudnn(of_cudnn, stacks), primitives=Primitives(raw, lines, build, stacks), logged=logged,
+        cudnn=Cudnn(raw, of_cudnn, stacks), primitives=Primitives(raw, lines, build, stacks), logged=logged,
         making=making, common=common, on_cpu=on_cpu, end_raw=end_raw, turns=(turn_of_calls, build.turns(1)[0]),
     )  # fmt: skip
     messages = raw.tf_log()

@@ -31,7 +31,6 @@ from tftrace.ingest.cudnn.calls import CudnnCalls
 
 RECORDS: Final = 1 << 19
 """Records of a segment, about."""
-_ROWS: Final = 1 << 18
 _SAMPLED: Final = 32
 _MARGIN_NS: Final = 1_000_000  # around a window, whose times are another clock's
 _NEVER: Final = int(np.iinfo(np.int64).max)
@@ -104,15 +103,14 @@ def _bounds(raw: RawProcess, lines: OnednnLines, cudnn: CudnnCalls, records: int
     ends = [_Bound(0, (0, 0, 0, 0, 0)), _Bound(_NEVER, counts)]
     if sum(counts) < 2 * records:
         return ends
-    moments = _moments(raw.dispatch)
-    dispatch = _placed(moments, _dispatches(raw.dispatch), counts[0])
-    itt = _placed(moments, _tasks(raw.itt), counts[1], dispatch.first)
+    moments = _moments(raw)
+    dispatch = _placed(moments, _dispatches(raw), counts[0])
+    itt = _placed(moments, _tasks(raw, raw.itt), counts[1], dispatch.first)
     told = _placed(moments, _lines(lines.whole_pieces()), counts[2], itt.first)
     repeated = _placed(moments, _lines(lines.repeated_pieces()), counts[3], itt.first)
-    calls = _placed(moments, _calls(cudnn.records), counts[4], dispatch.first)
+    calls = _placed(moments, _tasks(raw, cudnn.records), counts[4], dispatch.first)
     kinds = (dispatch, itt, told, repeated, calls)
     windows = _placed(moments, _windows(raw.windows), len(raw.windows))
-    raw.give_back()
     good = np.flatnonzero(np.logical_and.reduce([k.good for k in kinds]) & windows.still)
     before = sum(k.first[good] for k in kinds)
     wanted = np.unique(np.searchsorted(before, np.arange(records, sum(counts), records)))
@@ -121,9 +119,9 @@ def _bounds(raw: RawProcess, lines: OnednnLines, cudnn: CudnnCalls, records: int
     return [ends[0], *inner, ends[1]]
 
 
-def _moments(dispatch: Records) -> Int:
+def _moments(raw: RawProcess) -> Int:
     """Times at which calls began, some of them."""
-    found = [dispatch["t0"][at : at + _ROWS : _SAMPLED] for at in range(0, len(dispatch), _ROWS)]
+    found = [some["t0"][::_SAMPLED].copy() for _, some in raw.pieces(raw.dispatch)]
     times = np.unique(np.concatenate([np.empty(0, np.int64), *found]))
     return np.asarray(times[times > 0], np.int64)
 
@@ -173,20 +171,17 @@ def _placed(moments: Int, pieces: Iterator[_Some], count: int, others: Int | Non
     return _Placed(after, still, good)
 
 
-def _dispatches(records: Records) -> Iterator[_Some]:
-    for at, some in _pieces(records):
+def _dispatches(raw: RawProcess) -> Iterator[_Some]:
+    for at, some in raw.pieces(raw.dispatch):
         still_open = some["status"] == contract.STATUS.index("open")
         yield _Some(at, some["t0"], some["t0"], np.where(still_open, _NEVER, some["t1"]))
 
 
-def _tasks(records: Records) -> Iterator[_Some]:
-    for at, some in _pieces(records):
+def _tasks(raw: RawProcess, records: Records) -> Iterator[_Some]:
+    """Tasks of oneDNN, or calls into cuDNN."""
+    for at, some in raw.pieces(records):
         end = np.where(some["t1"] > 0, some["t1"], _NEVER)
         yield _Some(at, some["t0"], some["t0"], end, some["call"].astype(np.int64) - 1)
-
-
-def _calls(records: Records) -> Iterator[_Some]:
-    return _tasks(records)
 
 
 def _lines(pieces: Iterator[tuple[int, Int, Any, Int]]) -> Iterator[_Some]:
@@ -202,11 +197,6 @@ def _windows(windows: list[dict[str, Any]]) -> Iterator[_Some]:
         begin = min(int(window.get("asked") or opened), opened) - _MARGIN_NS
         end = _NEVER if closed is None else int(closed) + _MARGIN_NS
         yield _Some(at, *(np.array([t], np.int64) for t in (opened, begin, end)))
-
-
-def _pieces(records: Records) -> Iterator[tuple[int, Records]]:
-    for at in range(0, len(records), _ROWS):
-        yield at, records[at : at + _ROWS]
 
 
 def _counted_from(records: Records, **first: int) -> Records:

@@ -7,9 +7,10 @@ left out here, and nothing else is.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,9 @@ from tftrace.ingest.agent_verbose import VerboseLines, read_verbose, version_in
 from tftrace.store.pages import Pages
 
 Records = npt.NDArray[np.void]
+
+PIECE: Final = 1 << 18
+"""Records that are looked at at once."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,13 @@ class RawProcess:
         """The lines of oneDNN that were written whole; `onednn` has those that differ from one of them in their time
         alone."""
         return read_verbose(self.path / "verbose.bin")
+
+    def pieces(self, records: Records) -> Iterator[tuple[int, Records]]:
+        """Some records after the other, each time with the number of the first; those before are not in memory any
+        more, where they are mapped."""
+        for at in range(0, len(records), PIECE):
+            yield at, records[at : at + PIECE]
+            self.give_back()
 
     def give_back(self) -> None:
         """No record is in memory afterwards, until it is looked at again."""

@@ -116,9 +116,9 @@ class Cudnn:
     """What the calls into cuDNN of a process have in common. `streams` are numbered as they appear, behind the default
     one."""
 
-    def __init__(self, found: CudnnCalls, stacks: NativeStacks) -> None:
+    def __init__(self, raw: RawProcess, found: CudnnCalls, stacks: NativeStacks) -> None:
         self.stacks = stacks
-        self.trust = Trust(found.records)
+        self.trust = Trust(raw, found.records)
         self.streams: dict[int, int] = {0: 0}
 
 

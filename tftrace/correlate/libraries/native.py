@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
@@ -23,7 +22,6 @@ _TUNER = re.compile(r"Autotune(?!d)|AlgorithmPicker|PickBestAlgorithm")
 """AutotuneConvImpl, AutotuneUnfusedConv, GemmFusionAutotuner ..; LaunchAutotunedConv only uses what they found."""
 _COMPUTE = re.compile(r"(?:^|::)(\w+)::Compute(?:Async)?$")
 _NOT_KERNELS = re.compile(r"Device$|^KernelAndDevice|^BaseGPU")
-_ROWS: Final = 1 << 18  # records that are looked at at once
 _INNERMOST = 4  # frames in which the library that reports to ITT has to show itself
 _OUTERMOST = (
     "clone",
@@ -120,11 +118,10 @@ def _file(symbol: Symbol) -> str:
 class Trust:
     """What the records of a process, of tasks or of calls into cuDNN, say of themselves as a whole."""
 
-    def __init__(self, records: Records) -> None:
+    def __init__(self, raw: RawProcess, records: Records) -> None:
         flags, fast, timed = 0, 0, True
-        for at in range(0, len(records), _ROWS):
-            some = records[at : at + _ROWS]
-            some = some[some["t0"] > 0]
+        for _, every in raw.pieces(records):
+            some = every[every["t0"] > 0]
             flags |= int(np.bitwise_or.reduce(some["flags"], initial=0))
             fast += int(((some["flags"] & contract.ITT_FAST_UNWIND) > 0).sum())
             timed &= bool((some["own_ns"][some["t1"] > 0] > 0).all())

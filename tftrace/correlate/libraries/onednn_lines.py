@@ -9,15 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
 
 from tftrace.correlate.tables.columns import Int
-from tftrace.ingest.agent_raw import RawProcess, Records
-
-ROWS: Final = 1 << 18
-"""Lines that are looked at at once."""
+from tftrace.ingest.agent_raw import PIECE, RawProcess, Records
 
 
 @dataclass(frozen=True)
@@ -40,6 +36,7 @@ class OnednnLines:
     """All lines of a process; `version` is that of the header, where one was written."""
 
     def __init__(self, raw: RawProcess) -> None:
+        self._raw = raw
         self._whole = raw.verbose()
         self._repeated = raw.onednn
         self.heads: list[str] = self._whole.forms
@@ -58,14 +55,13 @@ class OnednnLines:
 
     def whole_pieces(self) -> Iterator[tuple[int, Int, np.ndarray, Int]]:
         """(number of the first, raw end, ms, ITT record or NONE) of the lines that were written whole."""
-        for at in range(0, len(self._whole), ROWS):
-            rows = slice(at, at + ROWS)
+        for at in range(0, len(self._whole), PIECE):
+            rows = slice(at, at + PIECE)
             yield at, self._whole.t[rows], self._whole.ms[rows], self._whole.itt[rows] - 1
 
     def repeated_pieces(self) -> Iterator[tuple[int, Int, np.ndarray, Int]]:
         """The same of the others; an end of 0 was never written."""
-        for at in range(0, len(self._repeated), ROWS):
-            some = self._repeated[at : at + ROWS]
+        for at, some in self._raw.pieces(self._repeated):
             yield at, some["t"], some["ms"], some["itt"].astype(np.int64) - 1
 
     def part(self, whole: slice, repeated: slice, itt: int) -> Lines:

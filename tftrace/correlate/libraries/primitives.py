@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ import pyarrow as pa
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
-from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.ledger.repetitions import timing, total
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
 from tftrace.correlate.libraries.native import NativeStack, NativeStacks, Trust
 from tftrace.correlate.libraries.onednn_lines import Lines, OnednnLines
@@ -38,7 +37,7 @@ class Primitives:
         self.names = build.words.codes(d.get("primitive") or "primitive" for d in described)
         told = [compact({k: v for k, v in d.items() if v not in (None, "", [])})[1:-1] for d in described]
         self.texts = pa.array(told, pa.string())
-        self.trust = Trust(raw.itt)
+        self.trust = Trust(raw, raw.itt)
         self._times = [build.pages.column(np.float64) for _ in described]  # us
         self._first = np.full(len(described), np.iinfo(np.int64).max)
 
@@ -209,5 +208,5 @@ def _attrs(build: TraceBuilder, known: Primitives, lines: Lines, line_of: Int) -
 def ran(times_us: npt.NDArray[np.float64]) -> dict[str, Any]:
     """Columns of what ran without having been tried: oneDNN picks before it runs."""
     return timing(times_us) | {
-        "calls": len(times_us), "total_us": math.fsum(times_us), "status": "ok", "chosen": True, "picked_by": "library",
+        "calls": len(times_us), "total_us": total(times_us), "status": "ok", "chosen": True, "picked_by": "library",
     }  # fmt: skip

@@ -167,14 +167,20 @@ def _read_merged(
         return
     bounds = _bounds(chunks, key, max(rows // 8, 1))
     at = [0] * len(chunks)
+    begins = [int(chunk[key].read(0, 1)[0]) for chunk in chunks]
     ahead = [_Ahead(chunk[key]) for chunk in chunks]
+    left = list(range(len(chunks)))  # those of which not all was read
     for bound in bounds:
         parts = []
-        for n, chunk in enumerate(chunks):
+        for n in [n for n in left if bound is None or begins[n] < bound]:
+            chunk = chunks[n]
             behind = len(chunk[key]) if bound is None else ahead[n].place(at[n], bound)
             if behind > at[n]:
                 parts.append((chunk, at[n], behind))
                 at[n] = behind
+            if behind == len(chunk[key]):
+                left.remove(n)
+                ahead[n].forget()
         if not parts:
             continue
         found = {
@@ -198,6 +204,9 @@ class _Ahead:
     def __init__(self, column: Kept) -> None:
         self._column = column
         self._first, self._values = 0, column.read(0, 0)
+
+    def forget(self) -> None:
+        self._first, self._values = 0, self._column.read(0, 0)
 
     def place(self, at: int, bound: int) -> int:
         """The first row from `at` on whose value is not below `bound`."""
