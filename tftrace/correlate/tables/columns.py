@@ -79,7 +79,7 @@ class TraceBuilder:
 
     def __init__(self, directory: Path | None = None, scratch: Scratch | None = None) -> None:
         self.words = Interner()  # layers, names, hosts, devices, probes, rules, grades
-        self.pages = Pages(directory)
+        self.pages = Pages(directory)  # for what lives while the trace grows
         self.attrs = Attributes(self.pages)
         self._scratch = scratch or Scratch(directory)
         self._events: list[dict[str, Kept]] = []  # each in the order of time
@@ -99,11 +99,6 @@ class TraceBuilder:
         self.stacks: list[list[dict[str, Any]]] = []
         self._stack_ids: dict[Any, int] = {}
         self.algorithms: list[dict[str, Any]] = []
-
-    @property
-    def pages(self) -> Pages:
-        """Makes arrays on disk that live while the trace grows."""
-        return self._pages
 
     def turns(self, count: int) -> list[int]:
         """Places in the order of what is added: rows that are added in several pieces have the place of the first, so
