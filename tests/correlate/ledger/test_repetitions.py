@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tftrace.correlate.ledger import repetitions
@@ -17,6 +17,7 @@ TIMES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(TIMES, st.integers(1, 9))
 def test_order_statistics_of_many_are_those_of_all_of_them_sorted(values: list[float], at_once: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
