@@ -24,6 +24,7 @@ import correlate
 import profile_reader
 import questions
 import raw_formats
+import run_join
 from measure import ROOT, environment, machine_line
 
 PAGE = ROOT / "docs" / "performance.md"
@@ -99,6 +100,19 @@ def joining(sizes: list[int], place: Path, rounds: int) -> Iterator[Row]:
     yield "the same read, joined and written", "", here, "", "correlate.py"
 
 
+def running(sizes: list[int], place: Path, rounds: int) -> Iterator[Row]:
+    found = run_join.measured(sizes, place, rounds)
+    each = ", ".join(f"{one['cpu_s'] / one['events'] * 1e6:.2f}" for one in found["join"])
+    peaks = ", ".join(f"{one['peak_mb']:,.0f}" for one in found["join"])
+    last, near = found["join"][-1], found["merge_asof"]
+    yield (
+        f"a run of {last['events']:,} events joined and written, one core, CPU time", "",
+        f"{last['cpu_s']:.1f} s; us an event at {', '.join(f'{s:,}' for s in sizes)}: {each}; "
+        f"peak MB {peaks}: {correlate.growth(found['join']):.0f} bytes an event",
+        f"merge_asof of its {near['events']:,} records {near['cpu_s']:.1f} s for one question", "run_join.py",
+    )  # fmt: skip
+
+
 def asking(events: int, place: Path, rounds: int) -> Iterator[Row]:
     found = questions.measured(events, place, rounds)["commands"]
     for ours, by_hand in (
@@ -169,6 +183,9 @@ def main() -> None:
             reading(sizes[-1], place, options.xprof, 1 if options.quick else profile_reader.ROUNDS),
             other_formats(10_000 if options.quick else raw_formats.ENTRIES, place, 1),
             joining(sizes, place, 1 if options.quick else correlate.ROUNDS),
+            running(
+                [size * 5 for size in sizes] if options.quick else sizes, place, 1 if options.quick else run_join.ROUNDS
+            ),
             asking(sizes[-1], place, 1 if options.quick else 3),
         ):  # fmt: skip
             for row in rows:

@@ -148,6 +148,15 @@ def test_a_profile_is_joined_and_so_are_its_peers() -> None:
     assert found["interval_join"]["pairs"] > 0
 
 
+def test_a_recorded_run_is_repeated_to_any_length_and_joined() -> None:
+    found = quick("run_join.py")
+    few, many = found["join"]
+    assert many["events"] > 1.4 * few["events"] > 0
+    assert many["links"] / many["events"] == pytest.approx(few["links"] / few["events"], rel=0.01)
+    assert many["calls"] / many["events"] == pytest.approx(few["calls"] / few["events"], rel=0.01)
+    assert found["merge_asof"]["pairs"] > 0
+
+
 def test_questions_and_queries_of_a_large_trace_are_timed() -> None:
     told = quick("questions.py", "--events", "3000")
     found = told["commands"]
