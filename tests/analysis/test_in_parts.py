@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tftrace.analysis import attributes as attributes_module
 from tftrace.analysis import chain, columns, evidence, native_texts, summary
 from tftrace.analysis.attributes import attributes, trials
+from tftrace.analysis.comparison import compare
 from tftrace.model.schemas import TABLES
 from tftrace.model.trace import Trace
 from tftrace.native.compiling import compiler
@@ -108,6 +109,15 @@ def renumbered(trace: Trace, folder: Path) -> Trace:
     pq.write_table(links, table_path(folder, "links"), row_group_size=1009)
     write_manifest(folder, dict(trace.manifest))
     return open_trace(folder)
+
+
+def test_a_comparison_of_traces_on_disk_is_that_of_the_same_in_memory(pair: tuple[Trace, Trace]) -> None:
+    told = [dict(compare([trace, trace]).document) for trace in pair]
+    for document in told:
+        for run in document["runs"]:
+            del run["path"]
+    assert told[0] == told[1]
+    assert told[0]["kernels"]
 
 
 @needs_compiler

@@ -123,3 +123,14 @@ def test_a_column_with_a_value_is_read_beside_empty_ones(tmp_path: Path) -> None
     calls = pa.table([told.get(f.name, pa.nulls(3000, f.type)) for f in kinds], kinds)
     write_tables(tmp_path, {"calls": [calls.slice(at, 1000) for at in range(0, 3000, 1000)]})
     assert LazyTables(tmp_path).lazy("calls").column("cpu_ns").to_pylist() == late.to_pylist()
+
+
+def test_columns_are_kept_until_they_are_let_go_and_what_was_made_of_them_stays(stored: Path) -> None:
+    tables = LazyTables(stored)
+    lazy = tables.lazy("events")
+    made = [lazy.kept("sum", object), lazy.kept_column("name", object)]
+    assert [lazy.kept("sum", object), lazy.kept_column("name", object)] == made
+    tables.let_go()
+    assert lazy.kept("sum", object) is made[0]
+    assert lazy.kept_column("name", object) is not made[1]
+    assert tables.lazy("events") is lazy

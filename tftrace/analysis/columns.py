@@ -114,6 +114,18 @@ def rows_where(
     return pa.concat_tables(found) if found else TABLES[name].empty_table().select(list(columns))
 
 
+def let_go(trace: Trace) -> None:
+    """Of a trace on disk no column is in memory afterwards: for what looks at several traces one by one."""
+    if isinstance(trace.tables, LazyTables):
+        trace.tables.let_go()
+
+
+def flags(trace: Trace, name: str, column: str) -> Bools:
+    """Which rows of a boolean column hold true."""
+    found = parts(trace, name, [column], lambda part, _: numbers(part, column).values == 1)
+    return np.concatenate([np.zeros(0, np.bool_), *found])
+
+
 def events_of(trace: Trace, calls_picked: Bools) -> Bools:
     """Mask of the events that belong to at least one of the picked calls (a flag for each row of calls)."""
     calls, events = table(trace, "calls"), table(trace, "events")
@@ -134,7 +146,7 @@ def events_of(trace: Trace, calls_picked: Bools) -> Bools:
 def texts(source: pa.Table | LazyTable, name: str) -> Texts:
     """The column as codes; a column that the table lacks is all null. Raises InputError where it holds no text."""
     if isinstance(source, LazyTable):
-        return source.kept((texts, name), lambda: _texts_on_disk(source, name))
+        return source.kept_column((texts, name), lambda: _texts_on_disk(source, name))
     if name not in source.column_names:
         return Texts(np.full(source.num_rows, -1, np.int64), [])
     return _texts(source.column(name), name)
@@ -201,7 +213,7 @@ def spelled(array: pa.Array) -> list[Any]:
 def numbers(source: pa.Table | LazyTable, name: str) -> Numbers:
     """The integer (or boolean) column with its validity; a column that the table lacks is all null."""
     if isinstance(source, LazyTable):
-        return source.kept((numbers, name), lambda: _numbers(source.column(name), name))
+        return source.kept_column((numbers, name), lambda: _numbers(source.column(name), name))
     if name not in source.column_names:
         return Numbers(np.zeros(source.num_rows, np.int64), np.zeros(source.num_rows, np.bool_))
     return _numbers(source.column(name), name)
@@ -285,7 +297,7 @@ def positions_in(rows: Positions, wanted: Numbers | Ints) -> Ints:
 def rows_of(source: pa.Table | LazyTable, name: str) -> Positions:
     """The rows of a column of ids."""
     if isinstance(source, LazyTable):
-        return source.kept((Positions, name), lambda: _rows_of(source, name))
+        return source.kept_column((Positions, name), lambda: _rows_of(source, name))
     return Positions(numbers(source, name).values)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 
-from tftrace.analysis.columns import Ints, numbers, positions, table, texts
+from tftrace.analysis.columns import Ints, numbers, parts, positions_in, rows_of, table, texts
 from tftrace.correlate.nesting import union_length
 from tftrace.model.trace import Trace
 
@@ -14,6 +15,7 @@ GRAPHS: Final = "runs of a graph"
 REPEATED: Final = "an eager op that repeats"
 _FEWEST: Final = 3
 """Steps of which a median says something."""
+_ROWS: Final = 1 << 18
 
 
 def python_cost(trace: Trace) -> dict[str, Any] | None:
@@ -29,24 +31,15 @@ def python_cost(trace: Trace) -> dict[str, Any] | None:
     the steady ones. Python is all that the thread does between its calls: the script, TensorFlow's Python code, what
     waits for data, and tftrace's hook (below a microsecond a call).
     """
-    calls, sites = table(trace, "calls"), table(trace, "sites")
-    if not calls.num_rows:
+    place, begin, end, site, cold_call = _from_python(trace)
+    if not len(place):
         return None
-    site = positions(sites, "site_id", numbers(calls, "site_id"))
-    start, total = numbers(calls, "start_ns"), numbers(calls, "total_ns")
-    outer = ~numbers(calls, "parent_call_id").valid & start.valid & total.valid & (site >= 0)
-    place = numbers(calls, "pid").values * (1 << 32) + numbers(calls, "tid").values
-    node = np.append(texts(sites, "node").codes, -1)[site] >= 0
-    rows = np.flatnonzero(outer & ~node)
-    if not len(rows):
-        return None
-    threads, counts = np.unique(place[rows], return_counts=True)
-    rows = rows[place[rows] == threads[np.argmax(counts)]]
-    rows = rows[np.argsort(start.values[rows], kind="stable")]
-    begin, end = start.values[rows], (start.values + total.values)[rows]
-    graph = np.append(texts(sites, "graph").codes, -1)[site[rows]]
-    marks, told_by = _marks(graph, site[rows])
-    steady = numbers(calls, "warm_up").values[rows] == 0
+    threads, counts = np.unique(place, return_counts=True)
+    rows = np.flatnonzero(place == threads[np.argmax(counts)])
+    rows = rows[np.argsort(begin[rows], kind="stable")]
+    begin, end, site, steady = begin[rows], end[rows], site[rows], cold_call[rows] == 0
+    graph = np.append(texts(table(trace, "sites"), "graph").codes, -1)[site]
+    marks, told_by = _marks(graph, site)
     if len(marks) <= _FEWEST:
         return None
     edges = begin[marks]
@@ -66,6 +59,27 @@ def python_cost(trace: Trace) -> dict[str, Any] | None:
         "python_us": _median(np.maximum(period - runtime, 0)[kept]),
         "calls": int(np.median(made[kept])),
     }
+
+
+def _from_python(trace: Trace) -> list[Ints]:
+    """Of the calls that came from Python and are no node of a graph: thread, begin, end, row of the site, and 1 for
+    those in warm-up."""
+    sites = table(trace, "sites")
+    ids, node = rows_of(sites, "site_id"), np.append(texts(sites, "node").codes, -1) >= 0
+    columns = ["site_id", "parent_call_id", "start_ns", "total_ns", "pid", "tid", "warm_up"]
+
+    def make(part: pa.Table, _: int) -> list[Ints]:
+        site = positions_in(ids, numbers(part, "site_id"))
+        start, total = numbers(part, "start_ns"), numbers(part, "total_ns")
+        outer = ~numbers(part, "parent_call_id").valid & start.valid & total.valid & (site >= 0)
+        rows = np.flatnonzero(outer & ~node[site])
+        pid, tid, warm = (numbers(part, c).values[rows] for c in ("pid", "tid", "warm_up"))
+        begin = start.values[rows]
+        return [pid * (1 << 32) + tid, begin, begin + total.values[rows], site[rows], warm]
+
+    none = [np.zeros(0, np.int64)] * 5
+    found = zip(none, *parts(trace, "calls", columns, make, rows=_ROWS), strict=True)
+    return [np.concatenate(column) for column in found]
 
 
 def _marks(graph: Ints, site: Ints) -> tuple[Ints, str]:

@@ -59,6 +59,11 @@ class LazyTables(Mapping[str, pa.Table]):
             self._read.pop(name, None)
             self._lazy.pop(name, None)
 
+    def let_go(self) -> None:
+        """Keeps no column any longer: who asks again reads it again. Tables that were read whole stay."""
+        for lazy in self._lazy.values():
+            lazy.let_go()
+
     def __iter__(self) -> Iterator[str]:
         return iter(TABLES)
 
@@ -80,6 +85,7 @@ class LazyTable:
         self._stored = frozenset(self._metadata.schema.to_arrow_schema().names)
         self._places = {self._metadata.schema.column(i).path: i for i in range(self._metadata.num_columns)}
         self._kept: dict[Any, Any] = {}
+        self._columns: dict[Any, Any] = {}
         self.num_rows: int = self._metadata.num_rows
         self.column_names: list[str] = TABLES[name].names
 
@@ -89,6 +95,16 @@ class LazyTable:
             self._kept[key] = make()
         found: T = self._kept[key]
         return found
+
+    def kept_column(self, key: Any, make: Callable[[], T]) -> T:
+        """The same of what is as long as a column, until `let_go`."""
+        if key not in self._columns:
+            self._columns[key] = make()
+        found: T = self._columns[key]
+        return found
+
+    def let_go(self) -> None:
+        self._columns.clear()
 
     def column(self, name: str) -> pa.ChunkedArray:
         if self._absent(name):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tftrace.analysis import fates
+from tftrace.analysis.columns import let_go
 from tftrace.analysis.comparison.ops import sites_that_ran
 from tftrace.analysis.comparison.run import Run
 
@@ -17,8 +18,12 @@ def by_fate(runs: Sequence[Run]) -> list[dict[str, Any]]:
     or None where the run made no such op), `count` of its executions, and of an op whose work another kernel did
     `into`, `kernel` and `into_op`.
     """
-    gone = [_by_key(run) for run in runs]
-    ran, made = [sites_that_ran(run.trace) for run in runs], [set(fates.made(run.trace)) for run in runs]
+    gone, made, ran = [], [], []
+    for run in runs:
+        gone.append(_by_key(run))
+        made.append(set(fates.made(run.trace)))
+        ran.append(sites_that_ran(run.trace))
+        let_go(run.trace)
     rows = []
     for key in dict.fromkeys(k for one in gone for k in one):
         states = [

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from tftrace.analysis.columns import numbers, positions, table, texts
+from tftrace.analysis.columns import Codes, Ints, let_go, numbers, parts, positions_in, rows_of, table, texts
 from tftrace.analysis.comparison.environment import devices, machine
 from tftrace.analysis.python_cost import python_cost
 from tftrace.model.trace import Trace
@@ -46,7 +47,11 @@ class Run:
 
 def runs(traces: Sequence[Trace]) -> list[Run]:
     """The runs under names that tell them apart: that of the directory, with so many above it as that takes."""
-    return [_run(label, trace) for label, trace in zip(labels(traces), traces, strict=True)]
+    found = []
+    for label, trace in zip(labels(traces), traces, strict=True):
+        found.append(_run(label, trace))
+        let_go(trace)
+    return found
 
 
 def labels(traces: Sequence[Trace]) -> list[str]:
@@ -66,13 +71,29 @@ def labels(traces: Sequence[Trace]) -> list[str]:
 
 
 def _run(label: str, trace: Trace) -> Run:
-    calls, sites = table(trace, "calls"), table(trace, "sites")
-    step, op = numbers(calls, "step"), texts(sites, "op")
-    code = np.append(op.codes, -1)[positions(sites, "site_id", numbers(calls, "site_id"))]
-    pairs = np.unique(np.stack([code[step.valid], step.values[step.valid]]), axis=1)
-    counts = np.bincount(pairs[0][pairs[0] >= 0], minlength=len(op.values)).tolist()
+    sites = table(trace, "sites")
+    op, site_rows = texts(sites, "op"), rows_of(sites, "site_id")
+    op_of = np.append(op.codes, -1)
+
+    def make(part: pa.Table, _: int) -> tuple[Ints, Ints]:
+        step = numbers(part, "step")
+        code = op_of[positions_in(site_rows, numbers(part, "site_id"))]
+        return _pairs(code[step.valid], step.values[step.valid])
+
+    none = np.zeros(0, np.int64)
+    codes, steps = zip((none, none), *parts(trace, "calls", ["site_id", "step"], make), strict=True)
+    code, step = _pairs(np.concatenate(codes), np.concatenate(steps))
+    counts = np.bincount(code[code >= 0], minlength=len(op.values)).tolist()
     steps_of = {name: n for name, n in zip(op.values, counts, strict=True) if n}
-    return Run(label, trace, len(np.unique(step.values[step.valid])) or None, steps_of)
+    return Run(label, trace, len(np.unique(step)) or None, steps_of)
+
+
+def _pairs(code: Codes, step: Ints) -> tuple[Codes, Ints]:
+    """Each different pair once."""
+    known, at = np.unique(step, return_inverse=True)
+    span = int(code.max(initial=-1)) + 2
+    at, code = np.divmod(np.unique(at * span + code + 1), span)
+    return code - 1, known[at]
 
 
 def _tracing_us(trace: Trace) -> float | None:

@@ -11,15 +11,29 @@ an autotuner's trial counts as neither. What its time is depends on where the wo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tftrace.analysis.attributes import trials
-from tftrace.analysis.columns import Bools, Ints, numbers, positions, sorting, table, texts
+from tftrace.analysis.columns import (
+    Bools,
+    Codes,
+    Ints,
+    flags,
+    numbers,
+    parts,
+    positions_in,
+    rows_of,
+    sorting,
+    table,
+    texts,
+)
+from tftrace.analysis.comparison.gathered import Gathered, Pieces, pieces
 from tftrace.analysis.libraries import Library, read
+from tftrace.analysis.picked import Picked
 from tftrace.model.problem import identity
 from tftrace.model.trace import Trace
 from tftrace.store.lazy import LazyTable
@@ -34,21 +48,43 @@ NODE: Final = "node of a graph"
 
 _LAUNCH_ONLY: Final = frozenset({"cuDNN", "cuBLAS", "MIOpen"})
 """Libraries whose calls return before the work is done."""
+_ROWS: Final = 1 << 18
+"""Rows that are looked at together."""
 _HOPS: Final = 4  # an execution launches, the launch's work follows; libraries that call each other add some
 
 
-@dataclass(frozen=True)
 class Samples:
-    """Times in microseconds: of steady executions and of those in warm-up. `of` says what they are the time of."""
+    """Times of steady executions and of those in warm-up; `of` says what they are the time of. Whole numbers are ns,
+    which take half the memory, others microseconds."""
 
-    steady: Floats
-    warm_up: Floats
-    of: str | None
+    def __init__(self, steady: npt.NDArray[Any], warm_up: npt.NDArray[Any], of: str | None) -> None:
+        self._steady, self._warm_up, self.of = steady, warm_up, of
+
+    @property
+    def steady(self) -> Floats:
+        """In microseconds."""
+        return _us(self._steady)
+
+    @property
+    def warm_up(self) -> Floats:
+        return _us(self._warm_up)
+
+    def in_us(self) -> Samples:
+        """The same in microseconds: for what looks at them more than once."""
+        return Samples(self.steady, self.warm_up, self.of)
+
+    @property
+    def count(self) -> int:
+        return len(self._steady) + len(self._warm_up)
 
     @property
     def compared(self) -> Floats:
         """What a comparison goes by: the steady ones, or where there is none the others."""
-        return self.steady if len(self.steady) else self.warm_up
+        return self.steady if len(self._steady) else self.warm_up
+
+
+def _us(times: npt.NDArray[Any]) -> Floats:
+    return times if times.dtype.kind == "f" else times / 1000
 
 
 NOTHING: Final = Samples(np.empty(0), np.empty(0), None)
@@ -56,9 +92,7 @@ NOTHING: Final = Samples(np.empty(0), np.empty(0), None)
 
 def by_problem(trace: Trace) -> dict[tuple[str, str], Samples]:
     """The times of each problem, by library and `tftrace.model.problem.identity`."""
-    events = table(trace, "events")
-    layer = texts(events, "layer")
-    rows = np.flatnonzero(layer.where(np.array([v == "library" for v in layer.values], bool)))
+    rows = _of_layer(trace, "library")
     kinds = read(trace, rows)
     numbered: dict[tuple[str, str], int] = {}
     number = np.full(len(kinds.kinds) + 1, -1, np.int64)
@@ -69,9 +103,9 @@ def by_problem(trace: Trace) -> dict[tuple[str, str], Samples]:
             number[i] = numbered.setdefault(key, len(numbered))
     problem = number[kinds.code] if len(rows) else np.empty(0, np.int64)
     rows, problem = rows[problem >= 0], problem[problem >= 0]
-    own = numbers(events, "dur_ns").values[rows] / 1000
-    device = _device_ns(trace, rows) / 1000
-    cold = _warm_up(trace, rows, problem, numbers(events, "start_ns").values[rows])
+    picked = Picked(trace, "events", ("dur_ns", "start_ns"), rows)
+    own, device = picked.numbers("dur_ns").values, _device_ns(trace, rows)
+    cold = _warm_up(trace, rows, problem, picked.numbers("start_ns").values)
     found = {}
     for key, mine in zip(numbered, split(problem, len(numbered)), strict=True):
         of = DEVICE if device[mine].any() else HOST if key[0] in _LAUNCH_ONLY else CALL
@@ -79,6 +113,18 @@ def by_problem(trace: Trace) -> dict[tuple[str, str], Samples]:
         times = (device if of == DEVICE else own)[kept]
         found[key] = Samples(times[~cold[kept]], times[cold[kept]], of)
     return found
+
+
+def _of_layer(trace: Trace, wanted: str, on_stream: bool = False) -> Ints:
+    """The rows of the events of a layer; with `on_stream` those on a stream of a device."""
+
+    def make(part: pa.Table, first: int) -> Ints:
+        layer = texts(part, "layer")
+        mask = layer.where(np.array([v == wanted for v in layer.values], bool))
+        return first + np.flatnonzero(mask & numbers(part, "stream").valid if on_stream else mask)
+
+    found = parts(trace, "events", ["layer", "stream"], make, rows=_ROWS)
+    return np.concatenate([np.zeros(0, np.int64), *found])
 
 
 def _executes(kind: Library) -> bool:
@@ -94,68 +140,106 @@ def split(number: Ints, count: int) -> list[Ints]:
 
 def _device_ns(trace: Trace, rows: Ints) -> Ints:
     """For each of these events the time of the work on device streams below it; 0 where none is known."""
-    events, links = table(trace, "events"), table(trace, "links")
-    layer, stream = texts(events, "layer"), numbers(events, "stream")
-    on_stream = layer.where(np.array([v == "device" for v in layer.values], bool)) & stream.valid
     total = np.zeros(len(rows), np.int64)
-    if not on_stream.any() or not len(rows):
+    work = _of_layer(trace, "device", on_stream=True) if len(rows) else rows
+    if not len(work):
         return total
-    at = np.full(events.num_rows, -1, np.int64)
+    at = np.full(table(trace, "events").num_rows, -1, np.int32)
     at[rows] = np.arange(len(rows))
-    child, parent = (positions(events, "event_id", numbers(links, c)) for c in ("child_id", "parent_id"))
-    known = (child >= 0) & (parent >= 0)
-    child, parent = child[known], parent[known]
-    order = np.argsort(child, kind="stable")
-    child, parent = child[order], parent[order]
-    first, last = (np.searchsorted(child, np.arange(events.num_rows), side=s) for s in ("left", "right"))
-    work = np.flatnonzero(on_stream)
-    here, pairs = work, []
+    dur = Picked(trace, "events", ("dur_ns",), work).numbers("dur_ns").values
+    pairs = []
+    piece, here = np.arange(len(work)), work
     for _ in range(_HOPS):
-        fan = last[here] - first[here]
-        up = np.repeat(first[here], fan) + np.arange(fan.sum()) - np.repeat(np.cumsum(fan) - fan, fan)
-        work, here = np.repeat(work, fan), parent[up]
+        piece, here = _up(trace, piece, here)
         hit = at[here] >= 0
-        pairs.append(np.stack([at[here[hit]], work[hit]]))
-        work, here = work[~hit], here[~hit]
-    below = np.unique(np.concatenate(pairs, axis=1), axis=1)
-    np.add.at(total, below[0], numbers(events, "dur_ns").values[below[1]])
+        pairs.append(at[here[hit]].astype(np.int64) * len(work) + piece[hit])
+        piece, here = piece[~hit], here[~hit]
+    row, below = np.divmod(np.unique(np.concatenate(pairs)), len(work))
+    np.add.at(total, row, dur[below])
     return total
+
+
+def _up(trace: Trace, piece: Ints, here: Ints) -> tuple[Ints, Ints]:
+    """Along every link from each of the events in `here` to its parents: the `piece` again, and the parent."""
+    ids = rows_of(table(trace, "events"), "event_id")
+    order = np.argsort(here, kind="stable")
+    piece, here = piece[order], here[order]
+    asked = np.zeros(table(trace, "events").num_rows + 1, bool)
+    asked[here] = True
+
+    def make(part: pa.Table, _: int) -> tuple[Ints, Ints]:
+        child, parent = (positions_in(ids, numbers(part, c)) for c in ("child_id", "parent_id"))
+        known = asked[child] & (parent >= 0)
+        child, parent = child[known], parent[known]
+        first, last = (np.searchsorted(here, child, side=s) for s in ("left", "right"))
+        fan = last - first
+        of = np.repeat(first, fan) + np.arange(fan.sum()) - np.repeat(np.cumsum(fan) - fan, fan)
+        return piece[of], np.repeat(parent, fan)
+
+    none = np.zeros(0, np.int64)
+    found = parts(trace, "links", ["child_id", "parent_id"], make, rows=_ROWS)
+    pieces_up, parents = zip((none, none), *found, strict=True)
+    return np.concatenate(pieces_up), np.concatenate(parents)
 
 
 def _warm_up(trace: Trace, rows: Ints, problem: Ints, start: Ints) -> Bools:
     """Which of these events belong to warm-up: as their call does; without a call, the first of their problem."""
-    calls, members = table(trace, "calls"), table(trace, "event_calls")
-    call = positions(calls, "call_id", numbers(members, "call_id"))
-    event = positions(table(trace, "events"), "event_id", numbers(members, "event_id"))
-    warm = np.append(numbers(calls, "warm_up").values == 1, False)
-    both = (call >= 0) & (event >= 0)
-    size = table(trace, "events").num_rows
-    has_call, has_steady = np.zeros(size, bool), np.zeros(size, bool)
-    has_call[event[both]] = True
-    has_steady[event[both & ~warm[call]]] = True
+    has_call, has_steady = of_calls(trace)
     order = np.lexsort((start, problem))
     first = np.zeros(len(rows), bool)
     first[order] = np.diff(problem[order], prepend=-1) != 0
     return np.where(has_call[rows], ~has_steady[rows], first)
 
 
-def by_code(trace: Trace, code: Ints, count: int) -> list[Samples]:
-    """The times of the executions (rows of calls) by their `code`, -1 being none of them.
+def of_calls(trace: Trace) -> tuple[Bools, Bools]:
+    """Which events belong to a call, and which to one outside warm-up."""
+    calls, events = rows_of(table(trace, "calls"), "call_id"), rows_of(table(trace, "events"), "event_id")
+    steady = ~flags(trace, "calls", "warm_up")
+    size = table(trace, "events").num_rows
+    has_call, has_steady = np.zeros(size, bool), np.zeros(size, bool)
+
+    def make(part: pa.Table, _: int) -> tuple[Ints, Ints]:
+        event, call = (
+            positions_in(events, numbers(part, "event_id")), positions_in(calls, numbers(part, "call_id")),
+        )  # fmt: skip
+        if event.min(initial=0) < 0 or call.min(initial=0) < 0:
+            known = (event >= 0) & (call >= 0)
+            event, call = event[known], call[known]
+        return event, event[steady[call]]
+
+    for event, calm in parts(trace, "event_calls", ["event_id", "call_id"], make, rows=_ROWS):
+        has_call[event] = True
+        has_steady[calm] = True
+    return has_call, has_steady
+
+
+def by_code(trace: Trace, code: Codes, count: int) -> list[Samples]:
+    """The times of the executions by the `code` of their site, which is -1 for none of them; `code` has one for each
+    row of sites, and one for calls of no site.
 
     What an autotuner tried something in is warm-up. A call from Python takes the way through the runtime, too; that of
     a node in a graph is its kernel alone.
     """
-    calls = table(trace, "calls")
-    total, warm = numbers(calls, "total_ns"), (numbers(calls, "warm_up").values == 1) | _tuned(trace)
-    times = total.values / 1000
-    sites = table(trace, "sites")
-    site = positions(sites, "site_id", numbers(calls, "site_id"))
-    node = np.append(texts(sites, "node").codes >= 0, False)[site]
-    kept = np.flatnonzero((code >= 0) & total.valid)
-    return [
-        Samples(times[mine][~warm[mine]], times[mine][warm[mine]], _kind(node[mine]))
-        for mine in (kept[at] for at in split(code[kept], count))
-    ]
+    sites, tuned = table(trace, "sites"), _tuned(trace)
+    ids, node = rows_of(sites, "site_id"), np.append(texts(sites, "node").codes >= 0, False)
+
+    def make(part: pa.Table, first: int) -> tuple[Pieces, Ints, Ints]:
+        site = positions_in(ids, numbers(part, "site_id"))
+        total, warm = numbers(part, "total_ns"), numbers(part, "warm_up").values == 1
+        warm |= tuned[first : first + part.num_rows]
+        kept = np.flatnonzero((code[site] >= 0) & total.valid)
+        number, nodes = code[site[kept]], node[site[kept]]
+        told = pieces(number, count, total.values[kept], warm[kept])
+        return told, np.unique(number[nodes]), np.unique(number[~nodes])
+
+    found = Gathered()
+    of_nodes, of_python = np.zeros(count, bool), np.zeros(count, bool)
+    for told, nodes, others in parts(trace, "calls", ["site_id", "total_ns", "warm_up"], make, rows=_ROWS):
+        for one in told:
+            found.add(*one)
+        of_nodes[nodes] = True
+        of_python[others] = True
+    return [Samples(*found.times(at), _kind(bool(of_nodes[at]), bool(of_python[at]))) for at in range(count)]
 
 
 def _tuned(trace: Trace) -> Bools:
@@ -167,14 +251,21 @@ def _tuned(trace: Trace) -> Bools:
 
 
 def _tuned_calls(trace: Trace) -> Bools:
-    calls, events, members = (table(trace, n) for n in ("calls", "events", "event_calls"))
-    trial = np.append(trials(trace), False)
-    call = positions(calls, "call_id", numbers(members, "call_id"))
-    event = positions(events, "event_id", numbers(members, "event_id"))
-    found = np.zeros(calls.num_rows, np.bool_)
-    found[call[(call >= 0) & trial[event]]] = True
+    calls, events = table(trace, "calls"), table(trace, "events")
+    found, trial = np.zeros(calls.num_rows, np.bool_), np.append(trials(trace), False)
+    if not trial.any():
+        return found
+    call_rows, event_rows = rows_of(calls, "call_id"), rows_of(events, "event_id")
+
+    def make(part: pa.Table, _: int) -> Ints:
+        call = positions_in(call_rows, numbers(part, "call_id"))
+        tried: Ints = call[(call >= 0) & trial[positions_in(event_rows, numbers(part, "event_id"))]]
+        return tried
+
+    for call in parts(trace, "event_calls", ["call_id", "event_id"], make, rows=_ROWS):
+        found[call] = True
     return found
 
 
-def _kind(node: Bools) -> str:
-    return NODE if node.all() else PYTHON if not node.any() else f"{PYTHON} or {NODE}"
+def _kind(nodes: bool, python: bool) -> str:
+    return f"{PYTHON} or {NODE}" if nodes and python else PYTHON if python else NODE

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from tftrace.analysis import algorithms
+from tftrace.analysis.columns import let_go
 from tftrace.analysis.comparison.samples import NOTHING, Samples, by_problem
 from tftrace.model.problem import canonical, identity
 from tftrace.model.trace import Trace
@@ -102,7 +103,9 @@ def solved(trace: Trace) -> list[Solved]:
         told = {str(k): v for k, v in row.items()}
         groups.setdefault((told["problem_id"], told["device"], told["library"]), []).append(told)
     executed = _Executed(trace)
-    return [_solved(rows, at, executed) for at, rows in enumerate(groups.values())]
+    found = [_solved(rows, at, executed) for at, rows in enumerate(groups.values())]
+    let_go(trace)
+    return found
 
 
 class _Executed:
