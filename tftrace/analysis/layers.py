@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tftrace.analysis import observed
-from tftrace.analysis.columns import Bools, events_of, numbers, positions, table, texts
+from tftrace.analysis.columns import Bools, events_of, flags, numbers, positions, table, texts
 from tftrace.analysis.coverage import coverage
 from tftrace.model.layers import LAYERS, Layer
 from tftrace.model.trace import Trace
@@ -60,7 +60,7 @@ def layers(trace: Trace, steady: bool = False) -> pd.DataFrame:
 
 def steady_events(trace: Trace) -> Bools:
     """Mask of the events that belong to at least one execution outside warm-up."""
-    return events_of(trace, numbers(table(trace, "calls"), "warm_up").values == 0)
+    return events_of(trace, ~flags(trace, "calls", "warm_up"))
 
 
 def _executions(trace: Trace, steady: bool) -> dict[Layer, tuple[int, int]]:
