@@ -118,6 +118,14 @@ def test_ids_are_declared_to_be_there_on_disk_and_a_table_without_that_is_the_sa
         assert read_table(stored, name).equals(table)
 
 
+def test_a_row_group_holds_no_more_than_readers_should_hold(tmp_path: Path) -> None:
+    many = pa.chunked_array([pa.array(range(300_000), pa.int64())])
+    share = pa.nulls(len(many), pa.float32())
+    write_tables(tmp_path, {"event_calls": pa.table([many, many, share], TABLES["event_calls"])})
+    found = pq.read_metadata(table_path(tmp_path, "event_calls"))
+    assert [found.row_group(at).num_rows for at in range(found.num_row_groups)] == [262_144, 37_856]
+
+
 def test_a_row_without_an_id_is_not_written(tmp_path: Path) -> None:
     calls = eager_convs(2).tables["event_calls"]
     broken = calls.set_column(0, "event_id", pa.nulls(len(calls), pa.int64()))

@@ -100,7 +100,9 @@ def _in_c(trace: Trace, rows: Ascending, tried: Ascending) -> Attributes | None:
 
 def trials(trace: Trace) -> Bools:
     """Mask of all events: those that were an autotuner's trial."""
-    masks = list(parts(trace, "events", ["attrs"], lambda part, _: _trial(part.column("attrs")), rows=_ROWS))
+    masks = list(
+        parts(trace, "events", ["attrs"], lambda part, _: _trial(part.column("attrs")), rows=_IN_C_ROWS)
+    )
     return np.concatenate([np.zeros(0, np.bool_), *masks])
 
 
