@@ -106,7 +106,7 @@ def add_process(
     turn_of_calls = build.turns(1)[0]
     making = logged.making if logged else _graph_construction(raw, clock, build, origins, host)
     facts.asked = add_requests(raw, clock, build, origins, host, making)
-    stacks, lines, of_cudnn = NativeStacks(raw), OnednnLines(raw), read_cudnn(raw.path)
+    stacks, lines, of_cudnn = NativeStacks(raw), OnednnLines(raw), read_cudnn(raw.path, raw.pages)
     facts.cudnn_version = of_cudnn.version or _told_version(raw)
     known = Known(
         clock=clock, graphs=graphs, kinds=kinds, nodes=NodeSites(raw, build, graphs, origins, on_cpu),

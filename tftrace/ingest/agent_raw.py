@@ -104,15 +104,15 @@ def _binary(path: Path, record: contract.Record) -> Records:
     return np.fromfile(path, dtype, count)
 
 
-def _mapped(path: Path, record: contract.Record, pages: Pages) -> Records:
-    """The same without reading them, where the file can be mapped."""
+def mapped(path: Path, record: contract.Record, pages: Pages) -> Records:
+    """The records of one file, which is looked at as far as they are read where it can be mapped."""
     dtype = np.dtype(record.dtype)
     size = path.stat().st_size // dtype.itemsize * dtype.itemsize if path.exists() else 0
     if not size:
         return np.empty(0, dtype)
     with path.open("rb") as file:
-        mapped = pages.map(file, size, writable=False)
-    return _binary(path, record) if mapped is None else np.frombuffer(mapped, dtype)
+        found = pages.map(file, size, writable=False)
+    return _binary(path, record) if found is None else np.frombuffer(found, dtype)
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -202,10 +202,10 @@ def read_process(path: Path) -> RawProcess:
         status=_json(path / "status.json"),
         clocks=_binary(path / "clocks.bin", contract.CLOCK),
         threads=threads[threads["tid"] > 0],
-        dispatch=_mapped(path / "dispatch.bin", contract.DISPATCH, pages),
-        itt=_mapped(path / "itt.bin", contract.ITT, pages),
+        dispatch=mapped(path / "dispatch.bin", contract.DISPATCH, pages),
+        itt=mapped(path / "itt.bin", contract.ITT, pages),
         itt_names={int(r["id"]): str(r["name"]) for r in lines.read(path / "itt_names.jsonl")},
-        onednn=_mapped(path / "onednn.bin", contract.ONEDNN, pages),
+        onednn=mapped(path / "onednn.bin", contract.ONEDNN, pages),
         metas={int(r["key"]): r for r in lines.read(path / "metas.jsonl")},
         sessions={int(r["key"]): r for r in lines.read(path / "sessions.jsonl")},
         stacks=_stacks(lines.read(path / "stacks.jsonl")),

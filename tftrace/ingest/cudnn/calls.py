@@ -12,6 +12,7 @@ is "eng2_k2=4" for the convolution of tensors 1, 2 and 3.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tftrace.agent import contract
-from tftrace.ingest.agent_raw import Records
+from tftrace.ingest.agent_raw import PIECE, Records, mapped
 from tftrace.ingest.cudnn import graph as cudnn_graph
 from tftrace.ingest.cudnn import legacy as cudnn_legacy
 from tftrace.ingest.cudnn.enums import ATTRIBUTE_TYPE
 from tftrace.ingest.cudnn.graph import Objects
+from tftrace.store.pages import Pages
 
 Int = npt.NDArray[np.int64]
 FUNCTIONS = tuple(name for name, _ in contract.CUDNN_FUNCTIONS)
@@ -77,11 +79,8 @@ class CudnnCalls:
     """Plans that cuDNN would not finalise: row of the call, and what they would have computed."""
     unreadable: int = 0
 
-    @property
-    def version(self) -> str | None:
-        """cuDNN's version as TensorFlow was told it: "9.3.0"."""
-        asked = self.records["object"][self.records["function"] == FUNCTIONS.index("cudnnGetVersion")]
-        return version_text(int(asked[0])) if len(asked) else None
+    version: str | None = None
+    """cuDNN's version as TensorFlow was told it: "9.3.0"."""
 
 
 def version_text(number: int) -> str | None:
@@ -92,55 +91,92 @@ def version_text(number: int) -> str | None:
     return f"{major}.{rest // 100}.{rest % 100}"
 
 
-def read_cudnn(directory: Path) -> CudnnCalls:
-    """The calls of one process directory; none where the probe left no file. Raises nothing: what cannot be read is
-    counted."""
-    records = _records(directory / "cudnn.bin")
+def read_cudnn(directory: Path, pages: Pages | None = None) -> CudnnCalls:
+    """The calls of one process directory; none where the probe left no file. What is many is in files of `pages`.
+
+    Raises nothing: what cannot be read is counted.
+    """
+    pages = pages or Pages()
+    records = mapped(directory / "cudnn.bin", contract.CUDNN, pages)
     path = directory / "cudnn_data.bin"
     data = path.read_bytes() if path.exists() and len(records) else b""
-    return understand(records, data)
+    return understand(records, data, pages)
 
 
-def _records(path: Path) -> Records:
-    dtype = np.dtype(contract.CUDNN.dtype)
-    count = path.stat().st_size // dtype.itemsize if path.exists() else 0
-    return np.fromfile(path, dtype, count) if count else np.empty(0, dtype)
-
-
-def understand(every: Records, data: bytes) -> CudnnCalls:
+def understand(every: Records, data: bytes, pages: Pages | None = None) -> CudnnCalls:
     """Puts records and data together; `every` may hold slots that were never written."""
-    written = np.flatnonzero((every["t0"] > 0) & (every["function"] < len(FUNCTIONS)))
-    records = every[written]
-    row_of = np.full(len(every) + 1, NONE, np.int64)
-    row_of[written] = np.arange(len(records))
-    unreadable = int((every["t0"] > 0).sum()) - len(records)
-
-    objects = _objects(records)
+    pages = pages or Pages()
+    written = _Written(every, pages)
+    unreadable = written.unreadable
     arguments: dict[int, list[int]] = {}
     described: dict[int, cudnn_legacy.Described] = {}
+    attributes: dict[int, dict[int, list[Any]]] = {}
     stated: set[tuple[int, int]] = set()
     for record, number, kind, name, values in _entries(data):
-        row = int(row_of[record - 1]) if record <= len(every) else NONE
+        row = written.row_of(record)
         if row == NONE:
             unreadable += 1
         elif kind == contract.CUDNN_ARGUMENTS:
-            function = FUNCTIONS[int(records["function"][row])]
+            function = FUNCTIONS[int(written.records["function"][row])]
             if ARGUMENTS[function].startswith("o"):
                 described.setdefault(number, []).append((function, values))
             else:
                 arguments[row] = values
         elif kind == contract.CUDNN_SET or (number, name) not in stated:
             # an answer names copies of the descriptors that were set: what was set leads further
-            objects.attributes.setdefault(number, {})[name] = values
+            attributes.setdefault(number, {})[name] = values
             if kind == contract.CUDNN_SET:
                 stated.add((number, name))
-    return _read(records, objects, described, arguments, unreadable)
+    return _read(written, attributes, described, arguments, unreadable, pages)
 
 
-def _objects(records: Records) -> Objects:
-    made = records["function"] == FUNCTIONS.index("cudnnBackendCreateDescriptor")
-    numbers, types = records["object"][made].tolist(), records["detail"][made].tolist()
-    return Objects(dict(zip(numbers, types, strict=True)), {})
+class _Written:
+    """The records that were written and can be read, without those between them; each is looked at once, some after the
+    other. `plans` are the descriptors of those that were executed."""
+
+    def __init__(self, every: Records, pages: Pages) -> None:
+        self._pages, self._count = pages, len(every)
+        self.unreadable, self.version = 0, 0
+        kept, plans = pages.column(np.dtype(contract.CUDNN.dtype)), [np.empty(0, np.uint64)]
+        missing = [np.empty(0, np.int64)]
+        for at, some in self._pieces(every):
+            known = some["function"] < len(FUNCTIONS)
+            good = (some["t0"] > 0) & known
+            self.unreadable += int(((some["t0"] > 0) & ~known).sum())
+            missing.append(np.flatnonzero(~good) + at)
+            some = some[good]
+            kept.add(some)
+            plans.append(np.unique(some["object"][some["function"] == EXECUTE]))
+            told = some["object"][some["function"] == FUNCTIONS.index("cudnnGetVersion")]
+            self.version = self.version or (int(told[0]) if len(told) else 0)
+        self.records: Records = kept.array()
+        self._missing = np.concatenate(missing)
+        self.plans = np.unique(np.concatenate(plans))
+
+    def _pieces(self, records: Records) -> Iterator[tuple[int, Records]]:
+        for at in range(0, len(records), PIECE):
+            yield at, records[at : at + PIECE]
+            self._pages.give_back()
+
+    def pieces(self) -> Iterator[tuple[int, Records]]:
+        """Some of them after the other, each time with the row of the first."""
+        return self._pieces(self.records)
+
+    def row_of(self, record: int) -> int:
+        """The row of a record, by its number + 1; NONE where it was not written, or cannot be read."""
+        at = int(np.searchsorted(self._missing, record - 1))
+        gone = at < len(self._missing) and self._missing[at] == record - 1
+        return NONE if gone or not 0 < record <= self._count else record - 1 - at
+
+    def types(self, wanted: set[int]) -> dict[int, int]:
+        """The types of these descriptors, of those that were made."""
+        numbers = np.array(sorted(n for n in wanted if 0 < n < 1 << 63), np.uint64)
+        found: dict[int, int] = {}
+        for _, some in self.pieces():
+            some = some[some["function"] == FUNCTIONS.index("cudnnBackendCreateDescriptor")]
+            some = some[np.isin(some["object"], numbers)]
+            found.update(zip(some["object"].tolist(), some["detail"].tolist(), strict=True))
+        return found
 
 
 def _entries(data: bytes) -> list[tuple[int, int, int, int, list[Any]]]:
@@ -168,17 +204,23 @@ def _entries(data: bytes) -> list[tuple[int, int, int, int, list[Any]]]:
 
 
 def _read(
-    records: Records, objects: Objects, described: dict[int, cudnn_legacy.Described], arguments: dict[int, list[int]],
-    unreadable: int,
+    written: _Written, attributes: dict[int, dict[int, list[Any]]], described: dict[int, cudnn_legacy.Described],
+    arguments: dict[int, list[int]], unreadable: int, pages: Pages,
 ) -> CudnnCalls:  # fmt: skip
-    work = np.full(len(records), NONE, np.int64)
-    works: list[Work] = []
-    executed = np.flatnonzero(records["function"] == EXECUTE)
-    plans, which = np.unique(records["object"][executed], return_inverse=True)
+    records = written.records
+    work = pages.filled(np.int32, len(records), NONE)
+    refused: list[int] = []
+    for at, some in written.pieces():
+        rows = np.flatnonzero(some["function"] == EXECUTE)
+        work[rows + at] = np.searchsorted(written.plans, some["object"][rows])
+        made = (some["function"] == FINALIZE) & (some["detail"] == cudnn_graph.PLAN)
+        failed = made & (some["status"] != 0) & (some["status"] != contract.CUDNN_OPEN)
+        refused += (np.flatnonzero(failed) + at).tolist()
+    plans = [*written.plans.tolist(), *(int(records["object"][row]) for row in refused)]
+    named = {v for of in attributes.values() for values in of.values() for v in values if isinstance(v, int)}
+    objects = Objects(written.types({*plans, *attributes, *named}), attributes)
     graphs = cudnn_graph.graphs_of_configs(objects)
-    for plan in plans.tolist():
-        works.append(_plan(objects, int(plan), graphs))
-    work[executed] = which
+    works = [_plan(objects, int(plan), graphs) for plan in written.plans.tolist()]
     rankings = []
     seen: dict[tuple[int, tuple[int, ...]], int] = {}
     for row, words in arguments.items():
@@ -196,12 +238,8 @@ def _read(
             )
             works.append(Work(problem, algorithm, workspace_bytes=workspace))
         work[row] = seen[key]
-    plans_made = (records["function"] == FINALIZE) & (records["detail"] == cudnn_graph.PLAN)
-    refused = np.flatnonzero(
-        plans_made & (records["status"] != 0) & (records["status"] != contract.CUDNN_OPEN)
-    )
-    failures = [(row, _plan(objects, int(records["object"][row]), graphs)) for row in refused.tolist()]
-    return CudnnCalls(records, work, works, rankings, failures, unreadable)
+    failures = [(row, _plan(objects, int(records["object"][row]), graphs)) for row in refused]
+    return CudnnCalls(records, work, works, rankings, failures, unreadable, version_text(written.version))
 
 
 def _plan(objects: Objects, plan: int, graphs: dict[int, int]) -> Work:
