@@ -160,13 +160,15 @@ def _tf_log(
     done: Executions,
 ) -> dict[str, int]:
     """Messages of TensorFlow's log, linked to the entry they came under by the number of its record."""
-    ids, records, counts = add_tf_log(messages, clock, build, common, done.tuned_on)
+    entries = np.empty(0, np.int64) if found.runtime is None else found.runtime.array()
+
+    def under(events: Int, records: Int) -> None:
+        inside = (records >= 0) & (records < len(entries))
+        build.link(events[inside], entries[records[inside]], "range id", "measured")
+
+    counts = add_tf_log(messages, clock, build, common, done.tuned_on, under)
     if not any(counts.values()):
         return {}
-    assert found.runtime is not None
-    entries = found.runtime.array()
-    inside = (records >= 0) & (records < len(entries))
-    build.link(ids[inside], entries[records[inside]], "range id", "measured")
     return counts | {"cut_messages": messages.cut}
 
 

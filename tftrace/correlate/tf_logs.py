@@ -14,7 +14,6 @@ import numpy as np
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.algorithm_rows import AUTOTUNER, add_candidate
 from tftrace.correlate.ledger.repetitions import timing
-from tftrace.correlate.tables.attributes import Interner
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_tf_log import LogMessages
 from tftrace.ingest.proto_text import plain
@@ -54,78 +53,66 @@ def add_tf_log(
     build: TraceBuilder,
     common: dict[str, int],
     tuned_on: Callable[[int, int], str | None],
-) -> tuple[Int, Int, dict[str, int]]:
+    under: Callable[[Int, Int], None],
+) -> dict[str, int]:
     """Events of the messages that the probe recorded, and the rows of what was tuned; `tuned_on` names the device of
-    the last trial on a thread before a time.
+    the last trial on a thread before a time, `under` is told the events, and the number of the dispatch record that
+    each came under (NONE where none was running).
 
-    Returns the events, the number of the dispatch record that each came under (NONE where none was running), and how
-    many messages were known and not.
+    Returns how many messages were known and not.
     """
-    known = _Known(build)
+    known, words = _Known(build), build.words
+    told: list[LogEntry] = []
+    told_at: list[tuple[int, int]] = []  # thread and time of each
+    count = total = 0
     for some in messages:
-        known.add(some)
-    counts = {"messages": known.count, "other_messages": known.total - known.count}
-    layer, name, attrs, t, tid, call = known.columns()
-    start = clock.from_raw(t) if known.count else t
-    words = build.words
-    ids = build.events(
-        known.count, layer=words.codes(known.layers.values)[layer], name=words.codes(known.names.values)[name],
-        start_ns=start, dur_ns=0, tid=tid, probe=words.code("stream_executor") if known.total else NONE,
-        attrs=attrs, **common,
-    )  # fmt: skip
+        rows, layer, name, attrs, telling = known.of(some)
+        start, tid = clock.from_raw(some.t[rows]), some.tid[rows]
+        ids = build.events(
+            len(rows), layer=layer, name=name, start_ns=start, dur_ns=0, tid=tid, probe=words.code("stream_executor"),
+            attrs=attrs, **common,
+        )  # fmt: skip
+        under(ids, np.where(some.call[rows] > 0, some.call[rows].astype(np.int64) - 1, NONE))
+        for at in telling.tolist():
+            entry = parse_message(some.text(int(rows[at])))
+            assert entry is not None  # its form is known
+            told.append(entry)
+            told_at.append((int(tid[at]), int(start[at])))
+        count, total = count + len(rows), total + len(some)
 
     def device_of(tuning: Tuning) -> str | None:
         if tuning.entry is None:
             return None
-        at = known.told_at[tuning.entry]
-        return tuned_on(int(tid[at]), int(start[at]))
+        return tuned_on(*told_at[tuning.entry])
 
-    add_tunings(tunings(known.told), build, device_of=device_of)
-    return ids, np.where(call > 0, call - 1, NONE), counts
+    add_tunings(tunings(told), build, device_of=device_of)
+    return {"messages": count, "other_messages": total - count}
 
 
 class _Known:
-    """The messages of a known kind, as columns: each form of message is read once a piece, and every one that tells of
-    tuning by itself, as what it means depends on its thread."""
+    """The messages of a known kind, as columns: each form of message is read once a piece."""
 
     def __init__(self, build: TraceBuilder) -> None:
-        self._attrs = build.attrs
-        self.layers, self.names = Interner(), Interner()
-        self.count = self.total = 0
-        self.told: list[LogEntry] = []
-        self.told_at: list[int] = []
-        self._parts: list[tuple[Int, ...]] = []
+        self._build = build
 
-    def columns(self) -> list[Int]:
-        """Codes of layers, names and attributes, raw times, threads, and records of calls + 1."""
-        return [np.concatenate([np.empty(0, np.int64), *(part[i] for part in self._parts)]) for i in range(6)]
-
-    def add(self, some: LogMessages) -> None:
+    def of(self, some: LogMessages) -> tuple[Int, Int, Int, Int, Int]:
+        """Which messages are known, and of these layer, name and attributes, and the places of those that tell of
+        tuning: each has to be read by itself, as what it means depends on its thread."""
         entries = [parse_message(some.text(at)) for at in some.forms]
         codes = np.array(
-            [self._codes(entry, int(some.level[at])) for entry, at in zip(entries, some.forms, strict=True)]
-        )
+            [self._codes(entry, int(some.level[at])) for entry, at in zip(entries, some.forms, strict=True)],
+            np.int64,
+        ).reshape(-1, 3)
         layer, name, attrs = codes[some.form].T
         rows = np.flatnonzero(layer != NONE)
-        telling = np.array([entry is not None and entry.kind in TELLING for entry in entries])[
-            some.form[rows]
-        ]
-        for n in np.flatnonzero(telling).tolist():
-            entry = parse_message(some.text(int(rows[n])))
-            assert entry is not None  # its form is known
-            self.told.append(entry)
-            self.told_at.append(self.count + n)
-        self._parts.append(
-            (layer[rows], name[rows], attrs[rows], some.t[rows], some.tid[rows], some.call[rows])
-        )
-        self.count += len(rows)
-        self.total += len(some)
+        telling = np.array([entry is not None and entry.kind in TELLING for entry in entries], np.bool_)
+        return rows, layer[rows], name[rows], attrs[rows], np.flatnonzero(telling[some.form[rows]])
 
     def _codes(self, entry: LogEntry | None, level: int) -> tuple[int, int, int]:
         if entry is None:
             return NONE, NONE, NONE
-        text = compact(attributes(entry) | {"vlog": level})
-        return self.layers.code(layer_of(entry.kind)), self.names.code(name_of(entry)), self._attrs.code(text)
+        words, text = self._build.words, compact(attributes(entry) | {"vlog": level})
+        return words.code(layer_of(entry.kind)), words.code(name_of(entry)), self._build.attrs.code(text)
 
 
 def add_tunings(

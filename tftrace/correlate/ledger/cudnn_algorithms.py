@@ -14,8 +14,10 @@ after an execution of the same problem are a retune.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +29,7 @@ from tftrace.ingest.cudnn.enums import status_name
 
 LIBRARY = "cuDNN"
 SOURCE = "cudnn_probe"
+_AT_ONCE: Final = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,34 @@ class Executions:
         return self.device[int(rows[-1])] if len(rows) else None
 
 
+class _Times:
+    """What executions took, in ns: `host`, and `device`, NONE where no work of a device is known."""
+
+    def __init__(self) -> None:
+        self._host, self._device = array("q"), array("q")
+
+    def __len__(self) -> int:
+        return len(self._host)
+
+    def add(self, host: int, device: int) -> None:
+        self._host.append(host)
+        self._device.append(device)
+
+    @property
+    def host(self) -> Int:
+        return np.frombuffer(self._host, np.int64) if self._host else np.empty(0, np.int64)
+
+    @property
+    def device(self) -> Int:
+        return np.frombuffer(self._device, np.int64) if self._device else np.empty(0, np.int64)
+
+
 @dataclass
 class _Candidate:
     work: Work
     first_ns: int
-    trials: list[tuple[int, int]] = field(default_factory=list)  # (host, device) ns
-    runs: list[tuple[int, int]] = field(default_factory=list)  # executions outside tuning
+    trials: _Times = field(default_factory=_Times)
+    runs: _Times = field(default_factory=_Times)  # executions outside tuning
     tunings: set[int] = field(default_factory=set)  # numbers of the tunings that it took part in
     unknown: int = 0  # executions of which no stack tells
     failures: dict[str, int] = field(default_factory=dict)
@@ -65,8 +90,8 @@ class _Candidate:
     def on_device(self) -> bool:
         """Whether its time on the device is known: of every trial; of what was not tried, of any run."""
         if self.trials:
-            return all(device >= 0 for _, device in self.trials)
-        return not self.runs or any(device >= 0 for _, device in self.runs)
+            return bool((self.trials.device >= 0).all())
+        return not self.runs or bool((self.runs.device >= 0).any())
 
 
 @dataclass
@@ -83,9 +108,7 @@ class _Problem:
 
 def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> None:
     problems: dict[tuple[str, str | None], _Problem] = {}
-    columns = (done.work, done.status, done.tuning, done.start_ns, done.host_ns, done.device_ns)
-    rows = zip(*(c.tolist() for c in columns), done.device, strict=True)
-    for number, status, tuned, start, host, device, name in rows:
+    for number, status, tuned, start, host, device, name in _rows(done):
         work = found.works[number]
         if work.problem is None:
             continue
@@ -101,9 +124,9 @@ def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> 
             said = status_name(status)
             one.failures[said] = one.failures.get(said, 0) + 1
         elif tuned > 0:
-            one.trials.append((host, device))
+            one.trials.add(host, device)
         else:
-            one.runs.append((host, device))
+            one.runs.add(host, device)
             one.unknown += tuned < 0
     for _, work in found.refused:
         if work.problem is None:
@@ -129,23 +152,33 @@ def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> 
         _ranked(build, ranking, found.version)
 
 
+def _rows(done: Executions) -> Iterator[tuple[int, int, int, int, int, int, str | None]]:
+    """(work, status, tuning, start, host, device ns, name of the device) of each."""
+    columns = (done.work, done.status, done.tuning, done.start_ns, done.host_ns, done.device_ns)
+    for at in range(0, len(done.work), _AT_ONCE):
+        rows = slice(at, at + _AT_ONCE)
+        yield from zip(*(c[rows].tolist() for c in columns), done.device[rows], strict=True)
+
+
 def _row(one: _Candidate, on_device: bool, tuned: bool) -> dict[str, Any]:
     work = one.work
-    times = [pair[on_device] / 1000 for pair in one.trials or one.runs if not on_device or pair[1] >= 0]
-    seen = one.runs and all(device >= 0 for _, device in one.runs)
+    ran = one.trials or one.runs
+    times = (ran.device[ran.device >= 0] if on_device else ran.host) / 1000
+    seen = len(one.runs) and (one.runs.device >= 0).all()
+    tried = one.trials.device if on_device else one.trials.host
     failed = ", ".join(f"{name} ({n})" if n > 1 else name for name, n in one.failures.items())
     without_time = "failed" if failed else "unsupported" if one.refused else "not_tried"
     return {
         "algorithm": work.algorithm, "engine": None if work.engine is None else str(work.engine),
         "knobs": None if work.knobs is None else compact(work.knobs), "workspace_bytes": work.workspace_bytes,
-        **timing(times), "time_of": (DEVICE if on_device else HOST) if times else None,
+        **timing(times), "time_of": (DEVICE if on_device else HOST) if len(times) else None,
         "trials": len(one.trials) or None, "calls": len(one.runs),
-        "total_us": sum(device for _, device in one.runs) / 1000 if seen else None,
-        "tuning_us": sum(pair[on_device] for pair in one.trials) / 1000 if one.trials else None,
+        "total_us": int(one.runs.device.sum()) / 1000 if seen else None,
+        "tuning_us": int(tried.sum()) / 1000 if one.trials else None,
         "tunings": len(one.tunings), "retunes": max(len(one.tunings) - 1, 0), "first_ns": one.first_ns or None,
-        "status": "ok" if times else without_time, "chosen": bool(one.runs),
+        "status": "ok" if len(times) else without_time, "chosen": bool(one.runs),
         "picked_by": ("autotuner" if tuned else "heuristics") if one.runs and not one.unknown else None,
-        "reason": failed or ("cuDNN would not make the plan" if one.refused and not times else None),
+        "reason": failed or ("cuDNN would not make the plan" if one.refused and not len(times) else None),
         "evidence": "inferred" if one.unknown else "measured",
     }  # fmt: skip
 
