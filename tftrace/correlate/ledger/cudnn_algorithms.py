@@ -103,16 +103,22 @@ class _Problem:
     ran: bool = False
 
     def candidate(self, work: Work, start_ns: int) -> _Candidate:
-        return self.candidates.setdefault(work.algorithm, _Candidate(work, start_ns))
+        known = self.candidates.get(work.algorithm)
+        if known is None:
+            known = self.candidates[work.algorithm] = _Candidate(work, start_ns)
+        return known
 
 
 def add_algorithms(build: TraceBuilder, found: CudnnCalls, done: Executions) -> None:
     problems: dict[tuple[str, str | None], _Problem] = {}
+    of_work: dict[tuple[int, str | None], _Problem] = {}
     for number, status, tuned, start, host, device, name in _rows(done):
         work = found.works[number]
         if work.problem is None:
             continue
-        problem = problems.setdefault((compact(work.problem), name), _Problem())
+        if (number, name) not in of_work:
+            of_work[number, name] = problems.setdefault((compact(work.problem), name), _Problem())
+        problem = of_work[number, name]
         one = problem.candidate(work, start)
         if tuned > 0:
             problem.tuning += problem.ran

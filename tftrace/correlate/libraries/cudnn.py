@@ -28,7 +28,7 @@ from tftrace.correlate.ledger.cudnn_algorithms import Executions
 from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.libraries.native import NativeStack, NativeStacks, Trust
 from tftrace.correlate.profiles.launched_work import LaunchedWork
-from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
+from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, numbered
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.cudnn import enums as enums
 from tftrace.ingest.cudnn.calls import FUNCTIONS, CudnnCalls, Work
@@ -154,7 +154,10 @@ def add_cudnn(
         ],
         np.int64,
     )
-    attrs = _attrs(build, found, known.streams, first, members.count, members.failed, stack)
+    tuned = np.array([NONE if s is None else int(s.tuning) for s in kinds], np.int64)
+    attrs = _attrs(
+        build, found, known.streams, first, members.count, members.failed, tuned[which] if n else which
+    )
     tid = head["tid"].astype(np.int64)
     probe = words.code("cudnn")
     ids = build.events(
@@ -165,7 +168,7 @@ def add_cudnn(
     sure = known.trust.verified(head) & complete[which] if n else np.empty(0, bool)
     works = found.work[first] >= 0
     above = _stream_executor(
-        build, common, ids, start, end, tid, stack, sure, works, stack_ids[which] if n else tid
+        build, common, ids, start, end, tid, kinds, which, sure, works, stack_ids[which] if n else tid
     )
     calls = LibraryCalls(
         ids=ids, start=start, end=end, tid=tid, call_record=head["call"].astype(np.int64) - 1,
@@ -219,33 +222,39 @@ def _attrs(
     first: Int,
     count: Int,
     failed: Int,
-    stack: list[NativeStack | None],
+    tuned: Int,
 ) -> Int:
-    records = found.records
-    texts: dict[tuple[Any, ...], int] = {}
-    out = np.empty(len(first), np.int64)
-    columns = [records[c][first].tolist() for c in ("function", "detail", "status", "stream")]
-    rows = zip(first.tolist(), count.tolist(), failed.tolist(), stack, *columns, strict=True)
-    for i, (row, calls, bad, native, function, detail, status, stream) in enumerate(rows):
-        work = int(found.work[row])
-        number = streams.setdefault(stream, len(streams))
-        tuning = native.tuning if native is not None else None
-        detail = 0 if work >= 0 else detail
-        key = (function, detail, work, status if work >= 0 else 0, number, tuning, calls, bad)
-        if key not in texts:
-            said: dict[str, Any] = {"library": LIBRARY}
-            if work >= 0:
-                said |= described(found.works[work]) | {
-                    "tuning": tuning,
-                    "status": status_of(status),
-                    "stream": number,
-                }
-            else:
-                said |= _detail(function, detail) | {"calls": calls, "tuning": tuning or None}
-                said |= {"failed": bad} if bad else {}
-            texts[key] = build.attrs.code(compact({k: v for k, v in said.items() if v is not None}))
-        out[i] = texts[key]
-    return out
+    """`tuned`: 1 where an autotuner made the call, 0 where not, NONE where no stack tells. Equal events are worded
+    once."""
+    if not len(first):
+        return first
+    head = found.records[first]
+    work = np.asarray(found.work[first], np.int64)
+    executes = work >= 0
+    handles, seen, which = np.unique(head["stream"], return_index=True, return_inverse=True)
+    for at in np.argsort(seen).tolist():
+        streams.setdefault(int(handles[at]), len(streams))
+    stream = np.array([streams[handle] for handle in handles.tolist()], np.int64)[which]
+    columns = (
+        head["function"].astype(np.int64), np.where(executes, 0, head["detail"]).astype(np.int64), work,
+        np.where(executes, head["status"], 0).astype(np.int64), stream, tuned, count, failed,
+    )  # fmt: skip
+    _, examples, kind = np.unique(numbered(*columns), return_index=True, return_inverse=True)
+    codes = np.empty(len(examples), np.int64)
+    for at, row in enumerate(examples.tolist()):
+        function, detail, number, status, handle, tuning, calls, bad = (int(c[row]) for c in columns)
+        said: dict[str, Any] = {"library": LIBRARY}
+        if number >= 0:
+            said |= described(found.works[number]) | {
+                "tuning": None if tuning == NONE else bool(tuning),
+                "status": status_of(status),
+                "stream": handle,
+            }
+        else:
+            said |= _detail(function, detail) | {"calls": calls, "tuning": tuning == 1 or None}
+            said |= {"failed": bad} if bad else {}
+        codes[at] = build.attrs.code(compact({k: v for k, v in said.items() if v is not None}))
+    return codes[kind]
 
 
 def described(work: Work) -> dict[str, Any]:
@@ -265,15 +274,13 @@ def status_of(status: int) -> str:
 
 def _stream_executor(
     build: TraceBuilder, common: dict[str, int], ids: Int, start: Int, end: Int, tid: Int,
-    stack: list[NativeStack | None], sure: np.ndarray, works: np.ndarray, stack_ids: Int,
+    kinds: list[NativeStack | None], which: Int, sure: np.ndarray, works: np.ndarray, stack_ids: Int,
 ) -> Int:  # fmt: skip
     """One event for each execution: the innermost function of StreamExecutor on its stack. It took at least as long as
     the call, which is all that is known of its time."""
     words = build.words
-    names = words.codes(
-        s.stream_executor if s is not None and made else None
-        for s, made in zip(stack, works.tolist(), strict=True)
-    )
+    of_kind = words.codes(s.stream_executor if s is not None else None for s in kinds)
+    names = np.where(works, of_kind[which], NONE) if len(which) else which
     rows = np.flatnonzero(names != NONE)
     out = np.full(len(ids), NONE, np.int64)
     out[rows] = build.events(
