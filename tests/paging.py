@@ -7,6 +7,7 @@ import pytest
 from tftrace.correlate.imports import chrome as chrome_import
 from tftrace.correlate.imports import containment, cudnn_calls
 from tftrace.correlate.imports import nsys as nsys_import
+from tftrace.correlate.ledger import execution_times
 from tftrace.correlate.profiles import matching
 from tftrace.ingest import chrome
 from tftrace.ingest.cudnn import records
@@ -20,6 +21,6 @@ def put_on_disk(patch: pytest.MonkeyPatch, rows: int = 7) -> None:
         (pages, "SMALLEST", 1), (pages, "_BLOCK", 8 * rows), (space, "_ON_DISK", 1), (stats, "_MARKED", 4),
         (matching, "ROWS", rows), (matching, "_IDS", rows), (chrome, "ROWS", rows), (chrome_import, "SLICE", rows),
         (containment, "ROWS", rows), (nsys_import, "SLICE", rows), (records, "ROWS", rows),
-        (cudnn_calls, "ROWS", rows),
+        (cudnn_calls, "ROWS", rows), (execution_times, "_WAITING", rows),
     ):  # fmt: skip
         patch.setattr(module, name, value)

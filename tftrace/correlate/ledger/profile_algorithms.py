@@ -22,9 +22,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tftrace.correlate.ledger.algorithm_rows import DEVICE, add_candidate
+from tftrace.correlate.ledger.execution_times import Runs, Times
 from tftrace.correlate.ledger.kernel_algorithms import FOREIGN, Verdict, classify
 from tftrace.correlate.ledger.repetitions import timing
 from tftrace.correlate.nesting import union_length
@@ -32,7 +32,6 @@ from tftrace.correlate.profiles.device_work import DeviceWork
 from tftrace.correlate.profiles.kernel_sequences import CHECK, Executions, executions
 from tftrace.correlate.tables.columns import Int, TraceBuilder, numbered
 from tftrace.model.problem import OPS
-from tftrace.store.pages import Pages
 
 SOURCE: Final = "kernel_names"
 CUDNN: Final = "cuDNN"
@@ -70,31 +69,12 @@ class _Run:
     checks: list[int] = field(default_factory=list)
 
 
-class _Runs:
-    """Times of executions, in us, by profile and launch: slices of a profile may tell them in another order."""
-
-    def __init__(self, pages: Pages) -> None:
-        self.count = 0
-        self._profile, self._launched = pages.column(np.int32), pages.column(np.int64)
-        self._time_us = pages.column(np.float64)
-
-    def add(self, profile: int, launched: Int, time_us: npt.NDArray[np.float64]) -> None:
-        self.count += len(time_us)
-        self._profile.add(np.broadcast_to(np.int32(profile), len(time_us)))
-        self._launched.add(launched)
-        self._time_us.add(time_us)
-
-    def in_order(self) -> list[float]:
-        order = np.lexsort((self._launched.array(), self._profile.array()))
-        return list(self._time_us.array()[order].tolist())
-
-
 @dataclass
 class _Candidate:
     verdict: Verdict
     kernel: str
     first_ns: int
-    runs: _Runs
+    runs: Runs
     trials: list[float] = field(default_factory=list)
     tuning_us: float = 0.0
     tunings: set[int] = field(default_factory=set)
@@ -107,7 +87,7 @@ class _Problem:
     direction: str
     device: str
     start: int
-    pages: Pages
+    times: Times
     candidates: dict[tuple[str | None, str], _Candidate] = field(default_factory=dict)
     tunings: int = 0
 
@@ -124,12 +104,12 @@ class ProfileAlgorithms:
     """What the ops of profiles tried and ran, read part by part in the order of time."""
 
     def __init__(self) -> None:
-        self._pages = Pages()
+        self._times = Times()
         self._problems: dict[tuple[int, int], _Problem] = {}
 
     def read(self, build: TraceBuilder, part: OpWork, profile: int) -> None:
         """Takes in a profile or a slice of one, `profile` being its number: nothing is kept of it but times."""
-        _read(build, part, self._problems, profile, self._pages)
+        _read(build, part, self._problems, profile, self._times)
 
     def add(self, build: TraceBuilder, models: dict[str, str]) -> None:
         """Adds the rows."""
@@ -169,7 +149,7 @@ def _columns(one: _Candidate) -> dict[str, Any]:
 
 
 def _read(
-    build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem], profile: int, pages: Pages
+    build: TraceBuilder, part: OpWork, problems: dict[tuple[int, int], _Problem], profile: int, times: Times
 ) -> None:
     words = build.words.values
     kinds = {
@@ -193,7 +173,7 @@ def _read(
     for mine in sorted(together, key=lambda at: int(place[at[0]])):
         key = (int(label[mine[0]]), int(device[mine[0]]))
         op, direction = kinds[key[0]]
-        fresh = _Problem(words[key[0]], op, direction, words[key[1]], int(start[mine[0]]), pages)
+        fresh = _Problem(words[key[0]], op, direction, words[key[1]], int(start[mine[0]]), times)
         problem = problems.setdefault(key, fresh)
         problem.start = min(problem.start, int(start[mine].min()))
         behind = 0
@@ -243,7 +223,7 @@ def _winner(problem: _Problem, verdict: Verdict, kernel: str, start: int) -> _Ca
     if same:
         verdict = min(same, key=lambda c: float(np.median(c.trials))).verdict
     return problem.candidates.setdefault(
-        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, _Runs(problem.pages))
+        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, Runs(problem.times))
     )
 
 
@@ -269,7 +249,7 @@ def _tuned(
 def _candidate(problem: _Problem, part: OpWork, verdict: Verdict, kernel: str, run: _Run) -> _Candidate:
     start = int(part.work.start[run.rows].min())
     return problem.candidates.setdefault(
-        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, _Runs(problem.pages))
+        (verdict.algorithm, kernel), _Candidate(verdict, kernel, start, Runs(problem.times))
     )
 
 
