@@ -9,7 +9,7 @@ from tftrace.correlate.imports import containment, cudnn_calls
 from tftrace.correlate.imports import nsys as nsys_import
 from tftrace.correlate.ledger import execution_times
 from tftrace.correlate.profiles import matching
-from tftrace.ingest import chrome
+from tftrace.ingest import chrome, onednn_log
 from tftrace.ingest.cudnn import records
 from tftrace.ingest.xplane import space, stats
 from tftrace.store import pages
@@ -22,5 +22,6 @@ def put_on_disk(patch: pytest.MonkeyPatch, rows: int = 7) -> None:
         (matching, "ROWS", rows), (matching, "_IDS", rows), (chrome, "ROWS", rows), (chrome_import, "SLICE", rows),
         (containment, "ROWS", rows), (nsys_import, "SLICE", rows), (records, "ROWS", rows),
         (cudnn_calls, "ROWS", rows), (execution_times, "_WAITING", rows),
+        (onednn_log, "ROWS", rows),
     ):  # fmt: skip
         patch.setattr(module, name, value)

@@ -22,14 +22,16 @@ from tftrace.errors import InputError
 from tftrace.ingest.onednn_line import MARKERS, VerboseLine, parse_line
 from tftrace.ingest.recorded_file import Pieces
 from tftrace.ingest.text_columns import Bool, Bytes, Int, begins, decimals, padded, quotients, texts_by_number
+from tftrace.store.pages import Pages
 
 NAME: Final = "onednn_log"
 TITLE: Final = "oneDNN verbose log"
 NONE: Final = -1
 PIECE: Final = 1 << 21
+ROWS: Final = 1 << 18
+"""Lines that are looked at together."""
 
 Float = npt.NDArray[np.float64]
-_Columns = tuple[Int, Int, Float]
 _COMMA: Final = ord(",")
 
 
@@ -50,9 +52,16 @@ class OneDnnLog:
     information: list[tuple[int, VerboseLine]]
     other: int
     cut: str | None
+    pages: Pages  # what holds the arrays
 
     def __len__(self) -> int:
         return len(self.form)
+
+    def slices(self) -> Iterator[slice]:
+        """All lines, some at a time; what was looked at of the arrays leaves memory after each."""
+        for first in range(0, len(self), ROWS):
+            yield slice(first, min(first + ROWS, len(self)))
+            self.pages.give_back()
 
     def lines(self) -> Iterator[VerboseLine]:
         """Each with its times, written in the shortest way."""
@@ -96,16 +105,14 @@ class _Scan:
         self.known: dict[
             tuple[bool, bool, bytes, bytes], int
         ] = {}  # NONE: lines of this form are read one by one
-        self.parts: list[_Columns] = []
+        self.pages = Pages()
+        self.columns = [self.pages.column(kind) for kind in (np.int32, np.int64, np.float64)]
         self.information: list[tuple[int, VerboseLine]] = []
         self.count = self.other = 0
 
     def log(self, path: Path, cut: str | None) -> OneDnnLog:
-        form, when, ms = (
-            np.concatenate([np.empty(0, kind), *(part[i] for part in self.parts)])
-            for i, kind in enumerate((np.int32, np.int64, np.float64))
-        )
-        return OneDnnLog(path, self.forms, form.astype(np.int32), when, ms, self.information, self.other, cut)
+        form, when, ms = (column.array() for column in self.columns)
+        return OneDnnLog(path, self.forms, form, when, ms, self.information, self.other, cut, self.pages)
 
     def take(self, data: bytes) -> None:
         """A piece that ends where a line does."""
@@ -188,7 +195,8 @@ class _Scan:
             when[n] = NONE if at is None or at >= 1 << 63 else at  # hundreds of years from now: damaged
             ms[n] = np.nan if line.ms is None else line.ms
         self.count += int(kept.sum())
-        self.parts.append((form[kept].astype(np.int32), when[kept], ms[kept]))
+        for column, values in zip(self.columns, (form, when, ms), strict=True):
+            column.add(values[kept])
 
     def _known(
         self, data: bytes, first: Int, begin: Int, body: Int, stop: Int, timed: Bool, lasted: Bool

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow as pa
 
 from tftrace.correlate.imports.facts import EPOCH, RELATIVE, Facts
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
+from tftrace.correlate.ledger.execution_times import Times
 from tftrace.correlate.libraries.primitives import ran
 from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
@@ -18,15 +20,13 @@ from tftrace.ingest.onednn_verbose import VerboseLine, problem_of
 
 LIBRARY: Final = "oneDNN"
 _SOURCE: Final = "onednn_verbose"
-SLICE: Final = 1 << 19
-"""Lines that become events at once."""
 _LONGEST_NS: Final = float(1 << 62)
 
 
 def dated(log: OneDnnLog) -> bool:
     """Whether any line tells when it began."""
-    return bool((log.timestamp_ns != NONE).any()) or any(
-        line.timestamp_ns is not None for _, line in log.information
+    return any(line.timestamp_ns is not None for _, line in log.information) or any(
+        (log.timestamp_ns[some] != NONE).any() for some in log.slices()
     )
 
 
@@ -38,22 +38,18 @@ def add(log: OneDnnLog, build: TraceBuilder, base_ns: int) -> Facts:
     """
     has_times = dated(log)
     words = build.words
-    used, first, of = np.unique(log.form, return_index=True, return_inverse=True)
-    order = np.argsort(first)  # words are numbered as they come
-    forms = [log.forms[int(used[n])] for n in order]
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    place = _places(log)
+    forms = [log.forms[number] for number in place]  # words are numbered as they come
+    of = np.full(len(log.forms), NONE, np.int64)
+    of[list(place)] = np.arange(len(place))
     names = words.codes(_name(line) for line in forms)
     devices = words.codes(
         "/device:GPU:0" if (line.engine or "").startswith("gpu") else "/device:CPU:0" for line in forms
     )
     texts = [_described(line) for line in forms]
     heads, tails = (pa.array([text[side] for text in texts], pa.string()) for side in (0, 1))
-    start = _starts(log, base_ns, has_times)
-    for at in range(0, len(log), SLICE):
-        some = slice(at, at + SLICE)
-        ms = log.ms[some]
-        code = place[of[some]]
+    for some, start in zip(log.slices(), _starts(log, base_ns, has_times), strict=True):
+        ms, code = log.ms[some], of[log.form[some]]
         lengths, number = np.unique(ms, return_inverse=True)
         told = ~np.isnan(ms)
         parts = (
@@ -62,7 +58,7 @@ def add(log: OneDnnLog, build: TraceBuilder, base_ns: int) -> Facts:
             Part(code, tails),
         )
         build.events(
-            len(code), layer=words.code("library"), name=names[code], start_ns=start[some],
+            len(code), layer=words.code("library"), name=names[code], start_ns=start,
             dur_ns=np.where(told & (ms * 1e6 < _LONGEST_NS), _ns(ms), NONE), device=devices[code],
             probe=words.code("import:onednn_log"), attrs=build.attrs.block(len(code), parts),
         )  # fmt: skip
@@ -84,18 +80,30 @@ def _ns(ms: Float) -> Int:
     return np.asarray(np.where(length < _LONGEST_NS, length, 0), np.int64)
 
 
-def _starts(log: OneDnnLog, base_ns: int, has_times: bool) -> Int:
-    """When each line began; one without a time where the last one before it did."""
-    told = log.timestamp_ns
-    if not has_times:
-        return base_ns + np.concatenate(([0], np.cumsum(_ns(log.ms))[:-1])) if len(log) else told
-    known = np.flatnonzero(told != NONE)
-    if len(known) == len(told):
-        return told
-    if not len(known):
-        return np.full(len(told), base_ns, np.int64)
-    at = np.maximum(np.searchsorted(known, np.arange(len(told)), "right") - 1, 0)
-    return np.where(told != NONE, told, told[known[at]])
+def _places(log: OneDnnLog) -> dict[int, None]:
+    """The forms that lines have, in the order in which they come."""
+    found: dict[int, None] = {}
+    for some in log.slices():
+        used, first = np.unique(log.form[some], return_index=True)
+        found.update(dict.fromkeys(used[np.argsort(first)].tolist()))
+    return found
+
+
+def _starts(log: OneDnnLog, base_ns: int, has_times: bool) -> Iterator[Int]:
+    """When each line began, slice by slice; one without a time where the last one before it did."""
+    now = base_ns
+    if has_times:
+        told = (times[times != NONE] for some in log.slices() for times in [log.timestamp_ns[some]])
+        now = next((int(times[0]) for times in told if len(times)), base_ns)
+    for some in log.slices():
+        if has_times:
+            times = np.append(now, log.timestamp_ns[some])
+            times = times[np.maximum.accumulate(np.where(times != NONE, np.arange(len(times)), 0))]
+            yield times[1:]
+        else:
+            times = now + np.append(0, np.cumsum(_ns(log.ms[some])))
+            yield times[:-1]
+        now = int(times[-1])
 
 
 def _durations(ms: Float) -> pa.StringArray:
@@ -128,28 +136,32 @@ def _rows(log: OneDnnLog, build: TraceBuilder) -> None:
     says of the version holds from there on."""
     changes = [(at, f"v{line.library_version}") for at, line in log.information if line.library_version]
     versions = [None, *(version for _, version in changes)]
-    version = np.searchsorted([at for at, _ in changes], np.arange(len(log)), "right") if changes else 0
+    edges = [at for at, _ in changes]
     problems = [problem_of(line) if line.kind == "exec" else None for line in log.forms]
     solved = np.array([problem is not None for problem in problems], np.bool_)
-    rows = np.flatnonzero(solved[log.form] & ~np.isnan(log.ms)) if len(log) else np.empty(0, np.int64)
-    key = (np.zeros(len(log), np.int64) + version)[rows] * len(log.forms) + log.form[rows]
-    order = rows[np.argsort(key, kind="stable")]
-    _, first, counts = np.unique(key, return_index=True, return_counts=True)
-    runs = np.split(order, np.cumsum(counts)[:-1])
-    merged: dict[tuple[str, str | None, str | None], tuple[VerboseLine, dict[str, Any], list[Int]]] = {}
-    for n in np.argsort(first).tolist():
-        form = int(log.form[rows[first[n]]])
-        line, problem = log.forms[form], problems[form]
-        assert problem is not None
-        released = versions[int(np.asarray(version).reshape(-1)[rows[first[n]]])] if changes else None
-        merged.setdefault((compact(problem), line.implementation, released), (line, problem, []))[2].append(
-            runs[n]
+    numbers: dict[tuple[str, str | None, str | None], int] = {}
+    lines: list[tuple[VerboseLine, dict[str, Any]]] = []
+    times = Times()
+    for some in log.slices():
+        form, ms = log.form[some].astype(np.int64), log.ms[some]
+        rows = np.flatnonzero(solved[form] & ~np.isnan(ms))
+        version = np.searchsorted(edges, rows + some.start, "right")
+        _, first, of = np.unique(
+            version * len(log.forms) + form[rows], return_index=True, return_inverse=True
         )
-    for (_, implementation, released), (line, problem, parts) in merged.items():
-        times = log.ms[np.sort(np.concatenate(parts))] * 1000
+        candidate = np.empty(len(first), np.int64)
+        for n in np.argsort(first).tolist():
+            line, problem = log.forms[form[rows[first[n]]]], problems[form[rows[first[n]]]]
+            assert problem is not None
+            key = (compact(problem), line.implementation, versions[version[first[n]]])
+            candidate[n] = numbers.setdefault(key, len(numbers))
+            if candidate[n] == len(lines):
+                lines.append((line, problem))
+        times.add(candidate[of], 0, rows + some.start, ms[rows] * 1000)
+    for ((_, implementation, released), number), (line, problem) in zip(numbers.items(), lines, strict=True):
         add_candidate(
             build, LIBRARY, problem,
             device="/device:CPU:0" if (line.engine or "cpu").startswith("cpu") else line.engine,
             version=released, algorithm=line.algorithm, implementation=implementation,
-            **ran(times), source=_SOURCE, evidence="measured",
+            **ran(times.of(number)), source=_SOURCE, evidence="measured",
         )  # fmt: skip

@@ -29,8 +29,13 @@ class Times:
         ] = []  # of what is put down at once: candidates, and where each begins
         self.candidates = 0
 
-    def add(self, candidate: int, profile: int, launched: Int, time_us: npt.NDArray[np.float64]) -> None:
-        one, of = (np.broadcast_to(np.int64(value), len(time_us)) for value in (candidate, profile))
+    def add(
+        self, candidate: int | Int, profile: int, launched: Int, time_us: npt.NDArray[np.float64]
+    ) -> None:
+        """Executions of one candidate, or of one each."""
+        one, of = (
+            np.broadcast_to(np.asarray(value, np.int64), len(time_us)) for value in (candidate, profile)
+        )
         self._waiting.append((one, of, launched.copy(), time_us.copy()))
         self._rows += len(time_us)
         if self._rows >= _WAITING:
@@ -52,7 +57,7 @@ class Times:
         self._put_down()
         return tuple(column.array() for column in self._columns)
 
-    def of(self, candidate: int) -> list[float]:
+    def of(self, candidate: int) -> npt.NDArray[np.float64]:
         """Those of a candidate, by profile and launch. None can be added afterwards."""
         columns, parts = self._written, []
         for used, begins in self._chunks:
@@ -61,7 +66,7 @@ class Times:
                 parts.append(np.arange(begins[at], begins[at + 1]))
         rows = np.concatenate([np.empty(0, np.int64), *parts])
         profile, launched, time_us = (column[rows] for column in columns)
-        return list(time_us[np.lexsort((launched, profile))].tolist())
+        return np.asarray(time_us[np.lexsort((launched, profile))], np.float64)
 
 
 class Runs:
@@ -76,5 +81,5 @@ class Runs:
         self.count += len(time_us)
         self._times.add(self._number, profile, launched, time_us)
 
-    def in_order(self) -> list[float]:
+    def in_order(self) -> npt.NDArray[np.float64]:
         return self._times.of(self._number)

@@ -26,7 +26,7 @@ import numpy as np
 from tftrace.correlate.ledger.algorithm_rows import DEVICE, add_candidate
 from tftrace.correlate.ledger.execution_times import Runs, Times
 from tftrace.correlate.ledger.kernel_algorithms import FOREIGN, Verdict, classify
-from tftrace.correlate.ledger.repetitions import timing
+from tftrace.correlate.ledger.repetitions import timing, total
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.profiles.device_work import DeviceWork
 from tftrace.correlate.profiles.kernel_sequences import CHECK, Executions, executions
@@ -141,9 +141,9 @@ def _columns(one: _Candidate) -> dict[str, Any]:
     times = one.trials or runs
     return {
         "algorithm": one.verdict.algorithm, "implementation": one.kernel, **timing(times), "time_of": DEVICE,
-        "trials": len(one.trials) or None, "calls": len(runs), "total_us": sum(runs) if runs else None,
+        "trials": len(one.trials) or None, "calls": len(runs), "total_us": total(runs) if len(runs) else None,
         "tuning_us": one.tuning_us if one.trials else None, "first_ns": one.first_ns, "status": "ok",
-        "chosen": bool(runs), "source": SOURCE, "evidence": "inferred",
+        "chosen": bool(len(runs)), "source": SOURCE, "evidence": "inferred",
         "confidence": one.verdict.confidence, "alternative": one.verdict.other,
     }  # fmt: skip
 

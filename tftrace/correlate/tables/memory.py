@@ -6,6 +6,8 @@ import ctypes
 from functools import cache
 from typing import Any
 
+import pyarrow as pa
+
 
 @cache
 def _allocator() -> Any:
@@ -17,6 +19,7 @@ def _allocator() -> Any:
 
 def give_back() -> None:
     """glibc keeps what was freed, in pieces that larger columns do not fit in; elsewhere this does nothing."""
+    pa.default_memory_pool().release_unused()
     trim = _allocator()
     if trim is not None:
         trim(0)
