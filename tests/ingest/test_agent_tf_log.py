@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.blocks import in_blocks
+from tftrace.agent import contract
 from tftrace.ingest import agent_tf_log
 from tftrace.ingest.agent_tf_log import LoggedMessages
 from tftrace.ingest.tf_log import LogEntry, parse_message
 
-BLOCK = 32
+BLOCK = contract.VERBOSE_BLOCK
 HEAD = re.compile(rb"(\d{1,10}) (\d{1,19}) (\d{1,19}) (\d{1,9}) (\d{1,9}) ")
 Message = tuple[int, int, int, int, bytes]
 
@@ -61,10 +63,6 @@ def in_pieces(path: Path) -> tuple[list[Message], int]:
             assert what_it_says(some.text(first)) == what_it_says(some.text(n))
         assert [int(some.form[first]) for first in some.forms] == list(range(len(some.forms)))
     return found, logged.cut
-
-
-def in_blocks(line: bytes) -> bytes:
-    return line + bytes(-len(line) % BLOCK)
 
 
 def message(numbers: list[bytes], text: bytes) -> bytes:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.blocks import in_blocks
 from tests.ingest.test_onednn_verbose import FORWARD
 from tftrace.agent import contract
 from tftrace.ingest import agent_verbose
@@ -52,11 +53,6 @@ def in_columns(lines: VerboseLines) -> Told:
         )
     ]  # fmt: skip
     return ran, lines.forms, lines.version, lines.other
-
-
-def in_blocks(*lines: bytes) -> bytes:
-    """As the native library writes them, each in whole blocks."""
-    return b"".join(line + bytes(-len(line) % contract.VERBOSE_BLOCK) for line in lines)
 
 
 INFO = b"onednn_verbose,v1,info,oneDNN v3.7.3 (commit N/A)"

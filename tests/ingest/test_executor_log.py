@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.ingest.blocks import in_blocks
 from tftrace.ingest import executor_log
 from tftrace.ingest.executor_log import NodeRun, StepRun, parse
 
@@ -21,11 +22,7 @@ BEGUN = (
 
 def lines(*rows: tuple[int, int, str]) -> bytes:
     """Rows of (thread, time, message) as the native library writes them, each padded to whole blocks."""
-    data = b""
-    for tid, t, message in rows:
-        line = f"{tid} {t} executor.cc:1] {message}\n".encode()
-        data += line + b"\0" * (-len(line) % 32)
-    return data
+    return in_blocks(*(f"{tid} {t} executor.cc:1] {message}\n".encode() for tid, t, message in rows))
 
 
 def test_a_run_of_a_node_with_its_attributes_and_the_tensors_it_was_given() -> None:

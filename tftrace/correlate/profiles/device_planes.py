@@ -17,7 +17,7 @@ from tftrace.correlate.profiles.parts import Part, sliced, whole
 from tftrace.correlate.profiles.ranks import Ranks
 from tftrace.correlate.profiles.slices import EVENTS, slices
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
-from tftrace.ingest.xplane.device import is_device
+from tftrace.ingest.xplane.device import HOST, is_device, lines_of
 from tftrace.ingest.xplane.space import XSpace
 
 
@@ -67,8 +67,8 @@ def add_space(
         calls=calls,
         threads={
             int(tid): line.name
-            for tid, line in zip(tids, space.lines, strict=True)
-            if line.plane_name.startswith("/host:CPU")
+            for tid, line, on_host in zip(tids, space.lines, lines_of(space, HOST), strict=True)
+            if on_host
         },
         devices=[
             {"name": p.name, **{k: v for k, v in p.stats.items() if isinstance(v, (int, float, str))}}

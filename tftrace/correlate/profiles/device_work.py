@@ -64,9 +64,10 @@ def add_device_work(
     `start` holds the times of all events of the profile on the trace's time line; `first` is the position of the
     profile's first host event among those of all profiles.
     """
-    kinds = lines.line_kinds(space)
-    is_work = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
-    is_program = np.array([k == lines.PROGRAM for k in kinds], bool)
+    is_work, is_program = (
+        lines.lines_of(space, lines.STREAM, lines.UNIT),
+        lines.lines_of(space, lines.PROGRAM),
+    )
     rows = np.flatnonzero(is_work[space.line]) if len(space) else np.empty(0, np.int64)
     ids, device, name, attrs = _events(
         space, build, common, start, rows, "device", ranked(order, "work", rows)
@@ -127,7 +128,7 @@ def _events(
     correlation = _stat(space, "correlation_id")[rows]
     # on a TPU the name is the whole HLO instruction, and the short name what a profile viewer shows
     short = words.codes(meta.display_name or meta.name for meta in space.metas)[space.meta[rows]]
-    unit = np.array([k != lines.STREAM for k in lines.line_kinds(space)], bool)[line]
+    unit = ~lines.lines_of(space, lines.STREAM)[line]
     name = np.where(unit, short, words.codes(space.names)[space.name_code[rows]])
     attrs = _attrs(space, build, rows)
     ids = build.events(

@@ -15,6 +15,7 @@ from tftrace.correlate.profiles.hlo_nodes import Instructions, add_instructions
 from tftrace.correlate.profiles.ranks import Ranks, ranked
 from tftrace.correlate.profiles.stat_attrs import stat_parts, stat_words
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
+from tftrace.ingest.xplane.device import HOST, lines_of
 from tftrace.ingest.xplane.space import XSpace
 
 Bools = npt.NDArray[np.bool_]
@@ -60,7 +61,7 @@ def add_host_events(
     `window` sets ids of one profile apart from those of another, and `runs` numbers the runs of executors. Of a slice
     of a profile, `order` tells where its events lie and `trials` what `add_instructions` wants to know of the others.
     """
-    on_host = np.array([line.plane_name.startswith("/host:CPU") for line in space.lines], bool)
+    on_host = lines_of(space, HOST)
     rows = np.flatnonzero(on_host[space.line]) if len(space) else np.empty(0, np.int64)
     words = build.words
     ids, valid = space.stat_ids("id")

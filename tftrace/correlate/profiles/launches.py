@@ -59,12 +59,10 @@ def find_launches(space: XSpace) -> Launches:
     Where a side tells no contexts (ROCm), the id alone has to be unique among launches, and to be of one device only.
     """
     launch = space.filled(np.int32 if len(space) < 1 << 31 else np.int64, NONE)
-    kinds = lines.line_kinds(space)
-    works = np.array([k in (lines.STREAM, lines.UNIT) for k in kinds], bool)
-    hosts = np.array([line.plane_name.startswith("/host:CPU") for line in space.lines], bool)
+    works, hosts = lines.lines_of(space, lines.STREAM, lines.UNIT), lines.lines_of(space, lines.HOST)
     of_line = np.diff(space.edges)
     count = int(of_line[works].sum())
-    derived = int(of_line[np.array([k == lines.DERIVED for k in kinds], bool)].sum())
+    derived = int(of_line[lines.lines_of(space, lines.DERIVED)].sum())
     sides, in_contexts = _sides(space, hosts, works)
     plane_of = np.array([line.plane for line in space.lines], np.int64)
     with_id = missing = ambiguous = 0

@@ -72,11 +72,10 @@ def slices(space: XSpace, tids: Int, launches: Launches, events: int = EVENTS) -
         return None
     pages = space.pages or Pages()
     size = np.diff(space.edges)
-    hosts = [
-        at for at, line in enumerate(space.lines) if line.plane_name.startswith("/host:CPU") and size[at] > 0
-    ]
-    kinds = device.line_kinds(space)
-    works = [at for at, kind in enumerate(kinds) if kind not in (None, device.DERIVED) and size[at] > 0]
+    hosts, works = (
+        np.flatnonzero(device.lines_of(space, *kinds) & (size > 0)).tolist()
+        for kinds in ((device.HOST,), (device.STREAM, device.UNIT, device.PROGRAM))
+    )
     if len({int(tids[at]) for at in hosts}) < len(hosts):
         return None
     if not all(_in_order(space, at) for at in hosts):

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from tftrace.ingest.xplane.space import XLineInfo, XSpace
 from tftrace.ingest.xplane.stats import Scalar
 
+HOST: Final = "host"
 STREAM: Final = "stream"
 UNIT: Final = "unit"
 PROGRAM: Final = "program"
@@ -62,12 +63,12 @@ def is_device(plane_name: str) -> bool:
 
 
 def line_kinds(space: XSpace) -> list[str | None]:
-    """What each line holds: STREAM, UNIT or PROGRAM (of a TPU), DERIVED; None for a line that is no device's."""
+    """What each line holds: a thread of the HOST, a STREAM, UNIT or PROGRAM (of a TPU), DERIVED; None for any other."""
     with_streams = {line.plane for line in space.lines if _STREAM_NUMBER.match(line.name)}
     kinds: list[str | None] = []
     for line in space.lines:
         if not is_device(line.plane_name):
-            kinds.append(None)
+            kinds.append(HOST if line.plane_name.startswith("/host:CPU") else None)
         elif _STREAM_NUMBER.match(line.name):
             kinds.append(STREAM)
         elif line.plane in with_streams:
@@ -75,6 +76,11 @@ def line_kinds(space: XSpace) -> list[str | None]:
         else:
             kinds.append(UNIT if line.name in _UNITS else PROGRAM if line.name == "XLA Modules" else DERIVED)
     return kinds
+
+
+def lines_of(space: XSpace, *kinds: str) -> npt.NDArray[np.bool_]:
+    """Which lines hold one of these."""
+    return np.array([kind in kinds for kind in line_kinds(space)], np.bool_)
 
 
 def stream_number(line: XLineInfo) -> int:
