@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.ingest.blocks import in_blocks
-from tftrace.ingest import executor_log
-from tftrace.ingest.executor_log import NodeRun, StepRun, parse
+from tftrace.ingest import executor_forms, executor_log
+from tftrace.ingest.executor_lines import lines_in
+from tftrace.ingest.executor_log import NodeRun, StepRun, parse, parse_lines
 
 DEVICE = "/job:localhost/replica:0/task:0/device:CPU:0"
 BEGUN = (
@@ -108,6 +110,7 @@ def worded(value: Any) -> str:
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
+@settings(deadline=None)
 @given(
     name=names, kernel=st.from_regex(r"_?[A-Z]\w{0,20}", fullmatch=True), attrs=attributes,
     inputs=st.lists(names, max_size=4), step=st.integers(-9, 10**12), times=st.tuples(*[st.integers(0, 10**15)] * 2),
@@ -165,7 +168,7 @@ def one_by_one(data: bytes) -> tuple[list[NodeRun], int]:
                 told = [n.partition(":") for n in names if n and not n.startswith("^")]
                 wanted.append([(n, int(index) if index.isdigit() else 0) for n, _, index in told])
                 nodes.append(
-                    NodeRun(key[0], name, kernel, executor_log.attributes(attrs), [], device, tid, t, None)
+                    NodeRun(key[0], name, kernel, executor_forms.attributes(attrs), [], device, tid, t, None)
                 )
                 continue
             rows = open_.get(key, [])
@@ -213,12 +216,34 @@ MESSAGES = st.one_of(
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 99), MESSAGES), max_size=25), st.integers(0, 60))
-def test_columns_hold_what_each_line_says(rows: list[tuple[int, int, str]], cut: int) -> None:
+@given(
+    st.lists(st.tuples(st.integers(1, 3), st.integers(0, 99), MESSAGES), max_size=25), st.integers(0, 60),
+    st.sampled_from([1, 100, 1000, 1 << 21]),
+)  # fmt: skip
+def test_columns_hold_what_each_line_says(rows: list[tuple[int, int, str]], cut: int, piece: int) -> None:
     data = lines(*rows)
     data = data[: len(data) - cut] if cut < len(data) else data
-    log = parse(data)
-    assert (list(log.nodes), log.other + len(log.methods)) == one_by_one(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executor_log, "PIECE", piece)
+        log = parse(data)
+        assert (list(log.nodes), log.other + len(log.methods)) == one_by_one(data)
+        again = parse_lines(line.lstrip(b"\0") for line in data.split(b"\n"))
+        assert (list(again.nodes), again.other, again.methods) == (list(log.nodes), log.other, log.methods)
+
+
+def test_lines_worded_as_ever_are_read_together() -> None:
+    """The test above would hold of a reader that takes every line by itself, too."""
+    tensor = 'kernel_name: "a" tensor { dtype: DT_FLOAT shape { } allocation_description { ptr: %d } } }'
+    head = "__LOG_MEMORY__ MemoryLogTensorOutput { goo.gle/debugproto   step_id: 3 "
+    data = lines(
+        (7, 5, head + tensor % 1), (7, 10, f"Process node: 8 step 3 {BEGUN}"), (7, 11, head + tensor % 2),
+        (7, 30, f"Synchronous kernel done: 8 step 3 {BEGUN}"), (7, 40, f"Process node: 08 step 3 {BEGUN}"),
+        (7, 50, "TensorFlowExecutor::CreateCall"),
+    )  # fmt: skip
+    found = lines_in(data[: data.rfind(b"\n") + 1], 0)
+    assert (found.runs.row.tolist(), found.runs.step.tolist(), len(found.runs.texts)) == ([1, 3], [3, 3], 1)
+    assert (found.tensors.row.tolist(), len(found.tensors.heads), len(found.tensors.tails)) == ([0, 2], 1, 1)
+    assert [row for row, _ in found.odd] == [4, 5]
 
 
 def test_what_repeats_is_kept_once() -> None:
