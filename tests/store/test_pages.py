@@ -44,12 +44,15 @@ def test_pieces_of_any_size_stand_one_behind_the_other(pieces: list[list[int]]) 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pages, "SMALLEST", 40)
         patch.setattr(pages, "_BLOCK", 40)
-        column = Pages().column(np.int32)
+        column, seen = Pages().column(np.int32), 0
+        known = [value for piece in pieces for value in piece]
         for piece in pieces:
             values = np.array(piece, np.int32)
             column.add(values)
             values[:] = 0  # the caller's own
-        assert column.array().tolist() == [value for piece in pieces for value in piece]
+            assert column.part(seen // 2, column.rows).tolist() == known[seen // 2 : column.rows]
+            seen = column.rows
+        assert column.array().tolist() == known
 
 
 def test_what_was_given_back_is_read_again(tmp_path: Path) -> None:

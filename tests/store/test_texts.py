@@ -27,9 +27,11 @@ def test_arrays_are_what_was_added_parts_of_others_too(
         patch.setattr(pages, "_BLOCK", on_disk)
         texts = Texts(Pages())
         numbers = [texts.add(pa.array(values, pa.string()).slice(first)) for values, first in lists]
+        one_by_one = [texts.part(number).to_pylist() for number in numbers]
         arrays = texts.arrays()
     for array in arrays:
         array.validate(full=True)
+    assert one_by_one == [array.to_pylist() for array in arrays]
     assert [arrays[number].to_pylist() for number in numbers] == [values[first:] for values, first in lists]
 
 

@@ -108,6 +108,19 @@ class Growing:
                 return np.frombuffer(mapped, self._kind)
         return np.concatenate([self._read_back(), *self._waiting])
 
+    def part(self, first: int, last: int) -> Array:
+        """Some of the rows, before all of them are there."""
+        behind = self._written // self._kind.itemsize  # those that wait
+        out = np.empty(last - first, self._kind)
+        if self._file is not None and first < behind:
+            self._file.seek(first * self._kind.itemsize)
+            read_whole(self._file, out[: max(min(last, behind) - first, 0)])
+            self._file.seek(self._written)
+        if last > behind:
+            waiting = np.concatenate(self._waiting)
+            out[max(behind - first, 0) :] = waiting[max(first - behind, 0) : last - behind]
+        return out
+
     def _wait(self, values: Array) -> None:
         self._waiting.append(values)
         self._bytes += values.nbytes

@@ -9,7 +9,7 @@ from tftrace.store.pages import Pages
 
 
 class Texts:
-    """Arrays of texts, put down one behind the other and looked at once all of them are there."""
+    """Arrays of texts, put down one behind the other: looked at once all of them are there, or one by one before."""
 
     def __init__(self, pages: Pages) -> None:
         self._bytes, self._edges = pages.column(np.uint8), pages.column(np.int32)
@@ -25,6 +25,15 @@ class Texts:
             if ends[-1] > ends[0]:
                 self._bytes.add(np.frombuffer(data, np.uint8)[ends[0] : ends[-1]])
         return len(self._places) - 1
+
+    def part(self, number: int) -> pa.StringArray:
+        """One of them, before all are there."""
+        count, first, begin = self._places[number]
+        if not count:
+            return pa.array([], pa.string())
+        edges = self._edges.part(first, first + count + 1)
+        data = self._bytes.part(begin, begin + int(edges[-1])) if edges[-1] else edges[:0]
+        return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(edges), pa.py_buffer(data)])
 
     def arrays(self) -> list[pa.StringArray]:
         """All of them by number, in the memory of their columns. Nothing can be added afterwards."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.correlate.profiles.made_spaces import Plane, space
@@ -203,6 +203,21 @@ def by_time(events: list[tuple[str, int, int, dict[str, Any]]]) -> list[tuple[st
     st.lists(host_thread.map(by_time), min_size=1, max_size=3),
     st.lists(st.lists(work_event, min_size=1, max_size=30).map(by_time), max_size=2),
     st.integers(1, 8),
+)
+@example(
+    [
+        [("FunctionRun", 0, 0, {}), ("FunctionRun", 0, 0, {"tf_op": "a/x:Relu"})],
+        [
+            *[("FunctionRun", 0, 0, {})] * 6,
+            ("kernel_a", 0, 0, {"correlation_id": 1}),
+            ("FunctionRun", 1, 0, {}),
+        ],
+    ],
+    [
+        [("kernel_a", 0, 0, {"correlation_id": 0})] * 2
+        + [("redzone_checker", 0, 0, {"correlation_id": 1, "tf_op": LABELS[0]})]
+    ],
+    1,
 )
 def test_any_profile_is_the_same_in_slices_and_on_disk(
     tmp_path: Path, threads: list[Any], streams: list[Any], events: int

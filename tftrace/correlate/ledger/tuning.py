@@ -52,7 +52,7 @@ def mark_trials(build: TraceBuilder, work: DeviceWork, run: Int, launched_at: In
 def say_so(build: TraceBuilder, work: DeviceWork, rows: Int) -> None:
     """Adds `"tuning":true` to the attributes of these rows of the work; doing so twice is the same."""
     used, which = np.unique(work.attrs[rows], return_inverse=True)
-    told = [text or "{}" for text in build.attrs.texts(used).to_pylist()]
+    told = [text or "{}" for text in build.attrs.so_far(used).to_pylist()]
     codes = build.attrs.codes('{"tuning":true' + ("," if t != "{}" else "") + t[1:] for t in told)
     if len(rows):
         build.describe(work.ids[rows], codes[which])

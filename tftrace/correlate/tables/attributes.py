@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
@@ -20,6 +20,7 @@ Int: TypeAlias = npt.NDArray[np.int64]
 NONE: Final = -1
 
 _BLOCKS: Final = 1 << 40  # numbers from here on are of blocks
+_Told: TypeAlias = tuple[npt.NDArray[Any], pa.StringArray]
 _AT_ONCE: Final = 1 << 16
 
 
@@ -165,13 +166,25 @@ class Attributes:
         parts: list[pa.Array] = []
         size = 0
         for at in range(0, len(codes), _AT_ONCE):
-            parts.append(self._texts(codes[at : at + _AT_ONCE]))
+            parts.append(self._texts(codes[at : at + _AT_ONCE], self._finished))
             size += parts[-1].nbytes
             if most is not None and size >= most:
                 break
         return pa.chunked_array(parts, pa.string())
 
-    def _texts(self, codes: Int) -> pa.StringArray:
+    def so_far(self, codes: Int) -> pa.StringArray:
+        """The same of some, while blocks are still added."""
+        return self._texts(codes, self._growing)
+
+    def _finished(self, begin: int, rows: Int, number: int) -> _Told:
+        """The codes of some rows of a part, and its texts."""
+        return self._codes[begin + rows], self._arrays[number]
+
+    def _growing(self, begin: int, rows: Int, number: int) -> _Told:
+        first, last = int(rows.min()), int(rows.max()) + 1
+        return self._written.part(begin + first, begin + last)[rows - first], self._texts_written.part(number)
+
+    def _texts(self, codes: Int, look_up: Callable[[int, Int, int], _Told]) -> pa.StringArray:
         single = (codes != NONE) & (codes < _BLOCKS)
         used = np.unique(codes[single])
         made = [pa.array([_utf8(self._single.values[code]) for code in used.tolist()], pa.string())]
@@ -182,17 +195,17 @@ class Attributes:
             at = np.flatnonzero((codes >= _BLOCKS + first) & (codes < _BLOCKS + last))
             if not len(at):
                 continue
-            number = dense(codes[at])
-            used = np.empty(int(number.max()) + 1, np.int64)
-            used[number] = codes[at]
+            place_of = dense(codes[at])
+            used = np.empty(int(place_of.max()) + 1, np.int64)
+            used[place_of] = codes[at]
             rows = used - _BLOCKS - first
-            made.append(_objects([(self._codes[begin + rows], self._arrays[n]) for begin, n in parts]))
-            place[at] = behind + number
+            made.append(_objects([look_up(begin, rows, number) for begin, number in parts]))
+            place[at] = behind + place_of
             behind += len(used)
         return pa.concat_arrays(made).take(pa.array(place, mask=codes == NONE))
 
 
-def _objects(parts: list[tuple[npt.NDArray[np.int32], pa.Array]]) -> pa.StringArray:
+def _objects(parts: list[_Told]) -> pa.StringArray:
     columns = [texts.take(pa.array(code, mask=code == NONE)) for code, texts in parts]
     joined = pc.binary_join_element_wise(*columns, ",", null_handling="skip")
     return pc.binary_join_element_wise("{", joined, "}", "")
