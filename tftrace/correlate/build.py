@@ -12,7 +12,7 @@ from tftrace.agent import contract
 from tftrace.correlate.imported import rebuild
 from tftrace.correlate.ledger import replays
 from tftrace.correlate.ledger.algorithm_rows import settle
-from tftrace.correlate.process import ProcessFacts, add_process
+from tftrace.correlate.runs.process import ProcessFacts, add_process
 from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess, processes, read_process

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 
 from tftrace.correlate.imports.facts import EPOCH, ORDER, STEP_NS, UTC_ASSUMED, Facts
+from tftrace.correlate.runs.tf_logs import add_tunings, attributes, layer_of, name_of
 from tftrace.correlate.tables.columns import NONE, TraceBuilder, compact
-from tftrace.correlate.tf_logs import add_tunings, attributes, layer_of, name_of
 from tftrace.ingest.tf_log import TfLog
 from tftrace.ingest.tf_tuning import tunings
 

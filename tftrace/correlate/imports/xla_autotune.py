@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from tftrace.correlate.imports.facts import ORDER, STEP_NS, Facts
+from tftrace.correlate.runs.tf_logs import add_tunings
 from tftrace.correlate.tables.columns import TraceBuilder, compact
-from tftrace.correlate.tf_logs import add_tunings
 from tftrace.ingest.xla_autotune import AutotuneResults
 
 

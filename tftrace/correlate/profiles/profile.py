@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatches import Dispatches
 from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.libraries.library_calls import LibraryCalls
 from tftrace.correlate.profiles.device_work import DeviceWork, add_device_work, joined
@@ -17,6 +16,7 @@ from tftrace.correlate.profiles.host_plane import HostEvents, add_host_events, f
 from tftrace.correlate.profiles.launches import Counts, find_launches
 from tftrace.correlate.profiles.op_runs import OpRuns, add_op_runs
 from tftrace.correlate.profiles.placing import Pairs, gap
+from tftrace.correlate.runs.dispatches import Dispatches
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.errors import InputError
 from tftrace.ingest.agent_raw import RawProcess

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tftrace.correlate.dispatches import Dispatches
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.runs.dispatches import Dispatches
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 
 _XLA_RUNS = (

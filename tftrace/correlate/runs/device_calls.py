@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tftrace.correlate.dispatches import Dispatches
-from tftrace.correlate.node_calls import NodeCalls
 from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.runs.dispatches import Dispatches
+from tftrace.correlate.runs.node_calls import NodeCalls
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 
 
 def node(graph: int, name: str, op: str, *calls: str, stack: int = 1) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
 from tftrace.ingest.agent_raw import RawProcess

@@ -7,30 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate import graph_runs
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatch_kinds import DispatchKinds, python_stack
-from tftrace.correlate.dispatches import stack_events
-from tftrace.correlate.executors import read_executors
-from tftrace.correlate.fates import settle_fates, swallowed
-from tftrace.correlate.federated import Asked, add_requests
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs import graph_runs
+from tftrace.correlate.graphs.fates import settle_fates, swallowed
+from tftrace.correlate.graphs.graphs import Graphs
+from tftrace.correlate.graphs.optimized import optimized
+from tftrace.correlate.graphs.tracings import tracing_rows
+from tftrace.correlate.graphs.uncompared import Uncompared
 from tftrace.correlate.ledger.cudnn_algorithms import Executions, add_algorithms
 from tftrace.correlate.ledger.profile_algorithms import add_profile_algorithms
 from tftrace.correlate.libraries.cudnn import Cudnn, executions
 from tftrace.correlate.libraries.native import NativeStacks
 from tftrace.correlate.libraries.onednn_lines import OnednnLines
 from tftrace.correlate.libraries.primitives import Primitives
-from tftrace.correlate.node_sites import NodeSites
-from tftrace.correlate.optimized import optimized
-from tftrace.correlate.own_work import own_cost
 from tftrace.correlate.pystacks import Origins
-from tftrace.correlate.segment import Found, Known, add_segment
-from tftrace.correlate.segments import segments, whole
+from tftrace.correlate.runs.dispatch_kinds import DispatchKinds, python_stack
+from tftrace.correlate.runs.dispatches import stack_events
+from tftrace.correlate.runs.executors import read_executors
+from tftrace.correlate.runs.federated import Asked, add_requests
+from tftrace.correlate.runs.node_sites import NodeSites
+from tftrace.correlate.runs.own_work import own_cost
+from tftrace.correlate.runs.segment import Found, Known, add_segment
+from tftrace.correlate.runs.segments import segments, whole
+from tftrace.correlate.runs.tf_logs import add_tf_log
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder
-from tftrace.correlate.tf_logs import add_tf_log
-from tftrace.correlate.tracings import tracing_rows
-from tftrace.correlate.uncompared import Uncompared
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.agent_tf_log import LoggedMessages
 from tftrace.ingest.cudnn.calls import read_cudnn, version_text

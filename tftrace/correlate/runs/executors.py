@@ -17,11 +17,11 @@ import pyarrow as pa
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatches import Dispatches, short_device
-from tftrace.correlate.federated import Asked
 from tftrace.correlate.profiles.device_work import joined
 from tftrace.correlate.profiles.launches import Counts
 from tftrace.correlate.profiles.profile import ProfileEvents
+from tftrace.correlate.runs.dispatches import Dispatches, short_device
+from tftrace.correlate.runs.federated import Asked
 from tftrace.correlate.tables.attributes import Part
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.pystacks import Origin, Origins
 from tftrace.ingest.agent_raw import RawProcess
 

@@ -12,29 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.calls import add_node_calls, layer_times
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.device_calls import add_device_calls
-from tftrace.correlate.dispatch_kinds import DispatchKinds
-from tftrace.correlate.dispatches import Dispatches, add_dispatches
-from tftrace.correlate.executors import PROBE as EXECUTOR_LOG
-from tftrace.correlate.executors import Executors
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.ledger.profile_algorithms import OpWork
 from tftrace.correlate.ledger.trial_spans import mark_launched_in_trials
 from tftrace.correlate.libraries.cudnn import Cudnn, Ran, add_cudnn
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
 from tftrace.correlate.libraries.primitives import Primitives, add_primitives
 from tftrace.correlate.nesting import nest, past
-from tftrace.correlate.node_calls import NodeCalls
-from tftrace.correlate.node_sites import NodeSites
-from tftrace.correlate.own_work import add_own_work
 from tftrace.correlate.profiles.handovers import hand_over
 from tftrace.correlate.profiles.launched_work import launched_work
 from tftrace.correlate.profiles.launches import Counts
 from tftrace.correlate.profiles.profile import ProfileEvents, read_windows
 from tftrace.correlate.profiles.xla_work import Instruction, XlaRuns, compiled_nodes, thunks
-from tftrace.correlate.segments import Segment
+from tftrace.correlate.runs.device_calls import add_device_calls
+from tftrace.correlate.runs.dispatch_kinds import DispatchKinds
+from tftrace.correlate.runs.dispatches import Dispatches, add_dispatches
+from tftrace.correlate.runs.executors import PROBE as EXECUTOR_LOG
+from tftrace.correlate.runs.executors import Executors
+from tftrace.correlate.runs.layer_times import layer_times
+from tftrace.correlate.runs.node_calls import NodeCalls, add_node_calls
+from tftrace.correlate.runs.node_sites import NodeSites
+from tftrace.correlate.runs.own_work import add_own_work
+from tftrace.correlate.runs.segments import Segment
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.store.pages import Growing

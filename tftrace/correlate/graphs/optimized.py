@@ -20,9 +20,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tftrace.correlate.fates import FOLDED, FUSED, MERGED, PRUNED, REMOVED, REWRITTEN, SILENT, Fate
-from tftrace.correlate.graphs import CLONED, COMPOSED, Graph, Graphs
-from tftrace.correlate.lowered import LOWERED, parts
+from tftrace.correlate.graphs.fates import FOLDED, FUSED, MERGED, PRUNED, REMOVED, REWRITTEN, SILENT, Fate
+from tftrace.correlate.graphs.graphs import CLONED, COMPOSED, Graph, Graphs
+from tftrace.correlate.graphs.lowered import LOWERED, parts
 
 FUSED_OP: Final = re.compile(r"^_?(?:Mkl|ITEX)?(?:Native)?_?Fused(?P<base>\w+?)(?:Ex)?$")
 _WITH_BIAS: Final = re.compile(r"^_(?:Mkl)?(?:Native)?(?P<base>Conv[23]DBackpropFilter)WithBias$")

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tftrace.correlate.graph_runs import lines_of
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graph_runs import lines_of
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.pystacks import Origins
 from tftrace.ingest.agent_raw import RawProcess
 

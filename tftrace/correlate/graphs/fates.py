@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 
 FUSED, FOLDED, PRUNED, MERGED, REMOVED, REWRITTEN, ADDED = (
     "fused",

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.correlate.made_process import Row, process
 from tests.correlate.profiles.test_slices import plain
+from tests.correlate.runs.made_process import Row, process
 from tftrace import Trace
 from tftrace.agent import contract
-from tftrace.correlate import process as joining
-from tftrace.correlate import segments as cutting
 from tftrace.correlate.ledger.algorithm_rows import settle
 from tftrace.correlate.libraries.onednn_lines import OnednnLines
-from tftrace.correlate.segments import Segment, segments
+from tftrace.correlate.runs import process as joining
+from tftrace.correlate.runs import segments as cutting
+from tftrace.correlate.runs.segments import Segment, segments
 from tftrace.correlate.tables.columns import TraceBuilder
 from tftrace.ingest.agent_raw import RawProcess, processes, read_process
 from tftrace.ingest.cudnn.calls import read_cudnn

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tftrace.correlate.dispatch_kinds import origin_fields, python_stack
-from tftrace.correlate.dispatches import short_device
-from tftrace.correlate.fates import ADDED
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.fates import ADDED
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.pystacks import Origins
+from tftrace.correlate.runs.dispatch_kinds import origin_fields, python_stack
+from tftrace.correlate.runs.dispatches import short_device
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact, taken
 from tftrace.ingest.agent_raw import RawProcess
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.nesting import union_length
 from tftrace.correlate.profiles.profile import ProfileEvents
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder

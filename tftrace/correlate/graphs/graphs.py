@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from tftrace.correlate.lowered import part
+from tftrace.correlate.graphs.lowered import part
 
 _OF_DATASET = ("Dataset_", "tf_data_")  # how tf.data calls the graphs of its functions
 _REWRITTEN = re.compile(r"(?P<scope>(?:.*/)?)ArithmeticOptimizer/(?P<rest>\w.*)$")

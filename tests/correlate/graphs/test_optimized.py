@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tftrace.correlate.fates import Fate, swallowed
-from tftrace.correlate.graphs import Graphs
-from tftrace.correlate.optimized import Optimized, optimized
+from tftrace.correlate.graphs.fates import Fate, swallowed
+from tftrace.correlate.graphs.graphs import Graphs
+from tftrace.correlate.graphs.optimized import Optimized, optimized
 
 
 def node(

@@ -14,13 +14,13 @@ import pytest
 
 from tftrace.analysis import chain
 from tftrace.api import load
-from tftrace.correlate.federated import Asked, Invocation
+from tftrace.correlate.runs.federated import Asked, Invocation
 from tftrace.correlate.tables.columns import NONE
 from tftrace.ingest.agent_raw import processes
 from tftrace.ingest.executor_log import NodeRun
 from tftrace.model.trace import Trace
 
-EXAMPLE = Path(__file__).parents[2] / "traces" / "examples" / "federated"
+EXAMPLE = Path(__file__).parents[3] / "traces" / "examples" / "federated"
 
 
 @pytest.fixture(scope="module")

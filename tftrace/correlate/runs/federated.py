@@ -16,9 +16,9 @@ from typing import Any, Final
 import numpy as np
 
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatch_kinds import origin_fields, python_stack
-from tftrace.correlate.dispatches import stack_events
 from tftrace.correlate.pystacks import Origins
+from tftrace.correlate.runs.dispatch_kinds import origin_fields, python_stack
+from tftrace.correlate.runs.dispatches import stack_events
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.executor_log import NodeRun

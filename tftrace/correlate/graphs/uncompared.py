@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tftrace.correlate.fates import FOLDED, FUSED, PRUNED, SILENT, Fate
-from tftrace.correlate.graphs import Graph, Graphs
-from tftrace.correlate.optimized import FUSED_OP, Optimized, node_of
+from tftrace.correlate.graphs.fates import FOLDED, FUSED, PRUNED, SILENT, Fate
+from tftrace.correlate.graphs.graphs import Graph, Graphs
+from tftrace.correlate.graphs.optimized import FUSED_OP, Optimized, node_of
 from tftrace.correlate.tables.columns import Int
 
 _FARTHEST = 6  # nodes from the last of a fused kernel to the one it is fused around

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from tftrace.agent import contract
-from tftrace.correlate.graphs import Graphs
+from tftrace.correlate.graphs.graphs import Graphs
 from tftrace.correlate.pystacks import Origin, Origins
 from tftrace.correlate.tables.columns import NONE, Array, Int, TraceBuilder, compact
 from tftrace.ingest.agent_raw import RawProcess, Records

@@ -8,9 +8,9 @@ import numpy as np
 
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
-from tftrace.correlate.dispatch_kinds import DispatchKinds
 from tftrace.correlate.pystacks import Origin
-from tftrace.correlate.segments import Segment
+from tftrace.correlate.runs.dispatch_kinds import DispatchKinds
+from tftrace.correlate.runs.segments import Segment
 from tftrace.correlate.tables.columns import NONE, Int, TraceBuilder, taken
 
 _OPEN = contract.STATUS.index("open")
