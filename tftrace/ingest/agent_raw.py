@@ -82,11 +82,8 @@ class RawProcess:
         return read_verbose(self.path / "verbose.bin")
 
     def pieces(self, records: Records) -> Iterator[tuple[int, Records]]:
-        """Some records after the other, each time with the number of the first; those before are not in memory any
-        more, where they are mapped."""
-        for at in range(0, len(records), PIECE):
-            yield at, records[at : at + PIECE]
-            self.give_back()
+        """Some records after the other, each time with the number of the first; see `Pages.pieces`."""
+        return self.pages.pieces(records, PIECE)
 
     def give_back(self) -> None:
         """No record is in memory afterwards, until it is looked at again."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import mmap
 import os
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final
@@ -45,6 +46,13 @@ class Pages:
         for first in range(0, rows, _BLOCK):
             column.add(block[: rows - first])
         return column.array(writable=True)
+
+    def pieces(self, array: Array, rows: int) -> Iterator[tuple[int, Array]]:
+        """So many rows after the others, each time with the number of the first; what was looked at before is not in
+        memory any more."""
+        for at in range(0, len(array), rows):
+            yield at, array[at : at + rows]
+            self.give_back()
 
     def give_back(self) -> None:
         """No page of any of these arrays is in memory afterwards, until it is looked at again."""

@@ -13,12 +13,9 @@ What is known of them are the kernels that ran, and the graph as the lines made 
 
 from __future__ import annotations
 
-from typing import Any
-
 from tftrace.correlate.graphs.fates import FOLDED, FUSED, PRUNED, SILENT, Fate
 from tftrace.correlate.graphs.graphs import Graph, Graphs
 from tftrace.correlate.graphs.optimized import FUSED_OP, Optimized, node_of
-from tftrace.correlate.tables.columns import Int
 
 _FARTHEST = 6  # nodes from the last of a fused kernel to the one it is fused around
 
@@ -58,10 +55,9 @@ class Uncompared:
         names = (node_of(str(t)) for t in self.graphs.nodes[row].get("from", []))
         return [graph.nodes[n] for n in names if n in graph.nodes]
 
-    def of_others(self, sites: list[dict[str, Any]], of_row: Int, running: set[int]) -> dict[int, Fate]:
-        """All fates, with those of the nodes that were folded or pruned; `of_row` are the sites of the nodes,
-        `running` the graphs that ran."""
-        ran = {row for row, at in enumerate(of_row.tolist()) if sites[at]["executions"]}
+    def of_others(self, ran: set[int], running: set[int]) -> dict[int, Fate]:
+        """All fates, with those of the nodes that were folded or pruned; `ran` are the rows of the nodes that ran by
+        themselves, `running` the graphs that did."""
         for number in running:
             graph = self.graphs.by_number[number]
             compared = not self.seen.compared.isdisjoint(graph.nodes.values())

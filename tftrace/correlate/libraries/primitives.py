@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import pyarrow as pa
 from tftrace.agent import contract
 from tftrace.correlate.clocks import Clock
 from tftrace.correlate.ledger.algorithm_rows import add_candidate
+from tftrace.correlate.ledger.execution_times import Times
 from tftrace.correlate.ledger.repetitions import timing, total
 from tftrace.correlate.libraries.library_calls import LibraryCalls, joined
 from tftrace.correlate.libraries.native import NativeStack, NativeStacks, Trust
@@ -21,6 +22,7 @@ from tftrace.ingest.agent_raw import RawProcess
 from tftrace.ingest.onednn_verbose import parse_line, problem_of
 
 LIBRARY = "oneDNN"
+_NEVER: Final = np.iinfo(np.int64).max
 _SURE_MS = 1.0  # above this the library's own time is worth carrying beside ours
 
 
@@ -38,19 +40,15 @@ class Primitives:
         told = [compact({k: v for k, v in d.items() if v not in (None, "", [])})[1:-1] for d in described]
         self.texts = pa.array(told, pa.string())
         self.trust = Trust(raw, raw.itt)
-        self._times = [build.pages.column(np.float64) for _ in described]  # us
-        self._first = np.full(len(described), np.iinfo(np.int64).max)
+        self._times, self._counted = Times(), 0
+        self._first = np.full(len(described), _NEVER)
 
     def count(self, lines: Lines, clock: Clock) -> None:
         """These ran, too."""
-        if not len(lines):
-            return
         begun = clock.from_raw(lines.raw_end) - (lines.ms * 1e6).astype(np.int64)
-        order = np.argsort(lines.head, kind="stable")
-        heads, first = np.unique(lines.head[order], return_index=True)
-        for head, rows in zip(heads.tolist(), np.split(order, first[1:]), strict=True):
-            self._times[head].add(lines.ms[rows] * 1000)
-            self._first[head] = min(self._first[head], begun[rows].min())
+        np.minimum.at(self._first, lines.head, begun)
+        self._times.add(lines.head, 0, np.arange(self._counted, self._counted + len(lines)), lines.ms * 1000)
+        self._counted += len(lines)
 
     def add_algorithms(self, build: TraceBuilder, common: dict[str, int]) -> None:
         """One row per problem and implementation that ran: oneDNN picks before it runs, so all rows are chosen."""
@@ -59,13 +57,13 @@ class Primitives:
         heads: dict[tuple[str, str | None], list[int]] = {}
         for head, what in enumerate(self.described):
             problem = what.get("problem")
-            if problem is None or not self._times[head].rows:
+            if problem is None or self._first[head] == _NEVER:
                 continue
             key = (compact(problem), what.get("implementation"))
             heads.setdefault(key, []).append(head)
             rows[key] = {"problem": problem, "algorithm": what.get("algorithm"), "implementation": key[1]}
         for key, row in rows.items():
-            times = np.concatenate([self._times[head].array() for head in heads[key]])
+            times = np.concatenate([self._times.of(head) for head in heads[key]])
             add_candidate(
                 build, LIBRARY, row.pop("problem"), **row, **ran(times), device=device, version=self.lines.version,
                 first_ns=int(self._first[heads[key]].min()), source="onednn_verbose", evidence="measured",

@@ -49,6 +49,10 @@ class NodeSites:
         """These nodes ran."""
         self.ran |= {int(self._nodes[n]["graph"]) for n in np.unique(nodes).tolist()}
 
+    def rows_that_ran(self) -> set[int]:
+        """The rows of the nodes with executions of their own."""
+        return {row for row, site in enumerate(self.of_row.tolist()) if self._build.sites[site]["executions"]}
+
     def other(self, graph: int, name: str, kind: str) -> int:
         """The site of a kernel of no node that is known, by the name that it bears; `graph`, or NONE, ran it."""
         key = (graph, name, kind)

@@ -115,7 +115,7 @@ def add_process(
     )  # fmt: skip
     messages = raw.tf_log()
     found = Found(runtime=build.pages.column(np.int64) if messages.path.exists() else None)
-    parts = segments(raw, lines, of_cudnn) if logged is None else iter([whole(raw, lines, of_cudnn)])
+    parts = segments(raw, lines, of_cudnn) if logged is None else [whole(raw, lines, of_cudnn)]
     with build.side_by_side() as begins_anew:
         for segment in parts:
             begins_anew()
@@ -125,10 +125,9 @@ def add_process(
     compiled = graphs.compiled = found.xla.graphs()
     kinds.compiled(build, compiled)
     known.nodes.settle_modes()
-    of_row = known.nodes.of_row
-    own = {row for row, site in enumerate(of_row.tolist()) if build.sites[site]["executions"]}
+    own = known.nodes.rows_that_ran()
     fates = ran.fates | swallowed(graphs, found.instructions, own)
-    settle_fates(build.sites, of_row, uncompared.of_others(build.sites, of_row, known.nodes.ran) | fates)
+    settle_fates(build.sites, known.nodes.of_row, uncompared.of_others(own, known.nodes.ran) | fates)
     done = executions(found.executions, build, _only_gpu(devices))
     known.primitives.add_algorithms(build, on_cpu)
     add_algorithms(build, of_cudnn, done)

@@ -139,7 +139,7 @@ class _Written:
         self.unreadable, self.version = 0, 0
         kept, plans = pages.column(np.dtype(contract.CUDNN.dtype)), [np.empty(0, np.uint64)]
         missing = [np.empty(0, np.int64)]
-        for at, some in self._pieces(every):
+        for at, some in pages.pieces(every, PIECE):
             known = some["function"] < len(FUNCTIONS)
             good = (some["t0"] > 0) & known
             self.unreadable += int(((some["t0"] > 0) & ~known).sum())
@@ -153,14 +153,9 @@ class _Written:
         self._missing = np.concatenate(missing)
         self.plans = np.unique(np.concatenate(plans))
 
-    def _pieces(self, records: Records) -> Iterator[tuple[int, Records]]:
-        for at in range(0, len(records), PIECE):
-            yield at, records[at : at + PIECE]
-            self._pages.give_back()
-
     def pieces(self) -> Iterator[tuple[int, Records]]:
         """Some of them after the other, each time with the row of the first."""
-        return self._pieces(self.records)
+        return self._pages.pieces(self.records, PIECE)
 
     def row_of(self, record: int) -> int:
         """The row of a record, by its number + 1; NONE where it was not written, or cannot be read."""
